@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Small host-side tools of the core: memory, growing strings, files, hashes, the clock.
+ *
+ * Allocation goes through isc_malloc & co. so that a test can make the k-th one fail.
+ */
+#ifndef ISC_CORE_BASE_H
+#define ISC_CORE_BASE_H
+
+#include <inversescope/status.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* ---- memory. Fail with ISC_E_NOMEM and a message naming `what`; size 0 gives a non-NULL pointer. */
+ISC_API isc_status isc_malloc(size_t size, const char *what, void **out);
+ISC_API isc_status isc_calloc(size_t n, size_t size, const char *what, void **out); /* overflow-checked */
+ISC_API isc_status isc_realloc(void **p, size_t n, size_t size, const char *what);
+ISC_API isc_status isc_strdup(const char *s, char **out);
+ISC_API isc_status isc_asprintf(char **out, const char *fmt, ...) ISC_PRINTF(2, 3);
+/* Test hook: make the n-th allocation from now fail (1 = next), 0 = off. Returns how many allocations
+ * were made since the last call. */
+ISC_API int64_t isc_alloc_fail_at(int64_t n);
+
+/* a*b and a+b with overflow → ISC_E_SHAPE naming `what`. */
+ISC_API isc_status isc_mul_size(size_t a, size_t b, const char *what, size_t *out);
+ISC_API isc_status isc_add_size(size_t a, size_t b, const char *what, size_t *out);
+
+/* ---- a growing string; zero-initialise, isc_sb_free when done. A failed append is remembered and
+ * reported by isc_sb_finish, so a run of appends needs one check. */
+typedef struct isc_sb {
+  char *s;
+  size_t len, cap;
+  bool failed;
+} isc_sb;
+ISC_API void isc_sb_add(isc_sb *b, const char *s);
+ISC_API void isc_sb_addn(isc_sb *b, const char *s, size_t n);
+ISC_API void isc_sb_addf(isc_sb *b, const char *fmt, ...) ISC_PRINTF(2, 3);
+ISC_API void isc_sb_add_json(isc_sb *b, const char *s, size_t n); /* quoted, escaped; bad UTF-8 → U+FFFD */
+ISC_API void isc_sb_add_html(isc_sb *b, const char *s, size_t n); /* &<>"' escaped; bad UTF-8, controls → U+FFFD */
+ISC_API isc_status isc_sb_finish(isc_sb *b, char **out);          /* hands the string over */
+ISC_API void isc_sb_free(isc_sb *b);
+
+/* ---- files */
+/* Read a whole file (≤ max bytes) into malloc'd memory with a NUL behind it. */
+ISC_API isc_status isc_read_file(const char *path, size_t max, char **data, size_t *len);
+/* Write beside the target, fsync, rename over it, fsync the directory. */
+ISC_API isc_status isc_write_file(const char *path, const void *data, size_t len);
+/* The same streamed: open → write to f → close (commit) or abandon. */
+typedef struct isc_atomic_file {
+  FILE *f;
+  char *path, *tmp;
+} isc_atomic_file;
+ISC_API isc_status isc_atomic_open(const char *path, isc_atomic_file *a);
+ISC_API isc_status isc_atomic_commit(isc_atomic_file *a); /* also checks earlier write errors */
+ISC_API void isc_atomic_abandon(isc_atomic_file *a);      /* no-op after commit */
+
+typedef struct isc_map {
+  const uint8_t *data;
+  size_t size;
+  int fd;
+} isc_map;
+ISC_API isc_status isc_map_open(const char *path, isc_map *m); /* read-only mmap; size 0 is an error */
+/* Has the file been truncated since? (checked before bulk reads so that it ends in an error, not SIGBUS) */
+ISC_API isc_status isc_map_check(const isc_map *m, const char *path);
+ISC_API void isc_map_close(isc_map *m);
+
+ISC_API isc_status isc_mkdirs(const char *path);
+ISC_API bool isc_exists(const char *path);
+ISC_API bool isc_is_dir(const char *path);
+ISC_API isc_status isc_path_join(const char *dir, const char *name, char **out); /* absolute `name` wins */
+ISC_API isc_status isc_path_dir(const char *path, char **out);
+
+/* ---- hashing (XXH3-128), as a stream or at once. */
+typedef struct isc_hash {
+  void *state;
+} isc_hash;
+typedef struct isc_digest {
+  uint64_t hi, lo;
+} isc_digest;
+ISC_API isc_status isc_hash_begin(isc_hash *h);
+ISC_API void isc_hash_add(isc_hash *h, const void *data, size_t len);
+ISC_API void isc_hash_str(isc_hash *h, const char *s); /* with its terminator, so that fields do not run together */
+ISC_API isc_digest isc_hash_end(isc_hash *h);
+ISC_API isc_status isc_hash_file(const char *path, isc_digest *out);
+ISC_API void isc_digest_hex(isc_digest d, char out[33]);
+
+/* ---- clock */
+ISC_API double isc_now(void);                  /* monotonic seconds        */
+ISC_API void isc_utc(char out[32]);            /* "2026-01-31T12:00:00Z"   */
+
+#endif

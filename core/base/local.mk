@@ -1,0 +1,12 @@
+libinversescope_la_SOURCES += \
+  core/base/base.h \
+  core/base/clock.c \
+  core/base/escape.c \
+  core/base/file.c \
+  core/base/hash.c \
+  core/base/map.c \
+  core/base/memory.c \
+  core/base/path.c \
+  core/base/rng.c \
+  core/base/status.c \
+  core/base/string.c
