@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Facts about the error record, memory, growing strings, hashes and clocks.
+ *
+ * The hash vectors are published ones: XXH3-128 of "" and ClickHouse's documented example.
+ */
+#include <criterion/criterion.h>
+#include "base/base.h"
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+Test(status, a_failure_is_recorded_and_success_does_not_clear_it) {
+  cr_assert_str_eq(isc_error(), "");
+  cr_assert_eq(isc_error_code(), ISC_OK);
+  cr_assert_eq(isc_fail(ISC_E_FORMAT, "%s: tensor \"%s\"", "f.bin", "w"), ISC_E_FORMAT);
+  cr_assert_str_eq(isc_error(), "f.bin: tensor \"w\"");
+  cr_assert_eq(isc_error_code(), ISC_E_FORMAT);
+  isc_error_clear();
+  cr_assert_str_eq(isc_error(), "");
+}
+
+Test(status, context_goes_in_front_and_keeps_the_code) {
+  isc_fail(ISC_E_SHAPE, "short");
+  cr_assert_eq(isc_fail_in("layer %d", 3), ISC_E_SHAPE);
+  cr_assert_str_eq(isc_error(), "layer 3: short");
+}
+
+Test(status, a_message_may_quote_the_record_itself) {
+  isc_fail(ISC_E_IO, "inner");
+  isc_fail(ISC_E_CONFIG, "outer (%s)", isc_error());
+  cr_assert_str_eq(isc_error(), "outer (inner)");
+}
+
+Test(status, a_long_message_is_cut_at_2047_bytes_between_characters) {
+  char text[4096];
+  for (size_t i = 0; i + 2 <= sizeof text; i += 2)
+    memcpy(text + i, "\xC3\xA9", 2); /* é */
+  text[sizeof text - 2] = '\0';
+  isc_fail(ISC_E_IO, "%s", text);
+  cr_assert_eq(strlen(isc_error()), 2046, "2047 bytes would end in half a character");
+  isc_fail(ISC_E_IO, "x%s", text);
+  cr_assert_eq(strlen(isc_error()), 2047);
+}
+
+static void *fail_elsewhere(void *unused) {
+  isc_fail(ISC_E_IO, "other thread");
+  return unused;
+}
+
+Test(status, each_thread_has_its_own_record) {
+  pthread_t t;
+  isc_fail(ISC_E_USAGE, "mine");
+  cr_assert_eq(pthread_create(&t, NULL, fail_elsewhere, NULL), 0);
+  pthread_join(t, NULL);
+  cr_assert_str_eq(isc_error(), "mine");
+}
+
+Test(status, exit_codes_are_those_of_sysexits) {
+  static const int want[] = {0, 64, 78, 65, 66, 74, 70, 65, 70, 70, 75, 70, 70};
+  for (int s = 0; s < 13; s++)
+    cr_assert_eq(isc_exit_code((isc_status)s), want[s], "%s", isc_status_name((isc_status)s));
+  cr_assert_str_eq(isc_status_name(ISC_E_INTERRUPTED), "ISC_E_INTERRUPTED");
+  cr_assert_eq(isc_exit_code((isc_status)999), 70);
+}
+
+Test(memory, size_arithmetic_refuses_overflow) {
+  size_t out;
+  cr_assert_eq(isc_mul_size(3, 5, "x", &out), ISC_OK);
+  cr_assert_eq(out, 15);
+  cr_assert_eq(isc_mul_size(SIZE_MAX / 2, 3, "tensor w", &out), ISC_E_SHAPE);
+  cr_assert(strstr(isc_error(), "tensor w"));
+  cr_assert_eq(isc_add_size(SIZE_MAX, 1, "x", &out), ISC_E_SHAPE);
+  void *p;
+  cr_assert_eq(isc_calloc(SIZE_MAX / 2, 4, "x", &p), ISC_E_SHAPE);
+  cr_assert_null(p);
+}
+
+Test(memory, size_zero_gives_memory) {
+  void *p, *q;
+  cr_assert_eq(isc_malloc(0, "x", &p), ISC_OK);
+  cr_assert_eq(isc_calloc(0, 8, "x", &q), ISC_OK);
+  cr_assert(p && q);
+  free(p);
+  free(q);
+}
+
+Test(memory, the_hook_fails_exactly_the_chosen_allocation_and_counts) {
+  void *p[3] = {NULL, NULL, NULL};
+  isc_alloc_fail_at(2);
+  cr_assert_eq(isc_malloc(8, "one", &p[0]), ISC_OK);
+  cr_assert_eq(isc_malloc(8, "two", &p[1]), ISC_E_NOMEM);
+  cr_assert(strstr(isc_error(), "two"));
+  cr_assert_eq(isc_malloc(8, "three", &p[2]), ISC_OK);
+  cr_assert_eq(isc_alloc_fail_at(0), 3);
+  free(p[0]);
+  free(p[2]);
+}
+
+Test(memory, a_failed_realloc_keeps_the_old_block) {
+  void *p;
+  cr_assert_eq(isc_malloc(4, "x", &p), ISC_OK);
+  memcpy(p, "abc", 4);
+  isc_alloc_fail_at(1);
+  cr_assert_eq(isc_realloc(&p, 100, 4, "x"), ISC_E_NOMEM);
+  isc_alloc_fail_at(0);
+  cr_assert_str_eq(p, "abc");
+  cr_assert_eq(isc_realloc(&p, 100, 4, "x"), ISC_OK);
+  cr_assert_str_eq(p, "abc");
+  free(p);
+}
+
+Test(sb, appends_join) {
+  isc_sb b = {0};
+  char *s;
+  for (int i = 0; i < 100; i++)
+    isc_sb_addf(&b, "%d,", i % 10);
+  isc_sb_addn(&b, "xyz", 2);
+  isc_sb_add(&b, "!");
+  cr_assert_eq(isc_sb_finish(&b, &s), ISC_OK);
+  cr_assert_eq(strlen(s), 203);
+  cr_assert_str_eq(s + 198, "9,xy!");
+  free(s);
+}
+
+Test(sb, an_untouched_builder_is_the_empty_string) {
+  isc_sb b = {0};
+  char *s;
+  cr_assert_eq(isc_sb_finish(&b, &s), ISC_OK);
+  cr_assert_str_eq(s, "");
+  free(s);
+}
+
+Test(sb, a_failed_append_is_reported_at_the_end) {
+  isc_sb b = {0};
+  char *s;
+  isc_alloc_fail_at(1);
+  isc_sb_add(&b, "lost");
+  isc_alloc_fail_at(0);
+  isc_sb_add(&b, "kept?");
+  cr_assert_eq(isc_sb_finish(&b, &s), ISC_E_NOMEM);
+  cr_assert_null(s);
+}
+
+static void check_escape(void (*escape)(isc_sb *, const char *, size_t), const char *in, size_t n,
+                         const char *want) {
+  isc_sb b = {0};
+  char *s;
+  escape(&b, in, n);
+  cr_assert_eq(isc_sb_finish(&b, &s), ISC_OK);
+  cr_assert_str_eq(s, want);
+  free(s);
+}
+
+#define CHECK(escape, in, want) check_escape(escape, in, sizeof in - 1, want)
+
+Test(sb, json_strings_are_quoted_and_escaped) {
+  CHECK(isc_sb_add_json, "a\"b\\c\n\t\r\x01\0z", "\"a\\\"b\\\\c\\n\\t\\r\\u0001\\u0000z\"");
+  CHECK(isc_sb_add_json, "\xC3\xA9\xF0\x9F\x99\x82", "\"\xC3\xA9\xF0\x9F\x99\x82\"");
+  CHECK(isc_sb_add_json, "</script><!--<b", "\"\\u003c/script>\\u003c!--<b\"");
+}
+
+Test(sb, bad_utf8_becomes_replacement_characters) {
+#define R "\xEF\xBF\xBD"
+  CHECK(isc_sb_add_json, "a\xFFz", "\"a" R "z\"");
+  CHECK(isc_sb_add_json, "\xC0\xAF", "\"" R R "\"");             /* overlong "/"    */
+  CHECK(isc_sb_add_json, "\xED\xA0\x80", "\"" R R R "\"");       /* a surrogate     */
+  CHECK(isc_sb_add_json, "\xF4\x90\x80\x80", "\"" R R R R "\""); /* past U+10FFFF */
+  CHECK(isc_sb_add_json, "\xE2\x82", "\"" R R "\"");             /* cut off         */
+  CHECK(isc_sb_add_html, "\xE2\x82<", R R "&lt;");
+}
+
+Test(sb, html_text_cannot_leave_its_place) {
+  CHECK(isc_sb_add_html, "<a href='x' id=\"y\">&\n",
+        "&lt;a href=&#39;x&#39; id=&quot;y&quot;&gt;&amp;\n");
+  CHECK(isc_sb_add_html, "\x1B[0m\x7F\xC2\x85", R "[0m" R R);
+  CHECK(isc_sb_add_html, "\xE2\x80\xAEgnp", R "gnp"); /* right-to-left override */
+}
+
+static void check_hash(const char *data, size_t n, const char *want) {
+  isc_hash h;
+  char hex[33];
+  cr_assert_eq(isc_hash_begin(&h), ISC_OK);
+  isc_hash_add(&h, data, n / 2);
+  isc_hash_add(&h, data + n / 2, n - n / 2);
+  isc_digest_hex(isc_hash_end(&h), hex);
+  cr_assert_str_eq(hex, want);
+}
+
+Test(hash, streams_give_xxh3_128) {
+  check_hash("", 0, "99aa06d3014798d86001c324468d497f");
+  check_hash("ClickHouse", 10, "14c27b7bef95d36fecf5520ca2daf030");
+}
+
+Test(hash, strings_do_not_run_together) {
+  isc_hash a, b;
+  isc_hash_begin(&a);
+  isc_hash_begin(&b);
+  isc_hash_str(&a, "ab");
+  isc_hash_str(&a, "c");
+  isc_hash_str(&b, "a");
+  isc_hash_str(&b, "bc");
+  cr_assert_neq(isc_hash_end(&a).lo, isc_hash_end(&b).lo);
+}
+
+Test(clock, now_does_not_go_back_and_utc_has_its_form) {
+  double t = isc_now();
+  char utc[32];
+  cr_assert_geq(isc_now(), t);
+  isc_utc(utc);
+  cr_assert_eq(strlen(utc), 20);
+  cr_assert(utc[4] == '-' && utc[10] == 'T' && utc[19] == 'Z');
+}
