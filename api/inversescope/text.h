@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A reusable text buffer: how plugins hand texts back to the core.
+ *
+ * The caller zero-initialises it, passes it as often as it likes and frees it once. `data` always
+ * ends in a NUL that `len` does not count; bytes are UTF-8 where the source was.
+ */
+#ifndef ISC_TEXT_H
+#define ISC_TEXT_H
+
+#include <inversescope/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct isc_text {
+  char *data;
+  size_t len, cap;
+} isc_text;
+
+ISC_API isc_status isc_text_set(isc_text *t, const char *s, size_t len);
+ISC_API isc_status isc_text_append(isc_text *t, const char *s, size_t len);
+ISC_API void isc_text_clear(isc_text *t); /* length 0, memory kept */
+ISC_API void isc_text_free(isc_text *t);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+# The language level, warnings, sanitizers and OpenMP flags of the build.
+
+AC_DEFUN([ISC_C17], [
+  AC_CACHE_CHECK([for the C17 flag], [isc_cv_c17], [
+    isc_save_CFLAGS=$CFLAGS
+    isc_cv_c17=none
+    for isc_flag in -std=gnu17 -std=gnu18; do
+      CFLAGS="$isc_save_CFLAGS $isc_flag"
+      AC_COMPILE_IFELSE([AC_LANG_PROGRAM([[_Static_assert(__STDC_VERSION__ >= 201710L, "C17");]])],
+        [isc_cv_c17=$isc_flag; break])
+    done
+    CFLAGS=$isc_save_CFLAGS])
+  AS_IF([test "x$isc_cv_c17" = xnone], [AC_MSG_ERROR([a C17 compiler is needed (gcc 8, clang 7 or newer)])])
+  ISC_CFLAGS="$isc_cv_c17 -fvisibility=hidden -ffp-contract=off"
+  AC_SUBST([ISC_CFLAGS])
+])
+
+AC_DEFUN([ISC_WARNINGS], [
+  AC_ARG_ENABLE([werror], [AS_HELP_STRING([--enable-werror], [make compiler warnings errors (CI)])])
+  ISC_WARNFLAGS="-Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings"
+  AS_IF([test "x$enable_werror" = xyes], [ISC_WARNFLAGS="$ISC_WARNFLAGS -Werror"])
+  AC_SUBST([ISC_WARNFLAGS])
+])
+
+AC_DEFUN([ISC_SANITIZERS], [
+  AC_ARG_ENABLE([sanitizers],
+    [AS_HELP_STRING([--enable-sanitizers], [build with address and undefined-behaviour sanitizers])])
+  AS_IF([test "x$enable_sanitizers" = xyes],
+    [ISC_CFLAGS="$ISC_CFLAGS -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"],
+    [enable_sanitizers=no])
+])
+
+AC_DEFUN([ISC_OPENMP], [
+  AC_CACHE_CHECK([for the OpenMP flag], [isc_cv_openmp], [
+    isc_save_CFLAGS=$CFLAGS
+    CFLAGS="$CFLAGS -fopenmp"
+    AC_LINK_IFELSE([AC_LANG_PROGRAM([[#include <omp.h>]], [[return omp_get_max_threads() < 1;]])],
+      [isc_cv_openmp=-fopenmp], [isc_cv_openmp=none])
+    CFLAGS=$isc_save_CFLAGS])
+  AS_IF([test "x$isc_cv_openmp" = xnone],
+    [AC_MSG_ERROR([OpenMP is needed (with clang: install libomp-dev)])])
+  AC_SUBST([ISC_OPENMP_CFLAGS], [$isc_cv_openmp])
+])
