@@ -6,6 +6,7 @@
  */
 #include <criterion/criterion.h>
 #include "base/base.h"
+#include <locale.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -210,4 +211,73 @@ Test(clock, now_does_not_go_back_and_utc_has_its_form) {
   isc_utc(utc);
   cr_assert_eq(strlen(utc), 20);
   cr_assert(utc[4] == '-' && utc[10] == 'T' && utc[19] == 'Z');
+}
+
+Test(pool, memory_is_zeroed_and_strings_are_copies) {
+  isc_pool p = {0};
+  void *m;
+  char *s;
+  cr_assert_eq(isc_pool_alloc(&p, 3, 5, "x", &m), ISC_OK);
+  for (int i = 0; i < 15; i++)
+    cr_assert_eq(((char *)m)[i], 0);
+  cr_assert_eq((uintptr_t)m % _Alignof(max_align_t), 0);
+  cr_assert_eq(isc_pool_strndup(&p, "abcdef", 3, &s), ISC_OK);
+  cr_assert_str_eq(s, "abc");
+  cr_assert_eq(isc_pool_alloc(&p, SIZE_MAX, 2, "x", &m), ISC_E_SHAPE);
+  isc_alloc_fail_at(1);
+  cr_assert_eq(isc_pool_strndup(&p, "a", 1, &s), ISC_E_NOMEM);
+  isc_alloc_fail_at(0);
+  isc_pool_free(&p);
+}
+
+static void expect_double(double v, const char *want) {
+  isc_sb b = {0};
+  char *s;
+  double back;
+  isc_sb_add_double(&b, v);
+  cr_assert_eq(isc_sb_finish(&b, &s), ISC_OK);
+  cr_assert_str_eq(s, want);
+  if (v - v == 0) cr_assert(isc_text_double(s, &back) && back == v);
+  free(s);
+}
+
+Test(numbers, doubles_are_written_shortest_and_read_back) {
+  expect_double(0.1, "0.1");
+  expect_double(1.0 / 3, "0.3333333333333333");
+  expect_double(0.1 + 0.2, "0.30000000000000004");
+  expect_double(-0.0, "-0");
+  expect_double(1e300, "1e+300");
+  expect_double(5e-324, "5e-324");
+  expect_double(-1.0 / 0.0, "-inf");
+}
+
+Test(numbers, text_that_is_no_finite_number_is_refused) {
+  static const char *const bad[] = {"", " 1", "1 ", "1x", "nan", "inf", "1e999", "abc"};
+  double v;
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+    cr_assert_not(isc_text_double(bad[i], &v), "%s", bad[i]);
+}
+
+Test(numbers, a_locale_with_a_decimal_comma_changes_nothing) {
+  double v;
+  if (!setlocale(LC_NUMERIC, "de_DE.UTF-8") && !setlocale(LC_NUMERIC, "fr_FR.UTF-8"))
+    cr_skip("no locale with a decimal comma is installed (wanted de_DE.UTF-8 or fr_FR.UTF-8)");
+  expect_double(0.5, "0.5");
+  cr_assert(isc_text_double("0.5", &v) && v == 0.5);
+}
+
+Test(nearest, slips_are_forgiven_and_other_words_are_not) {
+  static const char *const names[] = {"evaluate",      "seed",    "epsilon",
+                                      "learning_rate", "samples", NULL};
+  static const char *const cases[][2] = {
+      {"evaluat", "evaluate"}, {"sede", "seed"},      {"Seed", "seed"},
+      {"epsilno", "epsilon"},  {"sample", "samples"}, {"learning-rate", "learning_rate"},
+      {"eps", "epsilon"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    cr_assert_str_eq(isc_nearest_name(cases[i][0], names), cases[i][1], "%s", cases[i][0]);
+  cr_assert_null(isc_nearest_name("temperature", names));
+  cr_assert_null(isc_nearest_name("x", names));
+  cr_assert_null(isc_nearest_name("", names));
+  cr_assert_null(isc_nearest_name("seed", NULL));
 }

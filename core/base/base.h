@@ -26,6 +26,15 @@ ISC_API int64_t isc_alloc_fail_at(int64_t n);
 ISC_API isc_status isc_mul_size(size_t a, size_t b, const char *what, size_t *out);
 ISC_API isc_status isc_add_size(size_t a, size_t b, const char *what, size_t *out);
 
+/* A pool: many allocations that die together. Zero-initialise, isc_pool_free when done. Memory comes
+ * zeroed, aligned for any type. One thread at a time. */
+typedef struct isc_pool {
+  void *blocks;
+} isc_pool;
+ISC_API isc_status isc_pool_alloc(isc_pool *p, size_t n, size_t size, const char *what, void **out);
+ISC_API isc_status isc_pool_strndup(isc_pool *p, const char *s, size_t n, char **out);
+ISC_API void isc_pool_free(isc_pool *p);
+
 /* ---- a growing string; zero-initialise, isc_sb_free when done. A failed append is remembered and
  * reported by isc_sb_finish, so a run of appends needs one check. */
 typedef struct isc_sb {
@@ -38,8 +47,16 @@ ISC_API void isc_sb_addn(isc_sb *b, const char *s, size_t n);
 ISC_API void isc_sb_addf(isc_sb *b, const char *fmt, ...) ISC_PRINTF(2, 3);
 ISC_API void isc_sb_add_json(isc_sb *b, const char *s, size_t n); /* quoted, escaped; bad UTF-8 → U+FFFD */
 ISC_API void isc_sb_add_html(isc_sb *b, const char *s, size_t n); /* &<>"' escaped; bad UTF-8, controls → U+FFFD */
+/* The shortest decimal that reads back to the same double, whatever the locale; "nan", "inf", "-inf". */
+ISC_API void isc_sb_add_double(isc_sb *b, double v);
 ISC_API isc_status isc_sb_finish(isc_sb *b, char **out);          /* hands the string over */
 ISC_API void isc_sb_free(isc_sb *b);
+
+/* ---- small text helpers */
+/* The whole of `s` as a decimal number, whatever the locale; false when it is none, or not finite. */
+ISC_API bool isc_text_double(const char *s, double *out);
+/* "Did you mean": the nearest of `names` (NULL-terminated) by edit distance; NULL when none is near. */
+ISC_API const char *isc_nearest_name(const char *name, const char *const *names);
 
 /* ---- files */
 /* Read a whole file (≤ max bytes) into malloc'd memory with a NUL behind it. */

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 libinversescope_la_SOURCES += \
   core/base/base.h \
   core/base/clock.c \
@@ -6,7 +7,10 @@ libinversescope_la_SOURCES += \
   core/base/hash.c \
   core/base/map.c \
   core/base/memory.c \
+  core/base/nearest.c \
+  core/base/number.c \
   core/base/path.c \
+  core/base/pool.c \
   core/base/rng.c \
   core/base/status.c \
   core/base/string.c

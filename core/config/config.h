@@ -9,6 +9,7 @@
 #ifndef ISC_CORE_CONFIG_H
 #define ISC_CORE_CONFIG_H
 
+#include "base/base.h" /* isc_nearest_name */
 #include <inversescope/option.h>
 #include <inversescope/plugin.h>
 
@@ -62,7 +63,5 @@ ISC_API isc_status isc_config_canonical(const isc_config *c, const char *path, c
 /* The settings of `cls` as a commented stanza (describe --conf). malloc'd. */
 ISC_API isc_status isc_option_stanza(const char *group, const char *plugin, const isc_option *options,
                              char **text);
-/* Edit-distance helper for "did you mean": the nearest of `names` (NULL-terminated), or NULL. */
-ISC_API const char *isc_nearest_name(const char *name, const char *const *names);
 
 #endif
