@@ -19,8 +19,8 @@ typedef struct isc_arena {
   const isc_device *dev; /* NULL = host memory                              */
   isc_chunk *chunk;      /* [count]; those after `current` are unused       */
   int64_t count, capacity, current;
-  size_t peak;           /* most bytes in use since the last reset          */
-  size_t wanted;         /* size of the next first chunk: what one step took */
+  size_t peak;   /* most bytes in use since the last reset          */
+  size_t wanted; /* size of the next first chunk: what one step took */
 } isc_arena;
 
 typedef struct isc_arena_mark {

@@ -27,8 +27,12 @@ struct isc_step {
 };
 
 /* ---- gradients. A view's gradient is its base's. */
-static inline isc_tensor *isc_base(isc_tensor *t) { return t->base ? t->base : t; }
-static inline bool isc_needs(isc_tensor *t) { return t && isc_base(t)->needs_grad; }
+static inline isc_tensor *isc_base(isc_tensor *t) {
+  return t->base ? t->base : t;
+}
+static inline bool isc_needs(isc_tensor *t) {
+  return t && isc_base(t)->needs_grad;
+}
 /* Will this op be recorded? (so: keep what its backward wants) */
 bool isc_tracks(const isc_step *s, isc_tensor *const *inputs, int64_t n);
 bool isc_grad_written(isc_tensor *t);
@@ -55,9 +59,11 @@ void isc_grad_drop(isc_tensor *out);
 /* "[2, 3]" */
 const char *isc_shape_text(const isc_tensor *t, char text[96]);
 /* ISC_E_SHAPE: "op: a [2, 3] does not fit b [4]". */
-isc_status isc_shape_misfit(const char *op, const char *a_name, const isc_tensor *a, const char *b_name,
-                            const isc_tensor *b);
-static inline int64_t isc_last_dim(const isc_tensor *t) { return t->shape[t->ndim - 1]; }
+isc_status isc_shape_misfit(const char *op, const char *a_name, const isc_tensor *a,
+                            const char *b_name, const isc_tensor *b);
+static inline int64_t isc_last_dim(const isc_tensor *t) {
+  return t->shape[t->ndim - 1];
+}
 /* Elements per last dimension; 0 if that is 0. */
 static inline int64_t isc_rows(const isc_tensor *t) {
   return isc_last_dim(t) ? isc_tensor_size(t) / isc_last_dim(t) : 0;
