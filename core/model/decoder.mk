@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+libinversescope_la_SOURCES += \
+  core/model/decoder.c \
+  core/model/decoder_config.c \
+  core/model/decoder_fold.c \
+  core/model/decoder_forward.c \
+  core/model/decoder_internal.h \
+  core/model/decoder_load.c \
+  core/model/kv_cache.c \
+  core/model/params_io.c \
+  core/model/params_io.h \
+  core/model/taps.c
