@@ -23,6 +23,8 @@ ISC_API isc_status isc_text_set(isc_text *t, const char *s, size_t len);
 ISC_API isc_status isc_text_append(isc_text *t, const char *s, size_t len);
 ISC_API void isc_text_clear(isc_text *t); /* length 0, memory kept */
 ISC_API void isc_text_free(isc_text *t);
+/* The whole content of a file of at most `max` bytes, as it is; the text is replaced. Any thread. */
+ISC_API isc_status isc_text_read(isc_text *t, const char *path, size_t max);
 
 #ifdef __cplusplus
 }

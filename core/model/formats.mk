@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+libinversescope_la_SOURCES += \
+  core/model/json.c \
+  core/model/json_doc.h \
+  core/model/safetensors.c \
+  core/model/safetensors.h \
+  core/model/safetensors_convert.c \
+  core/model/safetensors_header.c \
+  core/model/safetensors_header.h \
+  core/model/safetensors_json.c \
+  core/model/safetensors_json.h \
+  core/model/safetensors_write.c \
+  core/model/text.c \
+  core/model/text_utf8.h
