@@ -25,7 +25,8 @@ typedef enum isc_geometry {
 typedef enum isc_measure {
   ISC_LEBESGUE = 0,  /* on R^n (the paper)                                             */
   ISC_PROFILE = 1,   /* d itself has density ∝ k(d/ε), the norm is uniform in the band */
-  ISC_INVARIANT = 2  /* angular: sphere's area × log-norm, which makes p(z'|x) have a constant that does not depend on x */
+  ISC_INVARIANT = 2  /* angular: sphere's area × log-norm, so that p(z'|x) has the same constant for every x;
+                        noise_law.h says why                                           */
 } isc_measure;
 
 typedef struct isc_noise_draw {
@@ -40,14 +41,14 @@ typedef struct isc_kernel_ops {
   isc_status (*open)(const void *conf, int64_t dim, void **self);
   void (*close)(void *self);
   isc_geometry (*geometry)(void *self);
-  double (*epsilon)(void *self);
+  double (*epsilon)(void *self);               /* also the radius of the refusal test: a sample is inside when d < ε */
   double (*band)(void *self);                  /* δ of the norm band; 0 = none                 */
   double (*profile)(void *self, double ratio); /* k(d/ε) at ratio = d/ε; in [0, 1], k(0) = 1   */
-  /* Ball of the refusal test: d < radius(); the hard kernel's ε. */
   void (*draw)(void *self, isc_rng *rng, isc_noise_draw *out);
   /* Cumulative laws of what draw gives: P(distance ≤ d), and P(norm ratio ≤ rho) (angular only; else 0/1 at 1). */
   double (*distance_cdf)(void *self, double d);
   double (*norm_cdf)(void *self, double rho);
+  isc_measure (*measure)(void *self);
 } isc_kernel_ops;
 
 typedef struct isc_kernel {
