@@ -79,6 +79,9 @@ typedef struct isc_invert {
   isc_status (*sample)(void *user, int64_t row, int64_t j, const char *text, size_t len, double log_q);
 } isc_invert;
 
+/* What a training stage reads, beside its options and the training texts. */
+enum { ISC_USES_ACTIVATIONS = 1u << 0, ISC_USES_KERNEL = 1u << 1 };
+
 typedef struct isc_method_ops {
   size_t size;
   isc_status (*open)(const void *conf, const isc_method_env *env, void **self);
@@ -100,6 +103,8 @@ typedef struct isc_method_ops {
   /* Label of each of n activations at `site` (into caller's texts); NULL: does not classify. */
   isc_status (*classify)(void *self, int64_t site, const float *z, int64_t n, isc_text *label);
   int64_t (*parameters)(void *self); /* trained parameters, for reports */
+  /* ISC_USES_… of stage k, so that changing the kernel or the sites does not redo what never saw them; NULL member = all. */
+  uint32_t (*stage_uses)(void *self, int64_t stage);
 } isc_method_ops;
 
 #ifdef __cplusplus

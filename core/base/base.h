@@ -82,9 +82,12 @@ ISC_API isc_status isc_map_open(const char *path, isc_map *m); /* read-only mmap
 ISC_API isc_status isc_map_check(const isc_map *m, const char *path);
 ISC_API void isc_map_close(isc_map *m);
 
+/* fsync the directory that holds `path`, so that a rename into it survives a crash. */
+ISC_API isc_status isc_sync_dir(const char *path);
 ISC_API isc_status isc_mkdirs(const char *path);
 ISC_API bool isc_exists(const char *path);
 ISC_API bool isc_is_dir(const char *path);
+ISC_API bool isc_dir_is_empty(const char *path); /* also true of what is not a directory */
 ISC_API isc_status isc_path_join(const char *dir, const char *name, char **out); /* absolute `name` wins */
 ISC_API isc_status isc_path_dir(const char *path, char **out);
 

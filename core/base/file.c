@@ -106,7 +106,7 @@ done:
   return st;
 }
 
-static isc_status sync_directory_of(const char *path) {
+isc_status isc_sync_dir(const char *path) {
   char *dir;
   ISC_TRY(isc_path_dir(path, &dir));
   int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -129,7 +129,7 @@ isc_status isc_atomic_commit(isc_atomic_file *a) {
   }
   if (fsync(fileno(a->f)) != 0) ISC_GO(os_fail(a->path, "write"));
   if (rename(a->tmp, a->path) != 0) ISC_GO(os_fail(a->path, "replace"));
-  ISC_GO(sync_directory_of(a->path));
+  ISC_GO(isc_sync_dir(a->path));
 done:
   if (st != ISC_OK) unlink(a->tmp);
   fclose(a->f);

@@ -6,6 +6,8 @@
  * directory, make it one.
  */
 #include "base/base.h"
+
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,4 +63,13 @@ isc_status isc_mkdirs(const char *path) {
 done:
   free(copy);
   return st;
+}
+
+bool isc_dir_is_empty(const char *path) {
+  DIR *d = opendir(path);
+  bool empty = true;
+  for (struct dirent *e; d && (e = readdir(d));)
+    empty = empty && (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."));
+  if (d) closedir(d);
+  return empty;
 }

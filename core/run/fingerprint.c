@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What each stage depends on, as hashes: resolved options, plugin versions, upstream fingerprints, the
+ * content of weights and data. Options that change no result (ISC_OPT_RUNTIME) are left out.
+ */
+#include "run/stage.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Bumped when a stage's own algorithm or format changes, so that old run directories are redone. */
+static const char FORMAT[] = "inversescope-run-1";
+
+static isc_status begin(isc_hash *h, const char *stage) {
+  ISC_TRY(isc_hash_begin(h));
+  isc_hash_str(h, FORMAT);
+  isc_hash_str(h, stage);
+  return ISC_OK;
+}
+
+static void end(isc_hash *h, char key[33]) { isc_digest_hex(isc_hash_end(h), key); }
+
+static void add_int(isc_hash *h, int64_t x) { isc_hash_add(h, &x, sizeof x); }
+
+static void add_class(isc_hash *h, const isc_class *cls) {
+  isc_hash_str(h, cls->name);
+  isc_hash_str(h, cls->version);
+}
+
+static isc_status add_group(isc_hash *h, isc_study *s, const char *path) {
+  char *text = NULL;
+  ISC_TRY(isc_config_canonical(s->config, path, &text));
+  isc_hash_str(h, text);
+  free(text);
+  return ISC_OK;
+}
+
+static isc_status add_prior(isc_hash *h, isc_study *s) {
+  char hex[33] = "";
+  add_class(h, s->prior_class);
+  ISC_TRY(add_group(h, s, "prior"));
+  if (s->prior.ops->fingerprint) ISC_TRY(s->prior.ops->fingerprint(s->prior.self, hex));
+  isc_hash_str(h, hex);
+  add_int(h, s->run.seed);
+  return ISC_OK;
+}
+
+static void add_device(isc_hash *h, const isc_study *s) { add_class(h, s->device->cls); }
+
+isc_status isc_key_harvest(isc_study *s, char key[33]) {
+  isc_hash h;
+  char hex[33] = "";
+  isc_status st = ISC_OK;
+  ISC_TRY(begin(&h, "harvest"));
+  add_device(&h, s);
+  add_class(&h, s->target.cls);
+  /* The weights' hash stands for the path: a copied model or a moved directory is the same model. */
+  ISC_GO(s->target.ops->fingerprint(s->target.self, hex));
+  isc_hash_str(&h, hex);
+  add_int(&h, s->target_settings.position);
+  for (int64_t i = 0; i < s->sites.n; i++) isc_hash_str(&h, s->sites.site[i].name);
+  ISC_GO(add_prior(&h, s));
+done:
+  end(&h, key);
+  return st;
+}
+
+/* Only the options a stage says it reads, so that changing others does not retrain it. */
+static isc_status add_stage_options(isc_hash *h, isc_study *s, int64_t stage) {
+  const char *const *names = s->method_ops->stage_options ? s->method_ops->stage_options(s->method, stage) : NULL;
+  if (!names) return add_group(h, s, "method");
+  for (; *names; names++) {
+    isc_sb b = {0};
+    char *path = NULL;
+    isc_sb_addf(&b, "method.%s", *names);
+    ISC_TRY(isc_sb_finish(&b, &path));
+    isc_status st = add_group(h, s, path);
+    free(path);
+    ISC_TRY(st);
+  }
+  return ISC_OK;
+}
+
+isc_status isc_key_method(isc_study *s, int64_t stage, const char harvest[33], const char previous[33], char key[33]) {
+  isc_hash h;
+  char hex[33] = "";
+  isc_status st = ISC_OK;
+  const uint32_t uses = s->method_ops->stage_uses ? s->method_ops->stage_uses(s->method, stage) : ~0u;
+  ISC_TRY(begin(&h, isc_study_stage_name(s, stage)));
+  add_device(&h, s);
+  add_class(&h, s->method_class);
+  add_int(&h, stage);
+  isc_hash_str(&h, previous);
+  ISC_GO(add_stage_options(&h, s, stage));
+  if (s->method_ops->fingerprint) ISC_GO(s->method_ops->fingerprint(s->method, stage, hex));
+  isc_hash_str(&h, hex);
+  if (uses & ISC_USES_ACTIVATIONS) isc_hash_str(&h, harvest);
+  ISC_GO(add_prior(&h, s));
+  if (uses & ISC_USES_KERNEL) {
+    add_class(&h, s->kernel_class);
+    ISC_GO(add_group(&h, s, "kernel"));
+  }
+done:
+  end(&h, key);
+  return st;
+}
+
+isc_status isc_key_sample(isc_study *s, const char harvest[33], const char trained[33], char key[33]) {
+  isc_hash h;
+  ISC_TRY(begin(&h, "sample"));
+  isc_hash_str(&h, harvest);
+  isc_hash_str(&h, trained);
+  add_int(&h, s->n_conditions);
+  add_int(&h, s->evaluate.samples);
+  add_int(&h, s->evaluate.unconditional);
+  isc_hash_add(&h, &s->evaluate.temperature, sizeof s->evaluate.temperature);
+  end(&h, key);
+  return ISC_OK;
+}
+
+isc_status isc_key_score(isc_study *s, const char sample[33], char key[33]) {
+  isc_hash h;
+  isc_status st = ISC_OK;
+  ISC_TRY(begin(&h, "score"));
+  isc_hash_str(&h, sample);
+  add_class(&h, s->kernel_class);
+  ISC_GO(add_group(&h, s, "kernel"));
+  for (int64_t i = 0; i < s->n_features; i++) {
+    char path[64];
+    add_class(&h, s->feature[i].cls);
+    snprintf(path, sizeof path, "features.[%lld]", (long long)i);
+    ISC_GO(add_group(&h, s, path));
+  }
+  add_int(&h, s->evaluate.max_support);
+  add_int(&h, s->evaluate.bootstrap);
+done:
+  end(&h, key);
+  return st;
+}
+
+isc_status isc_key_report(isc_study *s, const char score[33], char key[33]) {
+  isc_hash h;
+  isc_status st = ISC_OK;
+  ISC_TRY(begin(&h, "report"));
+  isc_hash_str(&h, score);
+  ISC_GO(add_group(&h, s, "report"));
+  isc_hash_str(&h, s->run.name ? s->run.name : "");
+done:
+  end(&h, key);
+  return st;
+}

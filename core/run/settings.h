@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The settings of a run that belong to no plugin: option tables of the core's own groups.
+ *
+ * inversescope-conf(5), describe and validation all come from these tables.
+ */
+#ifndef ISC_CORE_SETTINGS_H
+#define ISC_CORE_SETTINGS_H
+
+#include <inversescope/option.h>
+
+typedef struct isc_run_settings { /* group `run` */
+  const char *name;
+  const char *dir;
+  int64_t seed;
+  const char *device;
+  int64_t threads;
+  double checkpoint_seconds;
+} isc_run_settings;
+
+typedef struct isc_target_settings { /* in group `target`, beside the plugin's own */
+  isc_list sites;
+  int64_t position;
+  int64_t batch;
+} isc_target_settings;
+
+typedef struct isc_prior_settings { /* in group `prior`, beside the plugin's own */
+  int64_t train, test;
+} isc_prior_settings;
+
+typedef struct isc_feature_settings { /* in each group of `features` */
+  const char *name;
+} isc_feature_settings;
+
+typedef struct isc_evaluate_settings { /* group `evaluate` */
+  int64_t conditions, samples;
+  double temperature;
+  int64_t batch;
+  int64_t unconditional;
+  int64_t max_support;
+  int64_t bootstrap;
+} isc_evaluate_settings;
+
+typedef struct isc_report_settings { /* group `report` */
+  const char *title;
+  int64_t table_sites, table_samples;
+} isc_report_settings;
+
+ISC_API extern const isc_option isc_run_options[];
+ISC_API extern const isc_option isc_target_options[];
+ISC_API extern const isc_option isc_prior_options[];
+ISC_API extern const isc_option isc_feature_options[];
+ISC_API extern const isc_option isc_evaluate_options[];
+ISC_API extern const isc_option isc_report_options[];
+
+/* The top-level keys of a run config, NULL-terminated. */
+ISC_API extern const char *const isc_run_keys[];
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One stage of a run: its directory, its fingerprint, and the record that it is finished.
+ *
+ * `stage.key` holds the fingerprint of work in progress, `stage.json` that of finished work with the files it left.
+ * A stage whose stage.json agrees is up to date; one whose stage.key agrees resumes; any other starts empty.
+ */
+#ifndef ISC_CORE_STAGE_H
+#define ISC_CORE_STAGE_H
+
+#include "run/run.h"
+
+typedef struct isc_curve_point {
+  int64_t step;
+  double value[8];
+} isc_curve_point;
+
+/* Metrics of a stage over its steps, thinned; kept in curve.csv beside the checkpoint. */
+typedef struct isc_curve {
+  char names[8][24];
+  int64_t n_names;
+  isc_curve_point *point;
+  int64_t n, cap;
+} isc_curve;
+
+/* A run in progress. */
+typedef struct isc_run_state {
+  isc_study *study;
+  const isc_run_request *request;
+  FILE *log;             /* log.jsonl, appended                */
+  double started;
+  const char *stage;     /* the one in progress                */
+  char *stage_dir;
+  double stage_started, last_checkpoint, last_logged;
+  isc_curve curve;
+} isc_run_state;
+
+typedef isc_status (*isc_stage_fn)(isc_run_state *r, void *arg);
+
+/* Bring a stage up to date: skip, resume or start it, by `key` (its fingerprint in hex). */
+isc_status isc_stage_run(isc_run_state *r, const char *name, const char key[33], isc_stage_fn fn, void *arg);
+
+/* Report progress of the stage in progress: events, log.jsonl (every few seconds), the curve. */
+isc_status isc_stage_progress(isc_run_state *r, int64_t done, int64_t total, const isc_metric *m, int64_t n);
+bool isc_stage_stopping(const isc_run_state *r);
+/* ISC_E_INTERRUPTED when asked to stop, else ISC_OK. */
+isc_status isc_stage_check(const isc_run_state *r);
+/* Is a checkpoint due? Keeps the curve on disk in step with it. */
+bool isc_stage_checkpoint_due(isc_run_state *r);
+
+/* ---- curve.c */
+isc_status isc_curve_add(isc_curve *c, int64_t done, int64_t total, const isc_metric *m, int64_t n);
+isc_status isc_curve_write(const isc_curve *c, const char *dir);
+isc_status isc_curve_read(isc_curve *c, const char *dir); /* empty when there is none */
+void isc_curve_free(isc_curve *c);
+
+/* ---- fingerprints (fingerprint.c): 32 hex digits each */
+isc_status isc_key_harvest(isc_study *s, char key[33]);
+isc_status isc_key_method(isc_study *s, int64_t stage, const char harvest[33], const char previous[33], char key[33]);
+isc_status isc_key_sample(isc_study *s, const char harvest[33], const char trained[33], char key[33]);
+isc_status isc_key_score(isc_study *s, const char sample[33], char key[33]);
+isc_status isc_key_report(isc_study *s, const char score[33], char key[33]);
+
+/* ---- the stages */
+isc_status isc_stage_harvest(isc_run_state *r, void *arg);
+isc_status isc_stage_train(isc_run_state *r, void *arg /* int64_t *stage */);
+isc_status isc_stage_sample(isc_run_state *r, void *arg);
+isc_status isc_stage_score(isc_run_state *r, void *arg);
+isc_status isc_stage_report(isc_run_state *r, void *arg);
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A study: everything a config names, opened and wired together.
+ *
+ * The stages of a run, `sample` and the tests all start from here. Not thread-safe; opened and closed by one thread.
+ */
+#ifndef ISC_CORE_STUDY_H
+#define ISC_CORE_STUDY_H
+
+#include "base/base.h"
+#include "config/config.h"
+#include "model/sites.h"
+#include "run/settings.h"
+#include "run/store.h"
+#include <inversescope/feature.h>
+
+typedef struct isc_feature {
+  const char *name;
+  const isc_class *cls;
+  const isc_feature_ops *ops;
+  void *conf, *self;
+} isc_feature;
+
+typedef struct isc_study {
+  isc_config *config;
+  char *config_path;
+  isc_run_settings run;
+  isc_target_settings target_settings;
+  isc_prior_settings prior_settings;
+  isc_evaluate_settings evaluate;
+  isc_report_settings report;
+  char *dir;             /* absolute run directory */
+  isc_device *device;
+  char *device_report;   /* why other backends were passed over, or NULL */
+  isc_step *step;
+
+  void *target_conf;
+  isc_target target;
+  isc_site_set sites;
+
+  const isc_class *prior_class;
+  void *prior_conf;
+  isc_prior prior;
+  int64_t n_train, n_test, n_conditions;
+
+  const isc_class *kernel_class;
+  void *kernel_conf;
+  isc_kernel *kernel;         /* [n_kernels] one per distinct dimension      */
+  int64_t *kernel_dim;        /* [n_kernels]                                 */
+  int64_t n_kernels;
+  const isc_kernel **site_kernel; /* [sites.n]                               */
+
+  isc_feature *feature;       /* [n_features] */
+  int64_t n_features;
+
+  const isc_class *method_class;
+  void *method_conf;
+  const isc_method_ops *method_ops;
+  void *method;
+  isc_method_env env;
+  isc_store *train_store;     /* activations of the training inputs, once harvested */
+} isc_study;
+
+/* Read the config and open everything it names. `dir` overrides run.dir when not NULL. On failure nothing stays open. */
+ISC_API isc_status isc_study_open(const isc_config_source *source, const char *dir, isc_study **out);
+ISC_API void isc_study_close(isc_study *s);
+
+/* Path below the run directory; malloc'd. */
+ISC_API isc_status isc_study_path(const isc_study *s, char **out, const char *fmt, ...) ISC_PRINTF(3, 4);
+
+/* Text of input i of a split. */
+ISC_API isc_status isc_study_text(const isc_study *s, isc_split split, int64_t i, isc_text *out);
+
+/* Name of method stage k, NULL past the end. */
+ISC_API const char *isc_study_stage_name(const isc_study *s, int64_t k);
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Plugin groups that also carry settings of the core, the run directory's name, and the device.
+ */
+#include "run/study_open.h"
+
+#include "plugin/registry.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct path_settings {
+  isc_list plugin_path;
+} path_settings;
+
+static const isc_option path_options[] = {
+    {.name = "plugin_path", .type = ISC_OPT_PATH_LIST, .flags = ISC_OPT_RUNTIME, .offset = offsetof(path_settings, plugin_path),
+     .doc = "Directories to look for plugins in, before the installed ones."},
+    ISC_OPTIONS_END};
+
+isc_status isc_study_search_path(isc_config *c) {
+  path_settings p = {{0}};
+  if (isc_config_has(c, "plugin_path")) ISC_TRY(isc_config_fill(c, "", path_options, isc_run_keys, &p));
+  return isc_registry_search_path(p.plugin_path.at.s, p.plugin_path.count);
+}
+
+isc_status isc_study_run_dir(isc_study *s, const char *dir) {
+  isc_status st = ISC_OK;
+  char *cwd = NULL, *chosen = NULL, *base = NULL;
+  cwd = getcwd(NULL, 0);
+  if (!cwd) return isc_fail(ISC_E_IO, "the working directory cannot be read");
+  const char *name = s->run.name;
+  if (!name) {
+    const char *slash = strrchr(s->config_path, '/');
+    ISC_GO(isc_strdup(slash ? slash + 1 : s->config_path, &base));
+    char *dot = strrchr(base, '.');
+    if (dot && dot != base) *dot = 0;
+    name = base;
+  }
+  if (dir)
+    ISC_GO(isc_strdup(dir, &chosen));
+  else if (s->run.dir)
+    ISC_GO(isc_strdup(s->run.dir, &chosen));
+  else
+    ISC_GO(isc_asprintf(&chosen, "runs/%s", name));
+  ISC_GO(isc_path_join(cwd, chosen, &s->dir));
+done:
+  free(cwd);
+  free(chosen);
+  free(base);
+  return st;
+}
+
+isc_status isc_study_device(const char *name, int64_t threads, isc_device **out, char **report) {
+  ISC_TRY(isc_device_open(name, NULL, out, report));
+  if (threads <= 0) return ISC_OK;
+  /* The backend is known only now; open it again with its own `threads`, if it has that option. */
+  const isc_class *cls = (*out)->cls;
+  isc_status st = ISC_OK;
+  isc_config *c = NULL;
+  void *conf = NULL;
+  char text[64];
+  bool has = false;
+  for (const isc_option *o = cls->options; o && o->name; o++) has |= !strcmp(o->name, "threads");
+  if (!has) return ISC_OK;
+  isc_device_close(*out);
+  *out = NULL;
+  const int len = snprintf(text, sizeof text, "threads = %lld;", (long long)threads);
+  ISC_GO(isc_calloc(1, cls->conf_size, "backend options", &conf));
+  ISC_GO(isc_config_parse(text, (size_t)len, "run.threads", ".", &c));
+  ISC_GO(isc_config_fill(c, "", cls->options, NULL, conf));
+  ISC_GO(isc_device_open(cls->name, conf, out, NULL));
+done:
+  isc_config_free(c);
+  free(conf);
+  return st;
+}
+
+static int64_t count_options(const isc_option *o) {
+  int64_t n = 0;
+  for (; o && o->name; o++) n++;
+  return n;
+}
+
+static void add_names(const isc_option *o, const char **names, int64_t *n) {
+  for (; o && o->name; o++) names[(*n)++] = o->name;
+}
+
+isc_status isc_study_fill(isc_config *c, const char *path, isc_kind kind, const char *fallback,
+                          const isc_option *extra_options, void *extra, const isc_class **cls, void **conf) {
+  isc_status st = ISC_OK;
+  const char **own = NULL, **plugins = NULL;
+  int64_t n_own = 0, n_plugin = 0;
+  *conf = NULL;
+  ISC_GO(isc_calloc((size_t)count_options(extra_options) + 1, sizeof *own, "option names", (void **)&own));
+  add_names(extra_options, own, &n_own);
+  ISC_GO(isc_config_plugin(c, path, kind, fallback, own, cls, conf));
+  if (!extra_options) goto done;
+  ISC_GO(isc_calloc((size_t)count_options((*cls)->options) + 2, sizeof *plugins, "option names", (void **)&plugins));
+  add_names((*cls)->options, plugins, &n_plugin);
+  plugins[n_plugin] = "plugin";
+  ISC_GO(isc_config_fill(c, path, extra_options, plugins, extra));
+done:
+  if (st != ISC_OK) {
+    free(*conf);
+    *conf = NULL;
+  }
+  free(own);
+  free(plugins);
+  return st;
+}
