@@ -9,6 +9,7 @@
 #include <locale.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* glibc keeps the C locale as a constant: newlocale gives it without allocating, and needs no free. */
 static locale_t c_locale(void) {
@@ -22,6 +23,19 @@ bool isc_text_double(const char *s, double *out) {
   return *end == '\0' && isfinite(*out);
 }
 
+/* Plain notation where people write it, the exponent beyond; both with the fewest digits that read back. */
+static void shortest(char out[32], double v) {
+  int digits = 1;
+  for (; digits < 17; digits++) {
+    snprintf(out, 32, "%.*e", digits - 1, v);
+    if (strtod(out, NULL) == v) break;
+  }
+  snprintf(out, 32, "%.*e", digits - 1, v);
+  int exponent = atoi(strchr(out, 'e') + 1);
+  if (exponent >= -5 && exponent < 17)
+    snprintf(out, 32, "%.*f", exponent < digits - 1 ? digits - 1 - exponent : 0, v);
+}
+
 void isc_sb_add_double(isc_sb *b, double v) {
   char text[32];
   if (isnan(v) || isinf(v)) {
@@ -29,10 +43,7 @@ void isc_sb_add_double(isc_sb *b, double v) {
     return;
   }
   locale_t before = uselocale(c_locale());
-  for (int digits = 1; digits <= 17; digits++) {
-    snprintf(text, sizeof text, "%.*g", digits, v);
-    if (strtod(text, NULL) == v) break;
-  }
+  shortest(text, v);
   uselocale(before);
   isc_sb_add(b, text);
 }
