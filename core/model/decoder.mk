@@ -6,7 +6,13 @@ libinversescope_la_SOURCES += \
   core/model/decoder_forward.c \
   core/model/decoder_internal.h \
   core/model/decoder_load.c \
+  core/model/harvest.c \
   core/model/kv_cache.c \
   core/model/params_io.c \
   core/model/params_io.h \
+  core/model/patch.c \
+  core/model/sites.c \
+  core/model/sites.h \
+  core/model/sites_internal.h \
+  core/model/sites_pattern.c \
   core/model/taps.c
