@@ -12,6 +12,7 @@ libinversescope_la_SOURCES += \
   core/run/stage.c \
   core/run/stage.h \
   core/run/stage_harvest.c \
+  core/run/stage_report.c \
   core/run/stage_sample.c \
   core/run/stage_train.c \
   core/run/store.c \

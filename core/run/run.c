@@ -132,6 +132,7 @@ static isc_status run_stages(isc_run_state *r) {
   ISC_TRY(isc_stage_run(r, "sample", sample, isc_stage_sample, NULL));
   ISC_TRY(isc_key_score(s, sample, score));
   ISC_TRY(isc_stage_run(r, "score", score, isc_stage_score, NULL));
+  if (!r->request->report) return ISC_OK;
   ISC_TRY(isc_key_report(s, score, report));
   return isc_stage_run(r, "report", report, isc_stage_report, NULL);
 }

@@ -27,6 +27,8 @@ typedef struct isc_run_request {
   isc_config_source source;
   const char *dir;                     /* overrides run.dir; or NULL                              */
   isc_run_events events;
+  /* Writes the report of score.json into a directory: the report layer lies above this one. NULL = no report stage. */
+  isc_status (*report)(const char *score_json, const char *dir, const char *title);
   const volatile sig_atomic_t *stop;   /* set by a signal handler: checkpoint, then ISC_E_INTERRUPTED */
 } isc_run_request;
 

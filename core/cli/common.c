@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the subcommands share: error lines, option parsing, signals.
+ */
+#include "cli/cli.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+volatile sig_atomic_t isc_cli_stop;
+
+int isc_cli_fail(isc_status s) {
+  fprintf(stderr, "inversescope: %s\n", isc_cli_safe(isc_error()));
+  return isc_exit_code(s);
+}
+
+int isc_cli_usage(const isc_command *c, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  fputs("inversescope: ", stderr);
+  vfprintf(stderr, fmt, ap);
+  va_end(ap);
+  fprintf(stderr, "\nusage: inversescope %s\n", c->synopsis);
+  return isc_exit_code(ISC_E_USAGE);
+}
+
+bool isc_cli_option(int argc, char **argv, int *i, const char *name, const char **value) {
+  const char *arg = argv[*i];
+  const size_t len = strlen(name);
+  if (strncmp(arg, name, len)) return false;
+  if (arg[len] == '=') {
+    *value = arg + len + 1;
+    return true;
+  }
+  if (arg[len]) return false;
+  *value = *i + 1 < argc ? argv[++*i] : NULL;
+  return true;
+}
+
+static void on_signal(int sig) {
+  isc_cli_stop = 1;
+  signal(sig, SIG_DFL);
+}
+
+void isc_cli_catch_signals(void) {
+  struct sigaction a = {.sa_handler = on_signal};
+  sigemptyset(&a.sa_mask);
+  a.sa_flags = SA_RESTART;
+  sigaction(SIGINT, &a, NULL);
+  sigaction(SIGTERM, &a, NULL);
+  signal(SIGPIPE, SIG_IGN);
+}
+
+const char *isc_cli_safe(const char *text) {
+  static char buffer[4][4096];
+  static int slot;
+  char *b = buffer[slot = (slot + 1) % 4];
+  size_t n = 0;
+  for (; text[n] && n + 1 < sizeof buffer[0]; n++) b[n] = (unsigned char)text[n] < 32 || text[n] == 127 ? '?' : text[n];
+  b[n] = 0;
+  return b;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Reports: a run's scores as a terminal table, JSON, CSV and one self-contained HTML page.
+ *
+ * Input is the document that the score stage wrote (score.json, described in docs/report.md). Every text in it
+ * comes from a model or a user's file: it is escaped wherever it is shown. The same scores make the same bytes.
+ */
+#ifndef ISC_CORE_REPORT_H
+#define ISC_CORE_REPORT_H
+
+#include <inversescope/status.h>
+
+/* Write report.json, fcr.csv, sites.csv, samples.csv, curves.csv and report.html into `dir` (made if absent).
+ * `title` may be NULL: the run's name. */
+ISC_API isc_status isc_report_write(const char *score_json, const char *dir, const char *title);
+
+/* The main table of a finished report as text for a terminal; malloc'd. */
+ISC_API isc_status isc_report_table(const char *report_dir, char **text);
+
+#endif
