@@ -24,18 +24,11 @@ typedef struct gpt2 {
 
 static const char *const WEIGHTS[] = {"raw", "tl", NULL};
 static const isc_option OPTIONS[] = {
-    {.name = "path",
-     .type = ISC_OPT_PATH,
-     .flags = ISC_OPT_REQUIRED | ISC_OPT_MUST_EXIST,
-     .offset = offsetof(conf, path),
-     .doc = "Directory with config.json, model.safetensors and the tokenizer's files."},
-    {.name = "weights",
-     .type = ISC_OPT_ENUM,
-     .offset = offsetof(conf, weights),
-     .preset = "raw",
-     .choices = WEIGHTS,
-     .doc = "raw: as stored; tl: norms folded and output weights centred, as TransformerLens does "
-            "by default."},
+    {"path", ISC_OPT_PATH, ISC_OPT_REQUIRED | ISC_OPT_MUST_EXIST, offsetof(conf, path), NULL, NULL,
+     0, 0, NULL, "Directory with config.json, model.safetensors and the tokenizer's files."},
+    {"weights", ISC_OPT_ENUM, 0, offsetof(conf, weights), NULL, "raw", 0, 0, WEIGHTS,
+     "raw: as stored; tl: norms folded and output weights centred, as TransformerLens does by "
+     "default."},
     ISC_OPTIONS_END};
 
 /* Folding needs a head of its own; a tied model's is a copy of wte. */
