@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of the CPU backend share: the opened backend, its parallel loop and scratch memory,
+ * and the table of operations of one SIMD level.
+ *
+ * The operations (simd/) are compiled once per level in one translation unit each; backend.c picks
+ * the best table the processor can run. No OpenMP pragma stands outside parallel.c, so the level
+ * files need no support for target attributes in outlined regions.
+ */
+#ifndef ISC_KERNELS_CPU_H
+#define ISC_KERNELS_CPU_H
+
+#include <inversescope/backend.h>
+
+typedef struct cpu_level cpu_level;
+
+/* Scratch of an operation, and of the products it calls while its own is in use. */
+typedef enum cpu_slot { CPU_OUTER, CPU_INNER } cpu_slot;
+
+/* An opened backend. One thread at a time, as backend.h says. */
+typedef struct cpu {
+  int threads;
+  const cpu_level *level;
+  struct {
+    void *p;
+    size_t size;
+  } scratch[2]; /* by cpu_slot; kept between calls */
+} cpu;
+
+/* Work on items [begin, end); `thread` < cpu.threads selects the thread's own scratch. */
+typedef void cpu_job(void *ctx, int64_t begin, int64_t end, int thread);
+
+/* Cover [0, n) with contiguous ranges, in parallel when n reaches 2·grain. Ranges begin at multiples
+ * of `grain`. The result must not depend on how the ranges fall. */
+void cpu_for(const cpu *c, int64_t n, int64_t grain, cpu_job *job, void *ctx);
+
+/* `shared` bytes followed by `own` bytes for each thread, each part 64-byte aligned. Valid until the
+ * next call for the same slot; contents are undefined. */
+isc_status cpu_scratch(cpu *c, cpu_slot slot, size_t shared, size_t own, void **shared_out,
+                       char **own_out);
+size_t cpu_round64(size_t bytes);
+
+/* One dense product by oneDNN on the calling thread: C = A' B + beta C (A' = A or Aᵀ, row-major). */
+isc_status cpu_dnnl_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha,
+                         const float *a, int64_t lda, const float *b, int64_t ldb, float beta,
+                         float *c, int64_t ldc);
+
+/* The operations of a SIMD level; each does what backend.h says of the operation of its name. */
+struct cpu_level {
+  const char *name; /* "AVX-512" … */
+  int width;        /* floats in a vector */
+  isc_status (*gemm)(cpu *c, const isc_gemm *a);
+  isc_status (*act)(cpu *c, isc_act act, int64_t n, const float *x, float *y);
+  isc_status (*act_grad)(cpu *c, isc_act act, int64_t n, const float *pre, const float *dy,
+                         float *dx);
+  isc_status (*col_sum)(cpu *c, int64_t rows, int64_t n, const float *x, float *out);
+  isc_status (*layernorm)(cpu *c, const isc_layernorm *a);
+  isc_status (*layernorm_grad)(cpu *c, const isc_layernorm *a);
+  isc_status (*embed)(cpu *c, const isc_embed *a);
+  isc_status (*embed_grad)(cpu *c, const isc_embed *a);
+  isc_status (*attention)(cpu *c, const isc_attention *a);
+  isc_status (*attention_grad)(cpu *c, const isc_attention *a);
+  isc_status (*xent)(cpu *c, const isc_xent *a);
+  isc_status (*control)(cpu *c, const isc_control *a);
+  isc_status (*control_grad)(cpu *c, const isc_control *a);
+  isc_status (*adamw)(cpu *c, const isc_adamw *list, int64_t count);
+  isc_status (*sum_squares)(cpu *c, int64_t n, const float *x, double *host_out);
+  isc_status (*sample)(cpu *c, const isc_sample *a);
+  isc_status (*noise)(cpu *c, const isc_noise *a);
+  isc_status (*add)(cpu *c, int64_t n, const float *a, const float *b, float *out);
+  isc_status (*axpy)(cpu *c, int64_t n, float alpha, const float *x, float *y);
+  isc_status (*mul)(cpu *c, int64_t n, const float *a, const float *b, float *out);
+  isc_status (*scatter_add)(cpu *c, int64_t n, int64_t width, const float *in, const int64_t *row,
+                            float *x);
+};
+
+extern const cpu_level cpu_level_generic;
+#if defined(__x86_64__)
+extern const cpu_level cpu_level_avx2, cpu_level_avx512;
+#endif
+
+#endif

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The three products attention is made of, for one head, and the softmax of a row of scores.
+ *
+ * Scores run over vectors of keys with K transposed, so that a score is one sum over d_head in
+ * sequence; outputs run over vectors of d_head, one sum over the keys in sequence. A query's bits
+ * therefore do not depend on the queries computed beside it, nor on whether its keys came from a cache.
+ */
+#ifndef ISC_CPU_ATTENTION_TILE_H
+#define ISC_CPU_ATTENTION_TILE_H
+
+#include "gemm.h"
+
+enum { QB = 4, KB = 2 * W }; /* queries and keys of a tile */
+
+/* t[d][ld] = xᵀ for x [rows, d] rows `row` apart; columns rows … ld-1 are 0. ld is a multiple of W. */
+static void head_transpose(const float *x, int64_t row, int64_t rows, int64_t d, float *t,
+                           int64_t ld) {
+  for (int64_t j = 0; j < ld; j += W)
+    for (int64_t i = 0; i < d; i += W)
+      vtranspose_block(rows > j ? x + j * row + i : x, row, rows - j, min64(W, d - i),
+                       t + i * ld + j, ld);
+}
+
+/* s[i][j] = scale · Σ_d q[i][d] kt[d][j], j < keys rounded up to KB. */
+INLINE void scores_body(int nq, const float *q, int64_t q_row, const float *kt, int64_t ld,
+                        int64_t d, int64_t keys, float scale, float *s) {
+  const vf sc = vset1(scale);
+  for (int64_t j = 0; j < keys; j += KB) {
+    vf acc[QB][2];
+    UNROLL for (int i = 0; i < nq; i++) acc[i][0] = acc[i][1] = vzero();
+    for (int64_t k = 0; k < d; k++) {
+      const vf k0 = vload(kt + k * ld + j), k1 = vload(kt + k * ld + j + W);
+      UNROLL for (int i = 0; i < nq; i++) {
+        const vf a = vset1(q[i * q_row + k]);
+        acc[i][0] = vfma(a, k0, acc[i][0]);
+        acc[i][1] = vfma(a, k1, acc[i][1]);
+      }
+    }
+    UNROLL for (int i = 0; i < nq; i++) {
+      vstore(s + i * ld + j, acc[i][0] * sc);
+      vstore(s + i * ld + j + W, acc[i][1] * sc);
+    }
+  }
+}
+
+static void scores(int64_t nq, const float *q, int64_t q_row, const float *kt, int64_t ld,
+                   int64_t d, int64_t keys, float scale, float *s) {
+  if (nq == QB)
+    scores_body(QB, q, q_row, kt, ld, d, keys, scale, s);
+  else
+    for (int64_t i = 0; i < nq; i++)
+      scores_body(1, q + i * q_row, q_row, kt, ld, d, keys, scale, s + i * ld);
+}
+
+/* out[i][0 … n) += Σ_{j0 ≤ j < j1} p[i][j] v[j], n ≤ nv·W. */
+INLINE void weighted_body(int nq, int nv, const float *p, int64_t ld, const float *v, int64_t v_row,
+                          int64_t j0, int64_t j1, int64_t n, float *out, int64_t out_row) {
+  vf acc[QB][4];
+  UNROLL for (int i = 0; i < nq; i++) UNROLL for (int k = 0; k < nv; k++) acc[i][k] =
+      vload_part(out + i * out_row + k * W, n - k * W, 0.0f);
+  for (int64_t j = j0; j < j1; j++) {
+    vf x[4];
+    UNROLL for (int k = 0; k < nv; k++) x[k] = vload_part(v + j * v_row + k * W, n - k * W, 0.0f);
+    UNROLL for (int i = 0; i < nq; i++) {
+      const vf a = vset1(p[i * ld + j]);
+      UNROLL for (int k = 0; k < nv; k++) acc[i][k] = vfma(a, x[k], acc[i][k]);
+    }
+  }
+  UNROLL for (int i = 0; i < nq; i++) UNROLL for (int k = 0; k < nv; k++)
+      vstore_part(out + i * out_row + k * W, n - k * W, acc[i][k]);
+}
+
+/* Columns of one call of a body: 4, 2 or 1 vectors, the last possibly in part. */
+INLINE int column_vectors(int64_t left) {
+  return left > 3 * W ? 4 : left > W ? 2 : 1;
+}
+
+#define WEIGHTED(nq)                                                                               \
+  for (int64_t k = 0; k < d;) {                                                                    \
+    const int nv = column_vectors(d - k);                                                          \
+    const int64_t n = min64(d - k, nv * W);                                                        \
+    if (nv == 4)                                                                                   \
+      weighted_body(nq, 4, p, ld, v + k, v_row, j0, j1, n, out + k, out_row);                      \
+    else if (nv == 2)                                                                              \
+      weighted_body(nq, 2, p, ld, v + k, v_row, j0, j1, n, out + k, out_row);                      \
+    else                                                                                           \
+      weighted_body(nq, 1, p, ld, v + k, v_row, j0, j1, n, out + k, out_row);                      \
+    k += n;                                                                                        \
+  }
+static void weighted_block(const float *p, int64_t ld, const float *v, int64_t v_row, int64_t j0,
+                           int64_t j1, int64_t d, float *out, int64_t out_row) {
+  WEIGHTED(QB)
+}
+static void weighted_row(const float *p, int64_t ld, const float *v, int64_t v_row, int64_t j0,
+                         int64_t j1, int64_t d, float *out, int64_t out_row) {
+  WEIGHTED(1)
+}
+
+/* out[i] = Σ_{j ≤ first + i} p[i][j] v[j]: what lies beyond a query's last key is not read. */
+static void weighted(int64_t nq, const float *p, int64_t ld, const float *v, int64_t v_row,
+                     int64_t first, int64_t d, float *out, int64_t out_row) {
+  for (int64_t i = 0; i < nq; i++)
+    memset(out + i * out_row, 0, (size_t)d * sizeof *out);
+  int64_t done = 0;
+  if (nq == QB) {
+    done = first + 1;
+    weighted_block(p, ld, v, v_row, 0, done, d, out, out_row);
+  }
+  for (int64_t i = 0; i < nq; i++)
+    weighted_row(p + i * ld, ld, v, v_row, done, first + i + 1, d, out + i * out_row, out_row);
+}
+
+/* out[j] += Σ_i s[i][j] x[i], j < keys, n ≤ nv·W. */
+INLINE void outer_body(int nq, int nv, const float *s, int64_t ld, const float *x, int64_t x_row,
+                       int64_t keys, int64_t n, float *out, int64_t out_row) {
+  vf xs[QB][4];
+  UNROLL for (int i = 0; i < nq; i++) UNROLL for (int k = 0; k < nv; k++) xs[i][k] =
+      vload_part(x + i * x_row + k * W, n - k * W, 0.0f);
+  for (int64_t j = 0; j < keys; j++) {
+    float *o = out + j * out_row;
+    UNROLL for (int k = 0; k < nv; k++) {
+      vf t = vload_part(o + k * W, n - k * W, 0.0f);
+      UNROLL for (int i = 0; i < nq; i++) t = vfma(vset1(s[i * ld + j]), xs[i][k], t);
+      vstore_part(o + k * W, n - k * W, t);
+    }
+  }
+}
+
+#define OUTER(nq, s, x)                                                                            \
+  for (int64_t k = 0; k < d;) {                                                                    \
+    const int nv = column_vectors(d - k);                                                          \
+    const int64_t n = min64(d - k, nv * W);                                                        \
+    if (nv == 4)                                                                                   \
+      outer_body(nq, 4, s, ld, x + k, x_row, keys, n, out + k, out_row);                           \
+    else if (nv == 2)                                                                              \
+      outer_body(nq, 2, s, ld, x + k, x_row, keys, n, out + k, out_row);                           \
+    else                                                                                           \
+      outer_body(nq, 1, s, ld, x + k, x_row, keys, n, out + k, out_row);                           \
+    k += n;                                                                                        \
+  }
+static void outer(int64_t nq, const float *s, int64_t ld, const float *x, int64_t x_row,
+                  int64_t keys, int64_t d, float *out, int64_t out_row) {
+  if (nq == QB) {
+    OUTER(QB, s, x)
+  } else {
+    for (int64_t i = 0; i < nq; i++)
+      OUTER(1, s + i * ld, x + i * x_row)
+  }
+}
+
+/* lanes j … j+W-1 that are below n */
+INLINE vi lanes_below(int64_t j, int64_t n) {
+  return vlane() < vset1i(n - j < W ? (n > j ? (int32_t)(n - j) : 0) : W);
+}
+
+/* s[0 … n) becomes exp(s − max), the rest up to `ld` 0. Returns the sum; *max_out gets the maximum. */
+static float softmax_row(float *s, int64_t n, int64_t ld, float *max_out) {
+  vf m = vset1(-INFINITY), sum = vzero();
+  for (int64_t j = 0; j < n; j += W)
+    m = vmax(m, vselect(lanes_below(j, n), vload(s + j), vset1(-INFINITY)));
+  const vf max = vset1(*max_out = vmaxlane(m));
+  for (int64_t j = 0; j < ld; j += W) {
+    const vf p = (vf)((vi)vexp(vload(s + j) - max) & lanes_below(j, n));
+    vstore(s + j, p);
+    sum += p;
+  }
+  return vsum(sum);
+}
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Every operation of one SIMD level, and the level's table. Included once by each level's source
+ * file, with LEVEL set and the processor's features switched on.
+ */
+#include "attention.h"
+#include "elementwise.h"
+#include "random.h"
+#include "rows.h"
+#include "train.h"
+
+#define LEVEL_TABLE(level_name)                                                                    \
+  {                                                                                                \
+    .name = level_name, .width = W, .gemm = gemm, .act = act, .act_grad = act_grad,                \
+    .col_sum = col_sum, .layernorm = layernorm, .layernorm_grad = layernorm_grad, .embed = embed,  \
+    .embed_grad = embed_grad, .attention = attention, .attention_grad = attention_grad,            \
+    .xent = xent, .control = control, .control_grad = control_grad, .adamw = adamw,                \
+    .sum_squares = sum_squares, .sample = sample, .noise = noise, .add = add, .axpy = axpy,        \
+    .mul = mul, .scatter_add = scatter_add                                                         \
+  }
