@@ -29,9 +29,13 @@ static const char *below(const char *root, const char *rel) {
   return b;
 }
 
-const char *isc_test_source(const char *rel) { return below(env_or("INVERSESCOPE_SRCDIR", "."), rel); }
+const char *isc_test_source(const char *rel) {
+  return below(env_or("INVERSESCOPE_SRCDIR", "."), rel);
+}
 
-const char *isc_test_build(const char *rel) { return below(env_or("INVERSESCOPE_BUILDDIR", "."), rel); }
+const char *isc_test_build(const char *rel) {
+  return below(env_or("INVERSESCOPE_BUILDDIR", "."), rel);
+}
 
 const char *isc_test_shared(const char *rel) {
   const char *root = getenv("INVERSESCOPE_SHARED");

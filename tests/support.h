@@ -20,22 +20,22 @@ const char *isc_test_build(const char *rel);
 /* A fresh empty directory below the build tree, named for the test; the same buffer rule. */
 const char *isc_test_dir(const char *name);
 
-#define ISC_NEED_SHARED(var, rel)                                                     \
-  const char *var = isc_test_shared(rel);                                             \
+#define ISC_NEED_SHARED(var, rel)                                                                  \
+  const char *var = isc_test_shared(rel);                                                          \
   if (!var) cr_skip_test("SKIPPED: needs the reference data %s (set INVERSESCOPE_SHARED)", rel)
 
 /* Assert success, showing the library's message on failure. */
-#define isc_assert_ok(expr)                                                             \
-  do {                                                                                  \
-    isc_status isc_s_ = (expr);                                                         \
-    cr_assert(isc_s_ == ISC_OK, "%s: %s: %s", #expr, isc_status_name(isc_s_), isc_error()); \
+#define isc_assert_ok(expr)                                                                        \
+  do {                                                                                             \
+    isc_status isc_s_ = (expr);                                                                    \
+    cr_assert(isc_s_ == ISC_OK, "%s: %s: %s", #expr, isc_status_name(isc_s_), isc_error());        \
   } while (0)
 /* Assert a given failure whose message contains `part`. */
-#define isc_assert_fails(expr, code, part)                                                    \
-  do {                                                                                        \
-    isc_status isc_s_ = (expr);                                                               \
-    cr_assert(isc_s_ == (code), "%s: got %s (%s)", #expr, isc_status_name(isc_s_), isc_error()); \
-    cr_assert(strstr(isc_error(), (part)), "message lacks \"%s\": %s", (part), isc_error());  \
+#define isc_assert_fails(expr, code, part)                                                         \
+  do {                                                                                             \
+    isc_status isc_s_ = (expr);                                                                    \
+    cr_assert(isc_s_ == (code), "%s: got %s (%s)", #expr, isc_status_name(isc_s_), isc_error());   \
+    cr_assert(strstr(isc_error(), (part)), "message lacks \"%s\": %s", (part), isc_error());       \
   } while (0)
 
 #endif

@@ -15,7 +15,8 @@ typedef struct isc_command {
   int (*run)(int argc, char **argv);
 } isc_command;
 
-extern const isc_command isc_command_run, isc_command_plugins, isc_command_describe, isc_command_sample, isc_command_pretrain;
+extern const isc_command isc_command_run, isc_command_plugins, isc_command_describe,
+    isc_command_sample, isc_command_pretrain;
 
 /* Print this thread's error as "inversescope: …" and return its exit code. */
 int isc_cli_fail(isc_status s);
@@ -34,10 +35,11 @@ typedef struct isc_progress {
   char stage[64];
   int64_t first_done; /* steps already done when this process began the stage */
   double first_time;
-  bool open;          /* a line is on the terminal without its newline        */
+  bool open; /* a line is on the terminal without its newline        */
 } isc_progress;
 void isc_progress_init(isc_progress *p);
-void isc_progress_show(isc_progress *p, const char *stage, int64_t done, int64_t total, const char *metrics, double seconds);
+void isc_progress_show(isc_progress *p, const char *stage, int64_t done, int64_t total,
+                       const char *metrics, double seconds);
 void isc_progress_line(isc_progress *p, const char *fmt, ...) ISC_PRINTF(2, 3);
 /* Text of unknown origin made safe for a terminal: control characters become '?'. Static buffer. */
 const char *isc_cli_safe(const char *text);

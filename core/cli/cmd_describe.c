@@ -12,15 +12,27 @@
 #include <string.h>
 
 static const char *type_name(isc_option_type t) {
-  static const char *const names[] = {"?",    "bool",         "int",         "float",          "string",         "enum",           "path",
-                                      "list of bool", "list of int", "list of float", "list of string", "list of enum", "list of path"};
+  static const char *const names[] = {"?",
+                                      "bool",
+                                      "int",
+                                      "float",
+                                      "string",
+                                      "enum",
+                                      "path",
+                                      "list of bool",
+                                      "list of int",
+                                      "list of float",
+                                      "list of string",
+                                      "list of enum",
+                                      "list of path"};
   return (unsigned)t < sizeof names / sizeof *names ? names[t] : names[0];
 }
 
 static void print_range(const isc_option *o) {
   if (o->choices && (o->type == ISC_OPT_ENUM || o->type == ISC_OPT_ENUM_LIST)) {
     fputs(", one of", stdout);
-    for (int i = 0; o->choices[i]; i++) printf(" %s", o->choices[i]);
+    for (int i = 0; o->choices[i]; i++)
+      printf(" %s", o->choices[i]);
   } else if (o->min != 0 || o->max != 0) {
     printf(", %s%.15g … %.15g%s", o->flags & ISC_OPT_OPEN_MIN ? "> " : "", o->min, o->max,
            o->flags & ISC_OPT_OPEN_MAX ? " (excluded)" : "");
@@ -41,7 +53,8 @@ static void print_option(const isc_option *o) {
 
 static void print_class(const isc_registry_entry *e) {
   const isc_class *c = e->cls;
-  printf("%s/%s %s\n%s\n\nlicence  %s\n", isc_kind_name(c->kind), c->name, c->version, c->summary, c->licence);
+  printf("%s/%s %s\n%s\n\nlicence  %s\n", isc_kind_name(c->kind), c->name, c->version, c->summary,
+         c->licence);
   if (c->source) printf("source   %s\n", c->source);
   printf("file     %s\n", e->path);
   if (!c->options || !c->options->name) {
@@ -49,7 +62,8 @@ static void print_class(const isc_registry_entry *e) {
     return;
   }
   puts("\nOptions:");
-  for (const isc_option *o = c->options; o->name; o++) print_option(o);
+  for (const isc_option *o = c->options; o->name; o++)
+    print_option(o);
 }
 
 static int kind_of(const char *text, size_t len) {
@@ -62,7 +76,8 @@ static int kind_of(const char *text, size_t len) {
 
 static int print_stanza(const isc_class *c) {
   char *text = NULL;
-  isc_status st = isc_option_stanza(c->kind == ISC_FEATURE ? "features" : isc_kind_name(c->kind), c->name, c->options, &text);
+  isc_status st = isc_option_stanza(c->kind == ISC_FEATURE ? "features" : isc_kind_name(c->kind),
+                                    c->name, c->options, &text);
   if (st != ISC_OK) return isc_cli_fail(st);
   fputs(text, stdout);
   free(text);
@@ -82,11 +97,14 @@ static int run(int argc, char **argv) {
       what = argv[i];
   }
   const char *slash = what ? strchr(what, '/') : NULL;
-  if (!slash) return isc_cli_usage(&isc_command_describe, "which class? KIND/NAME, for example prior/ioi");
+  if (!slash)
+    return isc_cli_usage(&isc_command_describe, "which class? KIND/NAME, for example prior/ioi");
   const int kind = kind_of(what, (size_t)(slash - what));
   if (!kind)
-    return isc_cli_usage(&isc_command_describe, "%.*s: not a kind; kinds are target, prior, kernel, feature, method, backend",
-                         (int)(slash - what), isc_cli_safe(what));
+    return isc_cli_usage(
+        &isc_command_describe,
+        "%.*s: not a kind; kinds are target, prior, kernel, feature, method, backend",
+        (int)(slash - what), isc_cli_safe(what));
   isc_status st = isc_registry_search_path(NULL, 0);
   if (st == ISC_OK) st = isc_registry_add_builtin(isc_method_inversescope_class());
   if (st == ISC_OK) st = isc_registry_find((isc_kind)kind, slash + 1, &e);

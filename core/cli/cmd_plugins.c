@@ -14,19 +14,23 @@
 
 static void print_table(const isc_registry_entry *const *e, int64_t n) {
   for (int64_t i = 0; i < n; i++)
-    printf("%-8s %-14s %-8s %s\n", isc_kind_name(e[i]->cls->kind), e[i]->cls->name, e[i]->cls->version, e[i]->cls->summary);
+    printf("%-8s %-14s %-8s %s\n", isc_kind_name(e[i]->cls->kind), e[i]->cls->name,
+           e[i]->cls->version, e[i]->cls->summary);
 }
 
-static int print_json(const isc_registry_entry *const *e, int64_t n, char **problems, int64_t n_problems) {
+static int print_json(const isc_registry_entry *const *e, int64_t n, char **problems,
+                      int64_t n_problems) {
   json_t *list = json_array(), *bad = json_array();
   for (int64_t i = 0; i < n; i++) {
     const isc_class *c = e[i]->cls;
-    json_array_append_new(list, json_pack("{ss ss ss ss ss ss* ss ss ss}", "kind", isc_kind_name(c->kind), "name", c->name,
-                                          "version", c->version, "summary", c->summary, "licence", c->licence, "source",
-                                          c->source, "plugin", e[i]->plugin, "plugin_version", e[i]->plugin_version,
-                                          "path", e[i]->path));
+    json_array_append_new(
+        list, json_pack("{ss ss ss ss ss ss* ss ss ss}", "kind", isc_kind_name(c->kind), "name",
+                        c->name, "version", c->version, "summary", c->summary, "licence",
+                        c->licence, "source", c->source, "plugin", e[i]->plugin, "plugin_version",
+                        e[i]->plugin_version, "path", e[i]->path));
   }
-  for (int64_t i = 0; i < n_problems; i++) json_array_append_new(bad, json_string(problems[i]));
+  for (int64_t i = 0; i < n_problems; i++)
+    json_array_append_new(bad, json_string(problems[i]));
   json_t *all = json_pack("{soso}", "plugins", list, "problems", bad);
   char *text = all ? json_dumps(all, JSON_INDENT(1) | JSON_PRESERVE_ORDER) : NULL;
   json_decref(all);
@@ -68,8 +72,9 @@ static int run(int argc, char **argv) {
   return code;
 }
 
-const isc_command isc_command_plugins = {.name = "plugins",
-                                         .synopsis = "plugins [--json]",
-                                         .summary = "List the plugins that can be used here",
-                                         .help = "  --json  as JSON, with each plugin's file and licence\n",
-                                         .run = run};
+const isc_command isc_command_plugins = {
+    .name = "plugins",
+    .synopsis = "plugins [--json]",
+    .summary = "List the plugins that can be used here",
+    .help = "  --json  as JSON, with each plugin's file and licence\n",
+    .run = run};

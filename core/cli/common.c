@@ -57,7 +57,8 @@ const char *isc_cli_safe(const char *text) {
   static int slot;
   char *b = buffer[slot = (slot + 1) % 4];
   size_t n = 0;
-  for (; text[n] && n + 1 < sizeof buffer[0]; n++) b[n] = (unsigned char)text[n] < 32 || text[n] == 127 ? '?' : text[n];
+  for (; text[n] && n + 1 < sizeof buffer[0]; n++)
+    b[n] = (unsigned char)text[n] < 32 || text[n] == 127 ? '?' : text[n];
   b[n] = 0;
   return b;
 }

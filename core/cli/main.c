@@ -8,15 +8,19 @@
 #include <stdio.h>
 #include <string.h>
 
-static const isc_command *const commands[] = {&isc_command_run,      &isc_command_sample,  &isc_command_pretrain,
-                                              &isc_command_plugins, &isc_command_describe, NULL};
+static const isc_command *const commands[] = {&isc_command_run,      &isc_command_sample,
+                                              &isc_command_pretrain, &isc_command_plugins,
+                                              &isc_command_describe, NULL};
 
 static void print_help(FILE *f) {
   fputs("usage: inversescope COMMAND [ARGUMENT…]\n\n"
-        "Asks what an activation of a language model encodes, by sampling the inputs that produce it.\n\n",
+        "Asks what an activation of a language model encodes, by sampling the inputs that produce "
+        "it.\n\n",
         f);
-  for (int i = 0; commands[i]; i++) fprintf(f, "  %-9s %s\n", commands[i]->name, commands[i]->summary);
-  fputs("\ninversescope COMMAND --help tells about one command. Exit codes are those of sysexits(3), and 75\n"
+  for (int i = 0; commands[i]; i++)
+    fprintf(f, "  %-9s %s\n", commands[i]->name, commands[i]->summary);
+  fputs("\ninversescope COMMAND --help tells about one command. Exit codes are those of "
+        "sysexits(3), and 75\n"
         "for a run that was checkpointed on a signal: run it again to go on.\n",
         f);
 }
@@ -29,7 +33,8 @@ static const isc_command *find(const char *name) {
 
 static int unknown(const char *name) {
   const char *names[sizeof commands / sizeof *commands] = {NULL};
-  for (int i = 0; commands[i]; i++) names[i] = commands[i]->name;
+  for (int i = 0; commands[i]; i++)
+    names[i] = commands[i]->name;
   const char *near = isc_nearest_name(name, names);
   fprintf(stderr, "inversescope: \"%s\": unknown command", isc_cli_safe(name));
   if (near) fprintf(stderr, "; did you mean \"%s\"?", near);

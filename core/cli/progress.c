@@ -38,7 +38,8 @@ static void format_time(double s, char out[32]) {
     snprintf(out, 32, "%.1f h", s / 3600);
 }
 
-void isc_progress_show(isc_progress *p, const char *stage, int64_t done, int64_t total, const char *metrics, double seconds) {
+void isc_progress_show(isc_progress *p, const char *stage, int64_t done, int64_t total,
+                       const char *metrics, double seconds) {
   const double every = p->terminal ? 0.2 : 5;
   if (strcmp(p->stage, stage)) {
     snprintf(p->stage, sizeof p->stage, "%s", stage);
@@ -48,7 +49,8 @@ void isc_progress_show(isc_progress *p, const char *stage, int64_t done, int64_t
   }
   if (done < total && seconds - p->last < every) return;
   p->last = seconds;
-  const double rate = seconds > p->first_time ? (double)(done - p->first_done) / (seconds - p->first_time) : 0;
+  const double rate =
+      seconds > p->first_time ? (double)(done - p->first_done) / (seconds - p->first_time) : 0;
   char left[32] = "";
   if (rate > 0) format_time((double)(total - done) / rate, left);
   if (p->terminal) fputs("\r\033[K", stderr);

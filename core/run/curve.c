@@ -27,9 +27,11 @@ static isc_status push(isc_curve *c, const isc_curve_point *p) {
   return ISC_OK;
 }
 
-isc_status isc_curve_add(isc_curve *c, int64_t done, int64_t total, const isc_metric *m, int64_t n) {
+isc_status isc_curve_add(isc_curve *c, int64_t done, int64_t total, const isc_metric *m,
+                         int64_t n) {
   const int64_t every = total > CURVE_POINTS ? total / CURVE_POINTS : 1;
-  while (c->n > 0 && c->point[c->n - 1].step >= done) c->n--;
+  while (c->n > 0 && c->point[c->n - 1].step >= done)
+    c->n--;
   if (done != total && done % every != 0) return ISC_OK;
   isc_curve_point p = {.step = done};
   if (n > 8) n = 8;
@@ -46,11 +48,13 @@ isc_status isc_curve_write(const isc_curve *c, const char *dir) {
   char *text = NULL, *path = NULL;
   isc_status st = ISC_OK;
   isc_sb_add(&b, "step");
-  for (int64_t i = 0; i < c->n_names; i++) isc_sb_addf(&b, ",%s", c->names[i]);
+  for (int64_t i = 0; i < c->n_names; i++)
+    isc_sb_addf(&b, ",%s", c->names[i]);
   isc_sb_add(&b, "\n");
   for (int64_t k = 0; k < c->n; k++) {
     isc_sb_addf(&b, "%lld", (long long)c->point[k].step);
-    for (int64_t i = 0; i < c->n_names; i++) isc_sb_addf(&b, ",%.9g", c->point[k].value[i]);
+    for (int64_t i = 0; i < c->n_names; i++)
+      isc_sb_addf(&b, ",%.9g", c->point[k].value[i]);
     isc_sb_add(&b, "\n");
   }
   ISC_GO(isc_sb_finish(&b, &text));
@@ -81,7 +85,8 @@ isc_status isc_curve_read(isc_curve *c, const char *dir) {
   if (line) read_header(c, line);
   while ((line = strtok_r(NULL, "\n", &save))) {
     isc_curve_point p = {.step = strtoll(line, &line, 10)};
-    for (int64_t i = 0; i < c->n_names && *line == ','; i++) p.value[i] = strtod(line + 1, &line);
+    for (int64_t i = 0; i < c->n_names && *line == ','; i++)
+      p.value[i] = strtod(line + 1, &line);
     ISC_GO(push(c, &p));
   }
 done:

@@ -18,9 +18,13 @@ static isc_status begin(isc_hash *h, const char *stage) {
   return ISC_OK;
 }
 
-static void end(isc_hash *h, char key[33]) { isc_digest_hex(isc_hash_end(h), key); }
+static void end(isc_hash *h, char key[33]) {
+  isc_digest_hex(isc_hash_end(h), key);
+}
 
-static void add_int(isc_hash *h, int64_t x) { isc_hash_add(h, &x, sizeof x); }
+static void add_int(isc_hash *h, int64_t x) {
+  isc_hash_add(h, &x, sizeof x);
+}
 
 static void add_class(isc_hash *h, const isc_class *cls) {
   isc_hash_str(h, cls->name);
@@ -45,7 +49,9 @@ static isc_status add_prior(isc_hash *h, isc_study *s) {
   return ISC_OK;
 }
 
-static void add_device(isc_hash *h, const isc_study *s) { add_class(h, s->device->cls); }
+static void add_device(isc_hash *h, const isc_study *s) {
+  add_class(h, s->device->cls);
+}
 
 isc_status isc_key_harvest(isc_study *s, char key[33]) {
   isc_hash h;
@@ -58,7 +64,8 @@ isc_status isc_key_harvest(isc_study *s, char key[33]) {
   ISC_GO(s->target.ops->fingerprint(s->target.self, hex));
   isc_hash_str(&h, hex);
   add_int(&h, s->target_settings.position);
-  for (int64_t i = 0; i < s->sites.n; i++) isc_hash_str(&h, s->sites.site[i].name);
+  for (int64_t i = 0; i < s->sites.n; i++)
+    isc_hash_str(&h, s->sites.site[i].name);
   ISC_GO(add_prior(&h, s));
 done:
   end(&h, key);
@@ -67,7 +74,8 @@ done:
 
 /* Only the options a stage says it reads, so that changing others does not retrain it. */
 static isc_status add_stage_options(isc_hash *h, isc_study *s, int64_t stage) {
-  const char *const *names = s->method_ops->stage_options ? s->method_ops->stage_options(s->method, stage) : NULL;
+  const char *const *names =
+      s->method_ops->stage_options ? s->method_ops->stage_options(s->method, stage) : NULL;
   if (!names) return add_group(h, s, "method");
   for (; *names; names++) {
     isc_sb b = {0};
@@ -81,11 +89,13 @@ static isc_status add_stage_options(isc_hash *h, isc_study *s, int64_t stage) {
   return ISC_OK;
 }
 
-isc_status isc_key_method(isc_study *s, int64_t stage, const char harvest[33], const char previous[33], char key[33]) {
+isc_status isc_key_method(isc_study *s, int64_t stage, const char harvest[33],
+                          const char previous[33], char key[33]) {
   isc_hash h;
   char hex[33] = "";
   isc_status st = ISC_OK;
-  const uint32_t uses = s->method_ops->stage_uses ? s->method_ops->stage_uses(s->method, stage) : ~0u;
+  const uint32_t uses =
+      s->method_ops->stage_uses ? s->method_ops->stage_uses(s->method, stage) : ~0u;
   ISC_TRY(begin(&h, isc_study_stage_name(s, stage)));
   add_device(&h, s);
   add_class(&h, s->method_class);
@@ -105,7 +115,8 @@ done:
   return st;
 }
 
-isc_status isc_key_sample(isc_study *s, const char harvest[33], const char trained[33], char key[33]) {
+isc_status isc_key_sample(isc_study *s, const char harvest[33], const char trained[33],
+                          char key[33]) {
   isc_hash h;
   ISC_TRY(begin(&h, "sample"));
   isc_hash_str(&h, harvest);

@@ -38,7 +38,8 @@ static isc_status claim_dir(const isc_study *s) {
   ISC_TRY(isc_study_path(s, &mark, "%s", MARK));
   ISC_GO(isc_study_path(s, &lock, ".lock"));
   if (isc_is_dir(s->dir) && !isc_exists(mark) && !isc_exists(lock) && !isc_dir_is_empty(s->dir))
-    st = isc_fail(ISC_E_USAGE, "%s: not empty and not a run directory; choose another run.dir", s->dir);
+    st = isc_fail(ISC_E_USAGE, "%s: not empty and not a run directory; choose another run.dir",
+                  s->dir);
   else
     st = isc_mkdirs(s->dir);
 done:
@@ -60,7 +61,8 @@ done:
 }
 
 static void add_plugin(json_t *list, const isc_class *cls) {
-  json_array_append_new(list, json_pack("{ssssss}", "kind", isc_kind_name(cls->kind), "name", cls->name, "version", cls->version));
+  json_array_append_new(list, json_pack("{ssssss}", "kind", isc_kind_name(cls->kind), "name",
+                                        cls->name, "version", cls->version));
 }
 
 static isc_status write_mark(const isc_study *s) {
@@ -76,10 +78,12 @@ static isc_status write_mark(const isc_study *s) {
   add_plugin(plugins, s->prior_class);
   add_plugin(plugins, s->kernel_class);
   add_plugin(plugins, s->method_class);
-  for (int64_t i = 0; i < s->n_features; i++) add_plugin(plugins, s->feature[i].cls);
-  json_t *j = json_pack("{ss ss ss sI ss ss ss so}", "program", "inversescope " PACKAGE_VERSION, "config", s->config_path, "last_run",
-                        when, "seed", (json_int_t)s->run.seed, "device", s->device->description, "target_hash", target,
-                        "prior_hash", prior, "plugins", plugins);
+  for (int64_t i = 0; i < s->n_features; i++)
+    add_plugin(plugins, s->feature[i].cls);
+  json_t *j = json_pack("{ss ss ss sI ss ss ss so}", "program", "inversescope " PACKAGE_VERSION,
+                        "config", s->config_path, "last_run", when, "seed", (json_int_t)s->run.seed,
+                        "device", s->device->description, "target_hash", target, "prior_hash",
+                        prior, "plugins", plugins);
   text = j ? json_dumps(j, JSON_INDENT(1) | JSON_PRESERVE_ORDER) : NULL;
   json_decref(j);
   if (!text) return isc_fail(ISC_E_NOMEM, "%s: no memory to write %s", s->dir, MARK);
@@ -145,7 +149,8 @@ isc_status isc_run(const isc_run_request *request, char **report_dir) {
   ISC_GO(isc_study_open(&request->source, request->dir, &r.study));
   if (request->events.note && r.study->device_report && *r.study->device_report)
     request->events.note(request->events.user, r.study->device_report);
-  if (request->events.note) request->events.note(request->events.user, r.study->device->description);
+  if (request->events.note)
+    request->events.note(request->events.user, r.study->device->description);
   ISC_GO(claim_dir(r.study));
   ISC_GO(lock_dir(r.study, &lock));
   ISC_GO(write_resolved(r.study));

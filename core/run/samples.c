@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-isc_status isc_samples_new(isc_samples *s, int64_t n_sites, int64_t n_conditions, int64_t n_samples, int64_t n_unconditional) {
+isc_status isc_samples_new(isc_samples *s, int64_t n_sites, int64_t n_conditions, int64_t n_samples,
+                           int64_t n_unconditional) {
   memset(s, 0, sizeof *s);
   s->n_sites = n_sites;
   s->n_conditions = n_conditions;
@@ -19,13 +20,15 @@ isc_status isc_samples_new(isc_samples *s, int64_t n_sites, int64_t n_conditions
   ISC_TRY(isc_mul_size(rows, (size_t)n_samples, "samples", &rows));
   ISC_TRY(isc_calloc(rows, sizeof *s->text, "samples", (void **)&s->text));
   ISC_TRY(isc_calloc(rows, sizeof *s->log_q, "samples", (void **)&s->log_q));
-  ISC_TRY(isc_calloc((size_t)n_unconditional, sizeof *s->unconditional, "samples", (void **)&s->unconditional));
+  ISC_TRY(isc_calloc((size_t)n_unconditional, sizeof *s->unconditional, "samples",
+                     (void **)&s->unconditional));
   s->n_unconditional = n_unconditional;
   return ISC_OK;
 }
 
 void isc_samples_free(isc_samples *s) {
-  for (int64_t i = 0; i < s->n_texts; i++) free(s->string[i]);
+  for (int64_t i = 0; i < s->n_texts; i++)
+    free(s->string[i]);
   free(s->string);
   free(s->len);
   free(s->text);
@@ -35,11 +38,14 @@ void isc_samples_free(isc_samples *s) {
   memset(s, 0, sizeof *s);
 }
 
-int64_t isc_samples_rows(const isc_samples *s) { return s->n_sites * s->n_conditions * s->n_samples; }
+int64_t isc_samples_rows(const isc_samples *s) {
+  return s->n_sites * s->n_conditions * s->n_samples;
+}
 
 static uint64_t text_hash(const char *text, size_t len) {
   uint64_t h = 1469598103934665603u; /* FNV-1a */
-  for (size_t i = 0; i < len; i++) h = (h ^ (uint8_t)text[i]) * 1099511628211u;
+  for (size_t i = 0; i < len; i++)
+    h = (h ^ (uint8_t)text[i]) * 1099511628211u;
   return h;
 }
 
@@ -60,7 +66,8 @@ static isc_status grow(isc_samples *s) {
   s->n_buckets = 4 * cap;
   ISC_TRY(isc_calloc((size_t)s->n_buckets, sizeof *s->bucket, "sample texts", (void **)&s->bucket));
   s->cap_texts = cap;
-  for (int64_t i = 0; i < s->n_texts; i++) *find_bucket(s, s->string[i], s->len[i]) = i + 1;
+  for (int64_t i = 0; i < s->n_texts; i++)
+    *find_bucket(s, s->string[i], s->len[i]) = i + 1;
   return ISC_OK;
 }
 

@@ -16,14 +16,14 @@
 /* All samples in memory, ordered by (site, cond, j). Texts are distinct, numbered by first use. */
 typedef struct isc_samples {
   int64_t n_sites, n_conditions, n_samples; /* rows = product */
-  int64_t *text;       /* [rows] text id                              */
-  double *log_q;       /* [rows]                                      */
+  int64_t *text;                            /* [rows] text id                              */
+  double *log_q;                            /* [rows]                                      */
   int64_t n_texts, cap_texts;
-  char **string;       /* [n_texts] owned                             */
-  size_t *len;         /* [n_texts]                                   */
+  char **string; /* [n_texts] owned                             */
+  size_t *len;   /* [n_texts]                                   */
   int64_t n_unconditional;
   int64_t *unconditional; /* [n_unconditional] text id                */
-  int64_t *bucket;     /* hash table of texts: id + 1, 0 = free       */
+  int64_t *bucket;        /* hash table of texts: id + 1, 0 = free       */
   int64_t n_buckets;
 } isc_samples;
 
@@ -32,7 +32,8 @@ typedef struct isc_sample_distance {
   double angular, norm_ratio, normalised;
 } isc_sample_distance;
 
-isc_status isc_samples_new(isc_samples *s, int64_t n_sites, int64_t n_conditions, int64_t n_samples, int64_t n_unconditional);
+isc_status isc_samples_new(isc_samples *s, int64_t n_sites, int64_t n_conditions, int64_t n_samples,
+                           int64_t n_unconditional);
 void isc_samples_free(isc_samples *s);
 /* Id of a text, added if new. */
 isc_status isc_samples_intern(isc_samples *s, const char *text, size_t len, int64_t *id);
@@ -40,6 +41,7 @@ int64_t isc_samples_rows(const isc_samples *s);
 
 isc_status isc_samples_write(const isc_samples *s, const char *path);
 isc_status isc_samples_read(const char *path, isc_samples *s);
-isc_status isc_distances_write(const isc_samples *s, const isc_sample_distance *d /* [rows] */, const char *path);
+isc_status isc_distances_write(const isc_samples *s, const isc_sample_distance *d /* [rows] */,
+                               const char *path);
 
 #endif

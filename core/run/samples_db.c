@@ -14,9 +14,10 @@
 
 static isc_status db_fail(sqlite3 *db, const char *path) {
   const int code = sqlite3_errcode(db);
-  const isc_status st = code == SQLITE_CORRUPT || code == SQLITE_NOTADB || code == SQLITE_ERROR ? ISC_E_FORMAT
-                        : code == SQLITE_NOMEM                                                 ? ISC_E_NOMEM
-                                                                                               : ISC_E_IO;
+  const isc_status st = code == SQLITE_CORRUPT || code == SQLITE_NOTADB || code == SQLITE_ERROR
+                            ? ISC_E_FORMAT
+                        : code == SQLITE_NOMEM ? ISC_E_NOMEM
+                                               : ISC_E_IO;
   return isc_fail(st, "%s: %s", path, sqlite3_errmsg(db));
 }
 
@@ -43,7 +44,8 @@ static isc_status sync_and_rename(const char *tmp, const char *path) {
   return isc_sync_dir(path);
 }
 
-static isc_status write_db(const char *path, const char *schema, fill_fn fill, const isc_samples *s, const void *arg) {
+static isc_status write_db(const char *path, const char *schema, fill_fn fill, const isc_samples *s,
+                           const void *arg) {
   isc_status st = ISC_OK;
   sqlite3 *db = NULL;
   char *tmp = NULL;
@@ -54,7 +56,9 @@ static isc_status write_db(const char *path, const char *schema, fill_fn fill, c
     goto done;
   }
   /* The file is not shared before its rename, so no journal is needed; the sync is SQLite's at commit. */
-  ISC_GO(run_sql(db, path, "PRAGMA journal_mode = OFF; PRAGMA synchronous = FULL; PRAGMA page_size = 4096; BEGIN"));
+  ISC_GO(run_sql(
+      db, path,
+      "PRAGMA journal_mode = OFF; PRAGMA synchronous = FULL; PRAGMA page_size = 4096; BEGIN"));
   ISC_GO(run_sql(db, path, schema));
   ISC_GO(fill(db, path, s, arg));
   ISC_GO(run_sql(db, path, "COMMIT"));
@@ -92,7 +96,8 @@ static void bind_address(sqlite3_stmt *q, const isc_samples *s, int64_t row) {
   sqlite3_bind_int64(q, 3, row % s->n_samples);
 }
 
-static isc_status fill_samples(sqlite3 *db, const char *path, const isc_samples *s, const void *arg) {
+static isc_status fill_samples(sqlite3 *db, const char *path, const isc_samples *s,
+                               const void *arg) {
   sqlite3_stmt *q = NULL;
   isc_status st = ISC_OK;
   (void)arg;
@@ -126,7 +131,8 @@ isc_status isc_samples_write(const isc_samples *s, const char *path) {
   return write_db(path, schema, fill_samples, s, NULL);
 }
 
-static isc_status fill_distances(sqlite3 *db, const char *path, const isc_samples *s, const void *arg) {
+static isc_status fill_distances(sqlite3 *db, const char *path, const isc_samples *s,
+                                 const void *arg) {
   const isc_sample_distance *d = arg;
   sqlite3_stmt *q = NULL;
   isc_status st = ISC_OK;
@@ -143,9 +149,11 @@ done:
   return st;
 }
 
-isc_status isc_distances_write(const isc_samples *s, const isc_sample_distance *d, const char *path) {
-  static const char schema[] = "CREATE TABLE distance(site INTEGER, cond INTEGER, j INTEGER, angular REAL,"
-                               " norm_ratio REAL, normalised REAL, PRIMARY KEY(site, cond, j)) WITHOUT ROWID;";
+isc_status isc_distances_write(const isc_samples *s, const isc_sample_distance *d,
+                               const char *path) {
+  static const char schema[] =
+      "CREATE TABLE distance(site INTEGER, cond INTEGER, j INTEGER, angular REAL,"
+      " norm_ratio REAL, normalised REAL, PRIMARY KEY(site, cond, j)) WITHOUT ROWID;";
   return write_db(path, schema, fill_distances, s, d);
 }
 
@@ -171,7 +179,8 @@ static isc_status read_texts(sqlite3 *db, const char *path, isc_samples *s) {
     const int64_t want = sqlite3_column_int64(q, 0);
     ISC_GO(isc_samples_intern(s, text ? text : "", (size_t)sqlite3_column_bytes(q, 1), &id));
     if (id != want) {
-      st = isc_fail(ISC_E_FORMAT, "%s: text %lld is there twice or out of order", path, (long long)want);
+      st = isc_fail(ISC_E_FORMAT, "%s: text %lld is there twice or out of order", path,
+                    (long long)want);
       goto done;
     }
   }
@@ -182,7 +191,9 @@ done:
 }
 
 static isc_status check_text(const isc_samples *s, const char *path, int64_t id) {
-  return id >= 0 && id < s->n_texts ? ISC_OK : isc_fail(ISC_E_FORMAT, "%s: text %lld is missing", path, (long long)id);
+  return id >= 0 && id < s->n_texts
+             ? ISC_OK
+             : isc_fail(ISC_E_FORMAT, "%s: text %lld is missing", path, (long long)id);
 }
 
 static isc_status read_samples(sqlite3 *db, const char *path, isc_samples *s) {
@@ -225,8 +236,10 @@ isc_status isc_samples_read(const char *path, isc_samples *s) {
   ISC_GO(scalar(db, path, "SELECT coalesce(max(j), -1) + 1 FROM sample", &js));
   ISC_GO(scalar(db, path, "SELECT count(*) FROM sample", &rows));
   ISC_GO(scalar(db, path, "SELECT count(*) FROM unconditional", &unconditional));
-  if (sites < 0 || conds < 0 || js < 0 || sites > 1 << 20 || (double)sites * (double)conds * (double)js != (double)rows) {
-    st = isc_fail(ISC_E_FORMAT, "%s: %lld samples do not fill %lld sites x %lld conditions x %lld draws", path,
+  if (sites < 0 || conds < 0 || js < 0 || sites > 1 << 20 ||
+      (double)sites * (double)conds * (double)js != (double)rows) {
+    st = isc_fail(ISC_E_FORMAT,
+                  "%s: %lld samples do not fill %lld sites x %lld conditions x %lld draws", path,
                   (long long)rows, (long long)sites, (long long)conds, (long long)js);
     goto done;
   }

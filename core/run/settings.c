@@ -4,16 +4,18 @@
  */
 #include "run/settings.h"
 
-const char *const isc_run_keys[] = {"run",      "target",   "prior",  "kernel", "method",
+const char *const isc_run_keys[] = {"run",      "target",   "prior",  "kernel",      "method",
                                     "features", "evaluate", "report", "plugin_path", NULL};
 
-#define OPT(type_, struct_, field_) .name = #field_, .type = type_, .offset = offsetof(struct_, field_)
+#define OPT(type_, struct_, field_)                                                                \
+  .name = #field_, .type = type_, .offset = offsetof(struct_, field_)
 
 const isc_option isc_run_options[] = {
     {OPT(ISC_OPT_STRING, isc_run_settings, name), .flags = ISC_OPT_RUNTIME,
      .doc = "Name of the study; the config file's name when absent."},
     {OPT(ISC_OPT_STRING, isc_run_settings, dir), .flags = ISC_OPT_RUNTIME,
-     .doc = "Run directory, made when absent; runs/NAME below the working directory when not given."},
+     .doc =
+         "Run directory, made when absent; runs/NAME below the working directory when not given."},
     {OPT(ISC_OPT_INT, isc_run_settings, seed), .preset = "1", .min = 0, .max = 9007199254740992.0,
      .doc = "Seed of every random choice of the run."},
     {OPT(ISC_OPT_STRING, isc_run_settings, device), .preset = "auto",
@@ -68,9 +70,11 @@ const isc_option isc_evaluate_options[] = {
     ISC_OPTIONS_END};
 
 const isc_option isc_report_options[] = {
-    {OPT(ISC_OPT_STRING, isc_report_settings, title), .doc = "Title of the report; the run's name when absent."},
+    {OPT(ISC_OPT_STRING, isc_report_settings, title),
+     .doc = "Title of the report; the run's name when absent."},
     {OPT(ISC_OPT_INT, isc_report_settings, table_sites), .preset = "3", .min = 0, .max = 1000,
-     .unit = "sites", .doc = "Sites shown with samples at each end of the consistency ranking, per feature."},
+     .unit = "sites",
+     .doc = "Sites shown with samples at each end of the consistency ranking, per feature."},
     {OPT(ISC_OPT_INT, isc_report_settings, table_samples), .preset = "12", .min = 1, .max = 1000,
      .unit = "samples", .doc = "Samples shown in each sample table."},
     ISC_OPTIONS_END};

@@ -64,8 +64,9 @@ static isc_status list_files(const char *dir, json_t *files) {
     char *path = NULL;
     struct stat sb;
     const char *name = entry[i]->d_name;
-    if (st == ISC_OK && strcmp(name, DONE_FILE) && isc_path_join(dir, name, &path) == ISC_OK && stat(path, &sb) == 0 &&
-        S_ISREG(sb.st_mode) && json_object_set_new(files, name, json_integer(sb.st_size)) != 0)
+    if (st == ISC_OK && strcmp(name, DONE_FILE) && isc_path_join(dir, name, &path) == ISC_OK &&
+        stat(path, &sb) == 0 && S_ISREG(sb.st_mode) &&
+        json_object_set_new(files, name, json_integer(sb.st_size)) != 0)
       st = isc_fail(ISC_E_NOMEM, "%s: no memory to list it", dir);
     free(path);
     free(entry[i]);
@@ -132,7 +133,8 @@ static isc_status start_empty(const char *dir, const char key[33]) {
   return st;
 }
 
-static void log_line(isc_run_state *r, const char *event, int64_t done, int64_t total, const isc_metric *m, int64_t n) {
+static void log_line(isc_run_state *r, const char *event, int64_t done, int64_t total,
+                     const isc_metric *m, int64_t n) {
   if (!r->log) return;
   isc_sb b = {0};
   char *line = NULL, when[32];
@@ -140,7 +142,8 @@ static void log_line(isc_run_state *r, const char *event, int64_t done, int64_t 
   isc_sb_addf(&b, "{\"time\":\"%s\",\"stage\":", when);
   isc_sb_add_json(&b, r->stage, strlen(r->stage));
   isc_sb_addf(&b, ",\"event\":\"%s\",\"seconds\":%.3f", event, isc_now() - r->stage_started);
-  if (total > 0) isc_sb_addf(&b, ",\"done\":%lld,\"total\":%lld", (long long)done, (long long)total);
+  if (total > 0)
+    isc_sb_addf(&b, ",\"done\":%lld,\"total\":%lld", (long long)done, (long long)total);
   for (int64_t i = 0; i < n; i++) {
     isc_sb_add(&b, ",");
     isc_sb_add_json(&b, m[i].name, strlen(m[i].name));
@@ -151,7 +154,8 @@ static void log_line(isc_run_state *r, const char *event, int64_t done, int64_t 
   free(line);
 }
 
-isc_status isc_stage_run(isc_run_state *r, const char *name, const char key[33], isc_stage_fn fn, void *arg) {
+isc_status isc_stage_run(isc_run_state *r, const char *name, const char key[33], isc_stage_fn fn,
+                         void *arg) {
   isc_status st = ISC_OK;
   char have[33];
   const isc_run_events *ev = &r->request->events;
@@ -182,7 +186,8 @@ isc_status isc_stage_run(isc_run_state *r, const char *name, const char key[33],
   return st;
 }
 
-isc_status isc_stage_progress(isc_run_state *r, int64_t done, int64_t total, const isc_metric *m, int64_t n) {
+isc_status isc_stage_progress(isc_run_state *r, int64_t done, int64_t total, const isc_metric *m,
+                              int64_t n) {
   const isc_run_events *ev = &r->request->events;
   const double now = isc_now();
   if (n > 0) ISC_TRY(isc_curve_add(&r->curve, done, total, m, n));
@@ -194,16 +199,21 @@ isc_status isc_stage_progress(isc_run_state *r, int64_t done, int64_t total, con
   return ISC_OK;
 }
 
-bool isc_stage_stopping(const isc_run_state *r) { return r->request->stop && *r->request->stop; }
+bool isc_stage_stopping(const isc_run_state *r) {
+  return r->request->stop && *r->request->stop;
+}
 
 isc_status isc_stage_check(const isc_run_state *r) {
-  return isc_stage_stopping(r) ? isc_fail(ISC_E_INTERRUPTED, "stopped in stage %s; run the same command again to go on", r->stage)
-                               : ISC_OK;
+  return isc_stage_stopping(r)
+             ? isc_fail(ISC_E_INTERRUPTED,
+                        "stopped in stage %s; run the same command again to go on", r->stage)
+             : ISC_OK;
 }
 
 bool isc_stage_checkpoint_due(isc_run_state *r) {
   const double now = isc_now();
-  if (!isc_stage_stopping(r) && now - r->last_checkpoint < r->study->run.checkpoint_seconds) return false;
+  if (!isc_stage_stopping(r) && now - r->last_checkpoint < r->study->run.checkpoint_seconds)
+    return false;
   /* The curve goes first: on resume, points past the checkpoint are dropped, but none may be missing. */
   if (r->curve.n && isc_curve_write(&r->curve, r->stage_dir) != ISC_OK) return false;
   r->last_checkpoint = now;

@@ -27,9 +27,9 @@ typedef struct isc_curve {
 typedef struct isc_run_state {
   isc_study *study;
   const isc_run_request *request;
-  FILE *log;             /* log.jsonl, appended                */
+  FILE *log; /* log.jsonl, appended                */
   double started;
-  const char *stage;     /* the one in progress                */
+  const char *stage; /* the one in progress                */
   char *stage_dir;
   double stage_started, last_checkpoint, last_logged;
   isc_curve curve;
@@ -38,10 +38,12 @@ typedef struct isc_run_state {
 typedef isc_status (*isc_stage_fn)(isc_run_state *r, void *arg);
 
 /* Bring a stage up to date: skip, resume or start it, by `key` (its fingerprint in hex). */
-isc_status isc_stage_run(isc_run_state *r, const char *name, const char key[33], isc_stage_fn fn, void *arg);
+isc_status isc_stage_run(isc_run_state *r, const char *name, const char key[33], isc_stage_fn fn,
+                         void *arg);
 
 /* Report progress of the stage in progress: events, log.jsonl (every few seconds), the curve. */
-isc_status isc_stage_progress(isc_run_state *r, int64_t done, int64_t total, const isc_metric *m, int64_t n);
+isc_status isc_stage_progress(isc_run_state *r, int64_t done, int64_t total, const isc_metric *m,
+                              int64_t n);
 bool isc_stage_stopping(const isc_run_state *r);
 /* ISC_E_INTERRUPTED when asked to stop, else ISC_OK. */
 isc_status isc_stage_check(const isc_run_state *r);
@@ -56,8 +58,10 @@ void isc_curve_free(isc_curve *c);
 
 /* ---- fingerprints (fingerprint.c): 32 hex digits each */
 isc_status isc_key_harvest(isc_study *s, char key[33]);
-isc_status isc_key_method(isc_study *s, int64_t stage, const char harvest[33], const char previous[33], char key[33]);
-isc_status isc_key_sample(isc_study *s, const char harvest[33], const char trained[33], char key[33]);
+isc_status isc_key_method(isc_study *s, int64_t stage, const char harvest[33],
+                          const char previous[33], char key[33]);
+isc_status isc_key_sample(isc_study *s, const char harvest[33], const char trained[33],
+                          char key[33]);
 isc_status isc_key_score(isc_study *s, const char sample[33], char key[33]);
 isc_status isc_key_report(isc_study *s, const char score[33], char key[33]);
 

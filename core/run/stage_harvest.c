@@ -14,8 +14,10 @@ typedef struct chunk_buffers {
 } chunk_buffers;
 
 static void buffers_free(chunk_buffers *b, int64_t n_sites) {
-  for (int64_t i = 0; b->text && i < ISC_STORE_CHUNK; i++) isc_text_free(&b->text[i]);
-  for (int64_t i = 0; b->data && i < n_sites; i++) free(b->data[i]);
+  for (int64_t i = 0; b->text && i < ISC_STORE_CHUNK; i++)
+    isc_text_free(&b->text[i]);
+  for (int64_t i = 0; b->data && i < n_sites; i++)
+    free(b->data[i]);
   free(b->text);
   free(b->string);
   free(b->len);
@@ -28,11 +30,13 @@ static isc_status buffers_new(chunk_buffers *b, const isc_site_set *sites) {
   ISC_TRY(isc_calloc(ISC_STORE_CHUNK, sizeof *b->len, "harvest texts", (void **)&b->len));
   ISC_TRY(isc_calloc((size_t)sites->n, sizeof *b->data, "harvest", (void **)&b->data));
   for (int64_t i = 0; i < sites->n; i++)
-    ISC_TRY(isc_calloc((size_t)ISC_STORE_CHUNK * (size_t)sites->site[i].stored, sizeof(float), "harvest", (void **)&b->data[i]));
+    ISC_TRY(isc_calloc((size_t)ISC_STORE_CHUNK * (size_t)sites->site[i].stored, sizeof(float),
+                       "harvest", (void **)&b->data[i]));
   return ISC_OK;
 }
 
-static isc_status harvest_chunk(isc_study *s, isc_split split, const char *dir, int64_t c, int64_t rows, chunk_buffers *b) {
+static isc_status harvest_chunk(isc_study *s, isc_split split, const char *dir, int64_t c,
+                                int64_t rows, chunk_buffers *b) {
   for (int64_t i = 0; i < rows; i++) {
     isc_text_clear(&b->text[i]);
     ISC_TRY(isc_study_text(s, split, c * ISC_STORE_CHUNK + i, &b->text[i]));
@@ -51,11 +55,12 @@ static isc_status harvest_chunk(isc_study *s, isc_split split, const char *dir, 
   return isc_store_write(dir, c, s->sites.site, s->sites.n, rows, b->data);
 }
 
-static isc_status harvest_split(isc_run_state *r, isc_split split, int64_t n, const char *dir, int64_t done, int64_t total,
-                                chunk_buffers *b) {
+static isc_status harvest_split(isc_run_state *r, isc_split split, int64_t n, const char *dir,
+                                int64_t done, int64_t total, chunk_buffers *b) {
   ISC_TRY(isc_mkdirs(dir));
   for (int64_t c = 0; c * ISC_STORE_CHUNK < n; c++) {
-    const int64_t left = n - c * ISC_STORE_CHUNK, rows = left < ISC_STORE_CHUNK ? left : ISC_STORE_CHUNK;
+    const int64_t left = n - c * ISC_STORE_CHUNK,
+                  rows = left < ISC_STORE_CHUNK ? left : ISC_STORE_CHUNK;
     if (!isc_store_has(dir, c)) ISC_TRY(harvest_chunk(r->study, split, dir, c, rows, b));
     done += rows;
     ISC_TRY(isc_stage_progress(r, done, total, NULL, 0));

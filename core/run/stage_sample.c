@@ -13,7 +13,8 @@ typedef struct sink {
   int64_t done, total;
 } sink;
 
-static isc_status keep(void *user, int64_t row, int64_t j, const char *text, size_t len, double log_q) {
+static isc_status keep(void *user, int64_t row, int64_t j, const char *text, size_t len,
+                       double log_q) {
   sink *k = user;
   const int64_t at = row * k->samples->n_samples + j;
   ISC_TRY(isc_samples_intern(k->samples, text, len, &k->samples->text[at]));
@@ -25,7 +26,8 @@ static isc_status keep(void *user, int64_t row, int64_t j, const char *text, siz
   return ISC_OK;
 }
 
-static isc_status keep_unconditional(void *user, int64_t row, int64_t j, const char *text, size_t len, double log_q) {
+static isc_status keep_unconditional(void *user, int64_t row, int64_t j, const char *text,
+                                     size_t len, double log_q) {
   sink *k = user;
   (void)j, (void)log_q;
   ISC_TRY(isc_stage_check(k->r));
@@ -36,13 +38,15 @@ static isc_status keep_unconditional(void *user, int64_t row, int64_t j, const c
  * depends on the samples alone. */
 static isc_status renumber(isc_samples *s) {
   isc_samples t;
-  isc_status st = isc_samples_new(&t, s->n_sites, s->n_conditions, s->n_samples, s->n_unconditional);
+  isc_status st =
+      isc_samples_new(&t, s->n_sites, s->n_conditions, s->n_samples, s->n_unconditional);
   for (int64_t r = 0; st == ISC_OK && r < isc_samples_rows(s); r++) {
     st = isc_samples_intern(&t, s->string[s->text[r]], s->len[s->text[r]], &t.text[r]);
     t.log_q[r] = s->log_q[r];
   }
   for (int64_t j = 0; st == ISC_OK && j < s->n_unconditional; j++)
-    st = isc_samples_intern(&t, s->string[s->unconditional[j]], s->len[s->unconditional[j]], &t.unconditional[j]);
+    st = isc_samples_intern(&t, s->string[s->unconditional[j]], s->len[s->unconditional[j]],
+                            &t.unconditional[j]);
   if (st != ISC_OK) {
     isc_samples_free(&t);
     return st;
@@ -69,7 +73,8 @@ static void conditions_free(conditions *c) {
 static void expand(const isc_site *site, const float *a, float *z) {
   for (int64_t j = 0; j < site->dim; j++) {
     double sum = site->map ? 0 : (double)a[j];
-    for (int64_t k = 0; site->map && k < site->stored; k++) sum += (double)a[k] * (double)site->map[k * site->dim + j];
+    for (int64_t k = 0; site->map && k < site->stored; k++)
+      sum += (double)a[k] * (double)site->map[k * site->dim + j];
     z[j] = (float)sum;
   }
 }
@@ -116,7 +121,8 @@ isc_status isc_stage_sample(isc_run_state *r, void *arg) {
   char *dir = NULL, *path = NULL;
   (void)arg;
   if (!s->method_ops->invert)
-    return isc_fail(ISC_E_UNSUPPORTED, "method \"%s\" does not invert activations", s->method_class->name);
+    return isc_fail(ISC_E_UNSUPPORTED, "method \"%s\" does not invert activations",
+                    s->method_class->name);
   const int64_t extra = s->method_ops->sample_prior ? s->evaluate.unconditional : 0;
   ISC_GO(isc_study_path(s, &dir, "harvest/test"));
   ISC_GO(conditions_read(s, dir, &c));
@@ -135,7 +141,8 @@ isc_status isc_stage_sample(isc_run_state *r, void *arg) {
                           .sample = keep};
   ISC_GO(s->method_ops->invert(s->method, &req));
   if (extra)
-    ISC_GO(s->method_ops->sample_prior(s->method, extra, s->evaluate.temperature, (uint64_t)s->run.seed, s->evaluate.batch, &k,
+    ISC_GO(s->method_ops->sample_prior(s->method, extra, s->evaluate.temperature,
+                                       (uint64_t)s->run.seed, s->evaluate.batch, &k,
                                        keep_unconditional));
   ISC_GO(renumber(&samples));
   ISC_GO(isc_path_join(r->stage_dir, "samples.db", &path));

@@ -6,13 +6,18 @@
 
 #include <stdlib.h>
 
-static isc_status on_progress(isc_train_io *io, int64_t done, int64_t total, const isc_metric *m, int64_t n) {
+static isc_status on_progress(isc_train_io *io, int64_t done, int64_t total, const isc_metric *m,
+                              int64_t n) {
   return isc_stage_progress(io->core, done, total, m, n);
 }
 
-static bool on_checkpoint_due(isc_train_io *io) { return isc_stage_checkpoint_due(io->core); }
+static bool on_checkpoint_due(isc_train_io *io) {
+  return isc_stage_checkpoint_due(io->core);
+}
 
-static bool on_should_stop(isc_train_io *io) { return isc_stage_stopping(io->core); }
+static bool on_should_stop(isc_train_io *io) {
+  return isc_stage_stopping(io->core);
+}
 
 isc_status isc_stage_train(isc_run_state *r, void *arg) {
   const int64_t stage = *(const int64_t *)arg;

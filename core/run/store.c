@@ -10,10 +10,10 @@
 #include <stdlib.h>
 
 struct isc_store {
-  isc_safetensors **chunk;       /* [n_chunks]                        */
-  const isc_st_tensor **tensor;  /* [n_chunks, n_sites]               */
+  isc_safetensors **chunk;      /* [n_chunks]                        */
+  const isc_st_tensor **tensor; /* [n_chunks, n_sites]               */
   int64_t n_chunks, n_sites, n;
-  int64_t *stored;               /* [n_sites]                         */
+  int64_t *stored; /* [n_sites]                         */
 };
 
 static isc_status chunk_path(const char *dir, int64_t chunk, char **out) {
@@ -27,8 +27,8 @@ bool isc_store_has(const char *dir, int64_t chunk) {
   return there;
 }
 
-isc_status isc_store_write(const char *dir, int64_t chunk, const isc_site *sites, int64_t n_sites, int64_t rows,
-                           float *const *data) {
+isc_status isc_store_write(const char *dir, int64_t chunk, const isc_site *sites, int64_t n_sites,
+                           int64_t rows, float *const *data) {
   isc_status st = ISC_OK;
   isc_st_writer *w = NULL;
   char *path = NULL;
@@ -61,8 +61,9 @@ static isc_status open_chunk(isc_store *s, const char *dir, int64_t c, const isc
       goto done;
     }
     if (t->ndim != 2 || t->shape[0] != rows || t->shape[1] != sites[i].stored) {
-      st = isc_fail(ISC_E_SHAPE, "%s: \"%s\" is [%lld, %lld], expected [%lld, %lld]", path, sites[i].name,
-                    (long long)t->shape[0], (long long)(t->ndim > 1 ? t->shape[1] : 1), (long long)rows,
+      st = isc_fail(ISC_E_SHAPE, "%s: \"%s\" is [%lld, %lld], expected [%lld, %lld]", path,
+                    sites[i].name, (long long)t->shape[0],
+                    (long long)(t->ndim > 1 ? t->shape[1] : 1), (long long)rows,
                     (long long)sites[i].stored);
       goto done;
     }
@@ -73,7 +74,8 @@ done:
   return st;
 }
 
-isc_status isc_store_open(const char *dir, const isc_site *sites, int64_t n_sites, int64_t n, isc_store **out) {
+isc_status isc_store_open(const char *dir, const isc_site *sites, int64_t n_sites, int64_t n,
+                          isc_store **out) {
   isc_status st = ISC_OK;
   isc_store *s = NULL;
   *out = NULL;
@@ -82,11 +84,14 @@ isc_status isc_store_open(const char *dir, const isc_site *sites, int64_t n_site
   s->n_sites = n_sites;
   const int64_t n_chunks = (n + ISC_STORE_CHUNK - 1) / ISC_STORE_CHUNK;
   ISC_GO(isc_calloc((size_t)n_chunks, sizeof *s->chunk, "activation store", (void **)&s->chunk));
-  ISC_GO(isc_calloc((size_t)(n_chunks * n_sites), sizeof *s->tensor, "activation store", (void **)&s->tensor));
+  ISC_GO(isc_calloc((size_t)(n_chunks * n_sites), sizeof *s->tensor, "activation store",
+                    (void **)&s->tensor));
   ISC_GO(isc_calloc((size_t)n_sites, sizeof *s->stored, "activation store", (void **)&s->stored));
   s->n_chunks = n_chunks;
-  for (int64_t i = 0; i < n_sites; i++) s->stored[i] = sites[i].stored;
-  for (int64_t c = 0; c < n_chunks; c++) ISC_GO(open_chunk(s, dir, c, sites));
+  for (int64_t i = 0; i < n_sites; i++)
+    s->stored[i] = sites[i].stored;
+  for (int64_t c = 0; c < n_chunks; c++)
+    ISC_GO(open_chunk(s, dir, c, sites));
   *out = s;
   s = NULL;
 done:
@@ -117,14 +122,18 @@ static isc_status read_run(const isc_store *s, int64_t site, int64_t first, int6
   return ISC_OK;
 }
 
-isc_status isc_store_read(const isc_store *s, int64_t site, const int64_t *row, int64_t n, float *out) {
+isc_status isc_store_read(const isc_store *s, int64_t site, const int64_t *row, int64_t n,
+                          float *out) {
   if (!row) {
-    if (n > s->n) return isc_fail(ISC_E_INTERNAL, "activation store: %lld rows of %lld asked for", (long long)n, (long long)s->n);
+    if (n > s->n)
+      return isc_fail(ISC_E_INTERNAL, "activation store: %lld rows of %lld asked for", (long long)n,
+                      (long long)s->n);
     return read_run(s, site, 0, n, out);
   }
   for (int64_t i = 0; i < n; i++) {
     if (row[i] < 0 || row[i] >= s->n)
-      return isc_fail(ISC_E_INTERNAL, "activation store: row %lld of %lld asked for", (long long)row[i], (long long)s->n);
+      return isc_fail(ISC_E_INTERNAL, "activation store: row %lld of %lld asked for",
+                      (long long)row[i], (long long)s->n);
     ISC_TRY(read_run(s, site, row[i], 1, out + i * s->stored[site]));
   }
   return ISC_OK;

@@ -17,12 +17,14 @@ typedef struct isc_store isc_store;
 /* Is chunk `c` already there? */
 ISC_API bool isc_store_has(const char *dir, int64_t chunk);
 /* Write chunk `c`: rows inputs, data[site] host [rows, stored]. */
-ISC_API isc_status isc_store_write(const char *dir, int64_t chunk, const isc_site *sites, int64_t n_sites, int64_t rows,
-                           float *const *data);
+ISC_API isc_status isc_store_write(const char *dir, int64_t chunk, const isc_site *sites,
+                                   int64_t n_sites, int64_t rows, float *const *data);
 /* Open a store of `n` inputs; every chunk must be there with the right shapes. */
-ISC_API isc_status isc_store_open(const char *dir, const isc_site *sites, int64_t n_sites, int64_t n, isc_store **out);
+ISC_API isc_status isc_store_open(const char *dir, const isc_site *sites, int64_t n_sites,
+                                  int64_t n, isc_store **out);
 ISC_API void isc_store_close(isc_store *s);
 /* Factors of inputs `row` (NULL = 0 … n−1) at a site: host out [n, stored]. */
-ISC_API isc_status isc_store_read(const isc_store *s, int64_t site, const int64_t *row, int64_t n, float *out);
+ISC_API isc_status isc_store_read(const isc_store *s, int64_t site, const int64_t *row, int64_t n,
+                                  float *out);
 
 #endif

@@ -40,20 +40,26 @@ const char *isc_study_stage_name(const isc_study *s, int64_t k) {
 static isc_status env_text(const isc_method_env *env, int64_t i, isc_text *out) {
   const isc_study *s = env->core;
   if (i < 0 || i >= s->n_train)
-    return isc_fail(ISC_E_USAGE, "method asked for training input %lld of %lld", (long long)i, (long long)s->n_train);
+    return isc_fail(ISC_E_USAGE, "method asked for training input %lld of %lld", (long long)i,
+                    (long long)s->n_train);
   return isc_study_text(s, ISC_TRAIN, i, out);
 }
 
-static isc_status env_activations(const isc_method_env *env, int64_t site, const int64_t *rows, int64_t n, float *out) {
+static isc_status env_activations(const isc_method_env *env, int64_t site, const int64_t *rows,
+                                  int64_t n, float *out) {
   const isc_study *s = env->core;
-  if (!s->train_store) return isc_fail(ISC_E_INTERNAL, "activations were asked for before the harvest");
-  if (site < 0 || site >= s->sites.n) return isc_fail(ISC_E_USAGE, "method asked for site %lld", (long long)site);
+  if (!s->train_store)
+    return isc_fail(ISC_E_INTERNAL, "activations were asked for before the harvest");
+  if (site < 0 || site >= s->sites.n)
+    return isc_fail(ISC_E_USAGE, "method asked for site %lld", (long long)site);
   return isc_store_read(s->train_store, site, rows, n, out);
 }
 
 /* ---- opening, part by part */
 
-static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t smaller(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
 
 static isc_status open_config(isc_study *s, const isc_config_source *source, const char *dir) {
   ISC_TRY(isc_config_load(source, &s->config));
@@ -68,15 +74,16 @@ static isc_status open_config(isc_study *s, const isc_config_source *source, con
 
 static isc_status open_target(isc_study *s) {
   const isc_class *cls = NULL;
-  ISC_TRY(isc_study_fill(s->config, "target", ISC_TARGET, NULL, isc_target_options, &s->target_settings, &cls,
-                         &s->target_conf));
+  ISC_TRY(isc_study_fill(s->config, "target", ISC_TARGET, NULL, isc_target_options,
+                         &s->target_settings, &cls, &s->target_conf));
   ISC_TRY(isc_target_open(cls, s->target_conf, s->device, &s->target));
-  return isc_sites_select(&s->target, s->target_settings.sites.at.s, s->target_settings.sites.count, &s->sites);
+  return isc_sites_select(&s->target, s->target_settings.sites.at.s, s->target_settings.sites.count,
+                          &s->sites);
 }
 
 static isc_status open_prior(isc_study *s) {
-  ISC_TRY(isc_study_fill(s->config, "prior", ISC_PRIOR, NULL, isc_prior_options, &s->prior_settings, &s->prior_class,
-                         &s->prior_conf));
+  ISC_TRY(isc_study_fill(s->config, "prior", ISC_PRIOR, NULL, isc_prior_options, &s->prior_settings,
+                         &s->prior_class, &s->prior_conf));
   s->prior.ops = s->prior_class->ops;
   s->prior.name = s->prior_class->name;
   ISC_TRY(s->prior.ops->open(s->prior_conf, (uint64_t)s->run.seed, &s->prior.self));
@@ -84,8 +91,10 @@ static isc_status open_prior(isc_study *s) {
   s->n_test = smaller(s->prior_settings.test, s->prior.ops->count(s->prior.self, ISC_TEST));
   s->n_conditions = smaller(s->evaluate.conditions, s->n_test);
   if (s->n_train < 1 || s->n_conditions < 2)
-    return isc_fail(ISC_E_CONFIG, "%s: the prior has %lld training and %lld test inputs; at least 1 and 2 are needed",
-                    isc_config_where(s->config, "prior"), (long long)s->n_train, (long long)s->n_test);
+    return isc_fail(
+        ISC_E_CONFIG,
+        "%s: the prior has %lld training and %lld test inputs; at least 1 and 2 are needed",
+        isc_config_where(s->config, "prior"), (long long)s->n_train, (long long)s->n_test);
   return ISC_OK;
 }
 
@@ -106,7 +115,8 @@ static isc_status kernel_for(isc_study *s, int64_t dim, int64_t *out) {
 
 static isc_status open_kernels(isc_study *s) {
   const size_t n = (size_t)s->sites.n;
-  ISC_TRY(isc_study_fill(s->config, "kernel", ISC_KERNEL, "cosine-band", NULL, NULL, &s->kernel_class, &s->kernel_conf));
+  ISC_TRY(isc_study_fill(s->config, "kernel", ISC_KERNEL, "cosine-band", NULL, NULL,
+                         &s->kernel_class, &s->kernel_conf));
   ISC_TRY(isc_calloc(n, sizeof *s->kernel, "kernels", (void **)&s->kernel));
   ISC_TRY(isc_calloc(n, sizeof *s->kernel_dim, "kernels", (void **)&s->kernel_dim));
   ISC_TRY(isc_calloc(n, sizeof *s->site_kernel, "kernels", (void **)&s->site_kernel));
@@ -126,7 +136,8 @@ static isc_status open_features(isc_study *s) {
     isc_feature_settings extra = {0};
     char path[64];
     snprintf(path, sizeof path, "features.[%lld]", (long long)i);
-    ISC_TRY(isc_study_fill(s->config, path, ISC_FEATURE, NULL, isc_feature_options, &extra, &f->cls, &f->conf));
+    ISC_TRY(isc_study_fill(s->config, path, ISC_FEATURE, NULL, isc_feature_options, &extra, &f->cls,
+                           &f->conf));
     f->ops = f->cls->ops;
     f->name = extra.name ? extra.name : f->cls->name;
     ISC_TRY(f->ops->open(f->conf, &s->prior, &f->self));
@@ -140,7 +151,8 @@ static isc_status open_features(isc_study *s) {
 }
 
 static isc_status open_method(isc_study *s) {
-  ISC_TRY(isc_study_fill(s->config, "method", ISC_METHOD, "inversescope", NULL, NULL, &s->method_class, &s->method_conf));
+  ISC_TRY(isc_study_fill(s->config, "method", ISC_METHOD, "inversescope", NULL, NULL,
+                         &s->method_class, &s->method_conf));
   s->method_ops = s->method_class->ops;
   s->env = (isc_method_env){.size = sizeof s->env,
                             .device = s->device,
@@ -184,8 +196,10 @@ void isc_study_close(isc_study *s) {
   for (int64_t i = 0; i < s->n_features; i++)
     if (s->feature[i].self) s->feature[i].ops->close(s->feature[i].self);
   const int64_t n_confs = s->feature ? isc_config_count(s->config, "features") : 0;
-  for (int64_t i = 0; i < n_confs; i++) free(s->feature[i].conf);
-  for (int64_t i = 0; i < s->n_kernels; i++) s->kernel[i].ops->close(s->kernel[i].self);
+  for (int64_t i = 0; i < n_confs; i++)
+    free(s->feature[i].conf);
+  for (int64_t i = 0; i < s->n_kernels; i++)
+    s->kernel[i].ops->close(s->kernel[i].self);
   if (s->train_store) isc_store_close(s->train_store);
   isc_sites_free(&s->sites);
   isc_target_close(&s->target);

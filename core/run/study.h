@@ -29,9 +29,9 @@ typedef struct isc_study {
   isc_prior_settings prior_settings;
   isc_evaluate_settings evaluate;
   isc_report_settings report;
-  char *dir;             /* absolute run directory */
+  char *dir; /* absolute run directory */
   isc_device *device;
-  char *device_report;   /* why other backends were passed over, or NULL */
+  char *device_report; /* why other backends were passed over, or NULL */
   isc_step *step;
 
   void *target_conf;
@@ -45,12 +45,12 @@ typedef struct isc_study {
 
   const isc_class *kernel_class;
   void *kernel_conf;
-  isc_kernel *kernel;         /* [n_kernels] one per distinct dimension      */
-  int64_t *kernel_dim;        /* [n_kernels]                                 */
+  isc_kernel *kernel;  /* [n_kernels] one per distinct dimension      */
+  int64_t *kernel_dim; /* [n_kernels]                                 */
   int64_t n_kernels;
   const isc_kernel **site_kernel; /* [sites.n]                               */
 
-  isc_feature *feature;       /* [n_features] */
+  isc_feature *feature; /* [n_features] */
   int64_t n_features;
 
   const isc_class *method_class;
@@ -58,15 +58,17 @@ typedef struct isc_study {
   const isc_method_ops *method_ops;
   void *method;
   isc_method_env env;
-  isc_store *train_store;     /* activations of the training inputs, once harvested */
+  isc_store *train_store; /* activations of the training inputs, once harvested */
 } isc_study;
 
 /* Read the config and open everything it names. `dir` overrides run.dir when not NULL. On failure nothing stays open. */
-ISC_API isc_status isc_study_open(const isc_config_source *source, const char *dir, isc_study **out);
+ISC_API isc_status isc_study_open(const isc_config_source *source, const char *dir,
+                                  isc_study **out);
 ISC_API void isc_study_close(isc_study *s);
 
 /* Path below the run directory; malloc'd. */
-ISC_API isc_status isc_study_path(const isc_study *s, char **out, const char *fmt, ...) ISC_PRINTF(3, 4);
+ISC_API isc_status isc_study_path(const isc_study *s, char **out, const char *fmt, ...)
+    ISC_PRINTF(3, 4);
 
 /* Text of input i of a split. */
 ISC_API isc_status isc_study_text(const isc_study *s, isc_split split, int64_t i, isc_text *out);

@@ -15,13 +15,17 @@ typedef struct path_settings {
 } path_settings;
 
 static const isc_option path_options[] = {
-    {.name = "plugin_path", .type = ISC_OPT_PATH_LIST, .flags = ISC_OPT_RUNTIME, .offset = offsetof(path_settings, plugin_path),
+    {.name = "plugin_path",
+     .type = ISC_OPT_PATH_LIST,
+     .flags = ISC_OPT_RUNTIME,
+     .offset = offsetof(path_settings, plugin_path),
      .doc = "Directories to look for plugins in, before the installed ones."},
     ISC_OPTIONS_END};
 
 isc_status isc_study_search_path(isc_config *c) {
   path_settings p = {{0}};
-  if (isc_config_has(c, "plugin_path")) ISC_TRY(isc_config_fill(c, "", path_options, isc_run_keys, &p));
+  if (isc_config_has(c, "plugin_path"))
+    ISC_TRY(isc_config_fill(c, "", path_options, isc_run_keys, &p));
   return isc_registry_search_path(p.plugin_path.at.s, p.plugin_path.count);
 }
 
@@ -62,7 +66,8 @@ isc_status isc_study_device(const char *name, int64_t threads, isc_device **out,
   void *conf = NULL;
   char text[64];
   bool has = false;
-  for (const isc_option *o = cls->options; o && o->name; o++) has |= !strcmp(o->name, "threads");
+  for (const isc_option *o = cls->options; o && o->name; o++)
+    has |= !strcmp(o->name, "threads");
   if (!has) return ISC_OK;
   isc_device_close(*out);
   *out = NULL;
@@ -79,25 +84,30 @@ done:
 
 static int64_t count_options(const isc_option *o) {
   int64_t n = 0;
-  for (; o && o->name; o++) n++;
+  for (; o && o->name; o++)
+    n++;
   return n;
 }
 
 static void add_names(const isc_option *o, const char **names, int64_t *n) {
-  for (; o && o->name; o++) names[(*n)++] = o->name;
+  for (; o && o->name; o++)
+    names[(*n)++] = o->name;
 }
 
 isc_status isc_study_fill(isc_config *c, const char *path, isc_kind kind, const char *fallback,
-                          const isc_option *extra_options, void *extra, const isc_class **cls, void **conf) {
+                          const isc_option *extra_options, void *extra, const isc_class **cls,
+                          void **conf) {
   isc_status st = ISC_OK;
   const char **own = NULL, **plugins = NULL;
   int64_t n_own = 0, n_plugin = 0;
   *conf = NULL;
-  ISC_GO(isc_calloc((size_t)count_options(extra_options) + 1, sizeof *own, "option names", (void **)&own));
+  ISC_GO(isc_calloc((size_t)count_options(extra_options) + 1, sizeof *own, "option names",
+                    (void **)&own));
   add_names(extra_options, own, &n_own);
   ISC_GO(isc_config_plugin(c, path, kind, fallback, own, cls, conf));
   if (!extra_options) goto done;
-  ISC_GO(isc_calloc((size_t)count_options((*cls)->options) + 2, sizeof *plugins, "option names", (void **)&plugins));
+  ISC_GO(isc_calloc((size_t)count_options((*cls)->options) + 2, sizeof *plugins, "option names",
+                    (void **)&plugins));
   add_names((*cls)->options, plugins, &n_plugin);
   plugins[n_plugin] = "plugin";
   ISC_GO(isc_config_fill(c, path, extra_options, plugins, extra));

@@ -12,9 +12,11 @@ ISC_API isc_status isc_study_search_path(isc_config *c);
 /* Settle s->run.name and s->dir. */
 isc_status isc_study_run_dir(isc_study *s, const char *dir);
 /* Open a backend with a thread count (0 = its default). `report` as isc_device_open. */
-ISC_API isc_status isc_study_device(const char *name, int64_t threads, isc_device **out, char **report);
+ISC_API isc_status isc_study_device(const char *name, int64_t threads, isc_device **out,
+                                    char **report);
 /* Fill a plugin's conf from the group at `path`, and beside it `extra` by the core's own table (both NULL = none). */
-ISC_API isc_status isc_study_fill(isc_config *c, const char *path, isc_kind kind, const char *fallback,
-                          const isc_option *extra_options, void *extra, const isc_class **cls, void **conf);
+ISC_API isc_status isc_study_fill(isc_config *c, const char *path, isc_kind kind,
+                                  const char *fallback, const isc_option *extra_options,
+                                  void *extra, const isc_class **cls, void **conf);
 
 #endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Lenient reads of the score document and the formatting of its numbers.
+ */
+#include "report/document.h"
+
+#include <math.h>
+#include <string.h>
+
+json_t *isc_doc_get(const json_t *j, const char *key) {
+  return json_object_get(j, key);
+}
+
+double isc_doc_num(const json_t *j, const char *key) {
+  const json_t *v = json_object_get(j, key);
+  return json_is_number(v) ? json_number_value(v) : NAN;
+}
+
+const char *isc_doc_str(const json_t *j, const char *key) {
+  const char *s = json_string_value(json_object_get(j, key));
+  return s ? s : "";
+}
+
+isc_shown isc_doc_interval(const json_t *j, const char *key) {
+  const json_t *v = json_object_get(j, key);
+  return (isc_shown){isc_doc_num(v, "value"), isc_doc_num(v, "lo"), isc_doc_num(v, "hi"),
+                     isc_doc_num(v, "ess")};
+}
+
+isc_shown isc_doc_fcr(const json_t *site, const char *feature, const char *estimator) {
+  return isc_doc_interval(json_object_get(json_object_get(site, "fcr"), feature), estimator);
+}
+
+void isc_show_percent(double x, char out[16]) {
+  if (isnan(x))
+    strcpy(out, "–");
+  else
+    snprintf(out, 16, "%.1f %%", 100 * x);
+}
+
+void isc_show_number(double x, char out[16]) {
+  if (isnan(x))
+    strcpy(out, "–");
+  else if (fabs(x) >= 1e300)
+    strcpy(out, "∞");
+  else if (fabs(x) >= 1000)
+    snprintf(out, 16, "%.0f", x);
+  else
+    snprintf(out, 16, "%.3f", x);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Reading the score document (docs/report.md) with a null for whatever is absent, so that writers stay plain.
+ */
+#ifndef ISC_CORE_REPORT_DOCUMENT_H
+#define ISC_CORE_REPORT_DOCUMENT_H
+
+#include "base/base.h"
+#include <jansson.h>
+
+/* An interval; all NaN when absent. */
+typedef struct isc_shown {
+  double value, lo, hi, ess;
+} isc_shown;
+
+json_t *isc_doc_get(const json_t *j, const char *key);
+double isc_doc_num(const json_t *j, const char *key);      /* NaN when absent or null  */
+const char *isc_doc_str(const json_t *j, const char *key); /* "" when absent           */
+isc_shown isc_doc_interval(const json_t *j, const char *key);
+/* FCR of a feature at a site by one estimator. */
+isc_shown isc_doc_fcr(const json_t *site, const char *feature, const char *estimator);
+/* "12.3 %" / "0.871" / "–" when NaN; 16 bytes. */
+void isc_show_percent(double x, char out[16]);
+void isc_show_number(double x, char out[16]);
+
+/* ---- the parts of a report, each appending to a string */
+void isc_csv_fcr(isc_sb *b, const json_t *doc);
+void isc_csv_sites(isc_sb *b, const json_t *doc);
+void isc_csv_samples(isc_sb *b, const json_t *doc);
+void isc_csv_curves(isc_sb *b, const json_t *doc);
+void isc_html_page(isc_sb *b, const json_t *doc);
+void isc_terminal_table(isc_sb *b, const json_t *doc);
+
+/* ---- figures (SVG). `value(site, arg)` gives what a cell shows; NaN = no cell. */
+typedef double (*isc_cell_fn)(const json_t *site, const void *arg);
+void isc_svg_heatmap(isc_sb *b, const json_t *doc, const char *title, isc_cell_fn value,
+                     const void *arg);
+void isc_svg_intervals(isc_sb *b, const json_t *doc, const json_t *feature);
+void isc_svg_curve(isc_sb *b, const json_t *curve);
+void isc_svg_noise(isc_sb *b, const json_t *noise, double epsilon);
+
+#endif

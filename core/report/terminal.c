@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The main table of a report for a terminal: one line a site, and a summary.
+ */
+#include "report/document.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Text of unknown origin: control characters would act on the terminal. */
+static void safe(isc_sb *b, const char *s) {
+  for (; *s; s++)
+    isc_sb_addn(b, (unsigned char)*s < 32 || *s == 127 ? "?" : s, 1);
+}
+
+static void number(isc_sb *b, double x, int width) {
+  if (isnan(x))
+    isc_sb_addf(b, "%*s", width, "-");
+  else
+    isc_sb_addf(b, "%*.3f", width, x);
+}
+
+static void table_head(isc_sb *b, const json_t *doc, int width) {
+  size_t k;
+  json_t *feature;
+  isc_sb_addf(b, "%-*s %8s %8s %8s", width, "", "", "", "");
+  json_array_foreach(json_object_get(doc, "features"), k, feature)
+      isc_sb_addf(b, "  %-.20s: FCR%*s", isc_doc_str(feature, "name"),
+                  26 - (int)strnlen(isc_doc_str(feature, "name"), 20) - 5 > 0
+                      ? 26 - (int)strnlen(isc_doc_str(feature, "name"), 20) - 5
+                      : 0,
+                  "");
+  isc_sb_addf(b, "\n%-*s %8s %8s %8s", width, "site", "refusal", "validity", "ball");
+  json_array_foreach(json_object_get(doc, "features"), k, feature)
+      isc_sb_addf(b, "  %8s %8s %8s", "plain", "reject", "exact");
+  isc_sb_add(b, "\n");
+}
+
+static void site_line(isc_sb *b, const json_t *doc, const json_t *site, int width) {
+  size_t k;
+  json_t *feature;
+  const char *name = isc_doc_str(site, "name");
+  isc_sb_addf(b, "%-*s ", width, name);
+  number(b, isc_doc_interval(site, "refusal").value, 8);
+  isc_sb_add(b, " ");
+  number(b, isc_doc_interval(site, "validity").value, 8);
+  const double ball = isc_doc_num(site, "ball");
+  if (isnan(ball))
+    isc_sb_addf(b, " %8s", "-");
+  else
+    isc_sb_addf(b, " %8.0f", ball);
+  json_array_foreach(json_object_get(doc, "features"), k, feature) {
+    const char *f = isc_doc_str(feature, "name");
+    isc_sb_add(b, "  ");
+    number(b, isc_doc_fcr(site, f, "plain").value, 8);
+    isc_sb_add(b, " ");
+    number(b, isc_doc_fcr(site, f, "reject").value, 8);
+    isc_sb_add(b, " ");
+    number(b, isc_doc_fcr(site, f, "exact").value, 8);
+  }
+  isc_sb_add(b, "\n");
+}
+
+static void summary_lines(isc_sb *b, const json_t *doc) {
+  const json_t *summary = isc_doc_get(doc, "summary"),
+               *free_running = isc_doc_get(doc, "unconditional");
+  char shown[16];
+  size_t k, i;
+  json_t *feature, *site;
+  isc_show_percent(isc_doc_num(summary, "refusal"), shown);
+  isc_sb_addf(b, "\nmean refusal %s", shown);
+  isc_show_percent(isc_doc_num(summary, "max_refusal"), shown);
+  isc_sb_addf(b, " (worst site %s)", shown);
+  isc_show_percent(isc_doc_num(free_running, "validity"), shown);
+  isc_sb_addf(b, "; backbone's own samples inside the prior %s\n", shown);
+  json_array_foreach(json_object_get(doc, "features"), k, feature) {
+    const json_t *f = isc_doc_get(isc_doc_get(summary, "features"), isc_doc_str(feature, "name"));
+    safe(b, isc_doc_str(feature, "name"));
+    isc_sb_addf(b, ": chance %.3f; most consistent", isc_doc_num(feature, "chance"));
+    json_array_foreach(json_object_get(f, "top"), i, site) {
+      isc_sb_add(b, " ");
+      safe(b, json_string_value(site) ? json_string_value(site) : "");
+    }
+    if (!isnan(isc_doc_num(f, "mean_error")))
+      isc_sb_addf(b, "; |reject - exact| mean %.3f", isc_doc_num(f, "mean_error"));
+    if (!isnan(isc_doc_num(f, "max_error")))
+      isc_sb_addf(b, ", max %.3f", isc_doc_num(f, "max_error"));
+    isc_sb_add(b, "\n");
+  }
+}
+
+void isc_terminal_table(isc_sb *b, const json_t *doc) {
+  size_t i;
+  json_t *site;
+  int width = 12;
+  json_array_foreach(json_object_get(doc, "sites"), i, site) {
+    const int len = (int)strnlen(isc_doc_str(site, "name"), 40);
+    if (len > width) width = len;
+  }
+  table_head(b, doc, width);
+  json_array_foreach(json_object_get(doc, "sites"), i, site) site_line(b, doc, site, width);
+  summary_lines(b, doc);
+}
