@@ -144,9 +144,10 @@ isc_status isc_decoder_forward(isc_decoder *d, isc_step *s, const isc_decoder_in
   ISC_TRY(embed(&p, &x));
   for (int64_t l = 0; l < d->spec.n_layer && !p.stopped; l++)
     ISC_TRY(thrifty ? thrifty_block(&p, l, x) : block(&p, l, &x));
-  if (in->cache) in->cache->len += in->len;
-  if (p.stopped) return ISC_OK;
-  return isc_op_layernorm(s, x, &d->ln_f_w->value, &d->ln_f_b->value, d->spec.norm_eps, hidden);
+  if (!p.stopped)
+    ISC_TRY(isc_op_layernorm(s, x, &d->ln_f_w->value, &d->ln_f_b->value, d->spec.norm_eps, hidden));
+  if (in->cache) in->cache->len += in->len; /* last, so that a failed pass can be repeated */
+  return ISC_OK;
 }
 
 isc_status isc_decoder_logits(isc_decoder *d, isc_step *s, isc_tensor *hidden,
