@@ -3,6 +3,10 @@ EXTRA_DIST += tests/support_decoder.h
 tests_libsupport_la_SOURCES += tests/support_decoder.c
 check_PROGRAMS += \
   tests/test_decoder \
-  tests/test_decoder_cache
+  tests/test_decoder_cache \
+  tests/test_decoder_gradient \
+  tests/test_decoder_weights
 tests_test_decoder_SOURCES = tests/test_decoder.c
 tests_test_decoder_cache_SOURCES = tests/test_decoder_cache.c
+tests_test_decoder_gradient_SOURCES = tests/test_decoder_gradient.c
+tests_test_decoder_weights_SOURCES = tests/test_decoder_weights.c
