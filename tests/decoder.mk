@@ -4,9 +4,13 @@ tests_libsupport_la_SOURCES += tests/support_decoder.c
 check_PROGRAMS += \
   tests/test_decoder \
   tests/test_decoder_cache \
+  tests/test_decoder_files \
   tests/test_decoder_gradient \
-  tests/test_decoder_weights
+  tests/test_decoder_weights \
+  tests/test_params_io
 tests_test_decoder_SOURCES = tests/test_decoder.c
 tests_test_decoder_cache_SOURCES = tests/test_decoder_cache.c
+tests_test_decoder_files_SOURCES = tests/test_decoder_files.c
 tests_test_decoder_gradient_SOURCES = tests/test_decoder_gradient.c
 tests_test_decoder_weights_SOURCES = tests/test_decoder_weights.c
+tests_test_params_io_SOURCES = tests/test_params_io.c
