@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Next-token training steps over a corpus.
+ */
+#include "method/lm_trainer.h"
+#include <math.h>
+#include <string.h>
+
+static isc_status forward(void *user, isc_step *s, int64_t k, isc_tensor **loss, isc_metric *m,
+                          int64_t *n) {
+  const isc_lm_training *t = user;
+  int64_t batch = t->recipe->batch;
+  isc_corpus_batch b;
+  isc_tensor *hidden;
+  void *p;
+  (void)m;
+  *n = 0;
+  ISC_TRY(isc_step_host_alloc(s, (size_t)batch * sizeof(int64_t), &p));
+  int64_t *row = p;
+  for (int64_t r = 0; r < batch; r++)
+    row[r] = isc_epoch_row(t->seed, t->corpus->n, k * batch + r);
+  ISC_TRY(isc_corpus_take(t->corpus, s, row, batch, &b));
+  const isc_decoder_input in = {.batch = b.batch, .len = b.len, .ids = b.ids};
+  ISC_TRY(isc_decoder_forward(t->decoder, s, &in, NULL, &hidden));
+  return isc_op_xent(s, hidden, isc_decoder_head(t->decoder), b.target, NULL, NULL, loss);
+}
+
+isc_status isc_lm_train(const isc_lm_training *t) {
+  isc_lm_training copy = *t;
+  const isc_train_loop loop = {.device = t->device,
+                               .params = isc_decoder_params(t->decoder),
+                               .recipe = t->recipe,
+                               .io = t->io,
+                               .group_lr = {1},
+                               .user = &copy,
+                               .forward = forward};
+  return isc_train_run(&loop);
+}
+
+/* Residual projections are smaller by 1/sqrt(2·n_layer), as GPT-2's. */
+isc_status isc_lm_init(isc_decoder *d, uint64_t seed, double std) {
+  isc_params *params = isc_decoder_params(d);
+  double depth = sqrt(2.0 * (double)isc_decoder_get_spec(d)->n_layer);
+  ISC_TRY(isc_decoder_init(d, seed));
+  for (int64_t i = 0; i < isc_params_count(params); i++) {
+    isc_param *p = isc_params_at(params, i);
+    if (p->value.ndim != 2) continue;
+    ISC_TRY(isc_param_init_normal(params, p, seed, strstr(p->name, "c_proj") ? std / depth : std));
+  }
+  return ISC_OK;
+}
