@@ -49,7 +49,7 @@ ISC_API isc_status isc_config_plugin(isc_config *c, const char *path, isc_kind k
                              const char *const *also, const isc_class **cls, void **conf);
 
 /* Settings at the top level that nobody filled or named → error naming the first. */
-ISC_API isc_status isc_config_check_unused(const isc_config *c, const char *const *known /* NULL-terminated */);
+ISC_API isc_status isc_config_check_unused(isc_config *c, const char *const *known /* NULL-terminated */);
 
 /* The location "file:line" of a setting ("file" when absent); valid until the config is freed. */
 ISC_API const char *isc_config_where(const isc_config *c, const char *path);
