@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-EXTRA_DIST += tests/support_backend.h tests/support_gradient.h
+EXTRA_DIST += tests/support_backend.h tests/support_gradient.h tests/support_network.h
 tests_libsupport_la_SOURCES += \
   tests/support_backend.c \
   tests/support_backend_nn.c \
   tests/support_gradient.c \
+  tests/support_network.c \
   tests/support_wrapper.c
 check_PROGRAMS += \
   tests/test_ops \
@@ -12,6 +13,7 @@ check_PROGRAMS += \
   tests/test_optimizer \
   tests/test_step \
   tests/test_tape \
+  tests/test_tape_memory \
   tests/test_transformer_gradient
 tests_test_ops_SOURCES = tests/test_ops.c
 tests_test_ops_model_SOURCES = tests/test_ops_model.c
@@ -19,4 +21,5 @@ tests_test_optimizer_SOURCES = tests/test_optimizer.c
 tests_test_device_SOURCES = tests/test_device.c
 tests_test_step_SOURCES = tests/test_step.c
 tests_test_tape_SOURCES = tests/test_tape.c
+tests_test_tape_memory_SOURCES = tests/test_tape_memory.c
 tests_test_transformer_gradient_SOURCES = tests/test_transformer_gradient.c

@@ -190,6 +190,33 @@ ISC_TEST_ON_BOTH(optimizer, clipping_scales_by_the_global_norm) {
   }
 }
 
+/* Below 1e-6 the summand in the denominator shows: the first moment is 0.1 g clip/(norm + 1e-6). */
+ISC_TEST_ON_BOTH(optimizer, clipping_of_tiny_gradients) {
+  isc_params *p;
+  isc_param *a;
+  isc_optimizer opt = ADAM;
+  float g[N], m[N], v[N];
+  double norm = 0;
+  opt.clip = 1e-7;
+  isc_assert_ok(isc_params_new(dev, &p));
+  add_param(p, "a", 0, &a);
+  isc_params_train(p, true);
+  isc_test_normals(1, g, N);
+  for (int i = 0; i < N; i++) {
+    g[i] *= 1e-7f;
+    norm += (double)g[i] * g[i];
+  }
+  norm = sqrt(norm);
+  give_gradient(dev, a, g);
+  isc_assert_ok(isc_adamw_step(p, &opt, NULL));
+  isc_assert_ok(isc_param_get_moments(p, a, m, v));
+  for (int i = 0; i < N; i++) { /* three f32 products */
+    double want = 0.1 * g[i] * 1e-7 / (norm + 1e-6);
+    cr_assert(fabs(m[i] - want) <= 1e-6 * fabs(want), "%g against %g", m[i], want);
+  }
+  isc_params_free(p);
+}
+
 ISC_TEST_ON_BOTH(optimizer, a_gradient_that_is_not_finite_changes_nothing) {
   const float bad[] = {NAN, INFINITY};
   for (int k = 0; k < 2; k++) {
@@ -287,8 +314,8 @@ ISC_TEST_ON_BOTH(optimizer, initial_values) {
   double sum = 0, squares = 0;
   for (int k = 0; k < 2; k++)
     isc_assert_ok(isc_params_new(dev, &p[k]));
-  isc_assert_ok(isc_params_add(p[1], "first", 1, (int64_t[]){3}, 0, &other));
-  isc_assert_ok(isc_param_init_normal(p[1], other, 9, 1));
+  isc_assert_ok(isc_params_add(p[1], "v", 1, (int64_t[]){3}, 0, &other));
+  isc_assert_ok(isc_param_init_normal(p[1], other, 9, 0.25));
   isc_assert_ok(isc_params_add(p[0], "w", 1, (int64_t[]){MANY}, 0, &a));
   isc_assert_ok(isc_params_add(p[1], "w", 1, (int64_t[]){MANY}, 0, &b));
   isc_assert_ok(isc_param_init_normal(p[0], a, 9, 0.25));
@@ -296,6 +323,8 @@ ISC_TEST_ON_BOTH(optimizer, initial_values) {
   isc_assert_ok(isc_param_get(p[0], a, x));
   isc_assert_ok(isc_param_get(p[1], b, y));
   cr_assert_arr_eq(x, y, MANY * sizeof *x);
+  isc_assert_ok(isc_param_get(p[1], other, y));
+  cr_assert(x[0] != y[0] && x[1] != y[1], "two names share a stream");
   for (int i = 0; i < MANY; i++) {
     sum += x[i];
     squares += (double)x[i] * x[i];
