@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libinversescope_la_SOURCES += \
+  core/model/bpe.c \
+  core/model/bpe.h \
   core/model/json.c \
   core/model/json_doc.h \
   core/model/safetensors.c \
@@ -11,4 +13,13 @@ libinversescope_la_SOURCES += \
   core/model/safetensors_json.h \
   core/model/safetensors_write.c \
   core/model/text.c \
-  core/model/text_utf8.h
+  core/model/text_table.c \
+  core/model/text_table.h \
+  core/model/text_utf8.h \
+  core/model/tokenizer.c \
+  core/model/tokenizer_build.c \
+  core/model/tokenizer_files.c \
+  core/model/tokenizer_json.c \
+  core/model/tokenizer_parts.h \
+  core/model/tokenizer_save.c \
+  core/model/tokenizer_split.c
