@@ -1,7 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-check_PROGRAMS += tests/test_base tests/test_base_files tests/test_registry tests/test_rng
+check_PROGRAMS += \
+  tests/test_base \
+  tests/test_base_files \
+  tests/test_config \
+  tests/test_config_lint \
+  tests/test_options \
+  tests/test_registry \
+  tests/test_rng
 tests_test_base_SOURCES = tests/test_base.c
 tests_test_base_files_SOURCES = tests/test_base_files.c
+tests_test_config_SOURCES = tests/test_config.c
+tests_test_config_lint_SOURCES = tests/test_config_lint.c
+tests_test_options_SOURCES = tests/test_options.c
 tests_test_registry_SOURCES = tests/test_registry.c
 tests_test_rng_SOURCES = tests/test_rng.c
 

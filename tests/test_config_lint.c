@@ -156,7 +156,8 @@ Test(lint, strings_side_by_side_join_but_not_in_lists) {
 }
 
 Test(lint, a_key_twice_is_refused) {
-  refused("run = {\n  seed = 1;\n  seed = 2;\n};", "x.cfg:3: a setting is given twice");
+  refused("run = {\n  seed = 1;\n  seed = 2;\n};", "x.cfg:3: seed: given twice in the same group");
+  refused("a = 1; b = 2; a = 3;", "x.cfg:1: a setting: given twice");
 }
 
 Test(lint, brackets_must_match_and_close) {
@@ -222,8 +223,7 @@ Test(lint, many_settings_end_soon) {
   isc_assert_ok(isc_sb_finish(&b, &text));
   double start = isc_now();
   isc_assert_ok(parse(text, &c));
-  cr_assert_lt(isc_now() - start,
-               5.0); /* takes 0.3 s; 1 MiB of them would take minutes */
+  cr_assert_lt(isc_now() - start, 5.0); /* takes 0.3 s; 1 MiB of them would take minutes */
   isc_config_free(c);
   isc_sb_add(&b, text);
   isc_sb_add(&b, "z=1;");

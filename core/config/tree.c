@@ -6,6 +6,7 @@
  * used it, and takes overrides.
  */
 #include "config/tree.h"
+#include <ctype.h>
 #include <libconfig.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,12 +143,36 @@ static isc_status convert_node(const convert *k, const config_setting_t *s, isc_
   return ISC_OK;
 }
 
-static isc_status syntax_error(isc_lint *l, const config_t *config) {
+/* The one name on a line of the structure; len 0 when there are none or several. */
+static isc_step only_name(const char *structure, int line) {
+  isc_step name = {.s = "", .index = -1};
+  const char *s = structure;
+  int names = 0;
+  for (int i = 1; s && i < line; i++)
+    s = (s = strchr(s, '\n')) ? s + 1 : NULL;
+  while (s && *s && *s != '\n') {
+    size_t len = strcspn(s, " {}[]()=:;,\n");
+    if (isalpha((unsigned char)*s) || *s == '*') {
+      name.s = s;
+      name.len = len;
+      names++;
+    }
+    s += len ? len : 1;
+  }
+  if (names != 1) name.len = 0;
+  return name;
+}
+
+static isc_status syntax_error(isc_lint *l, const config_t *config, const char *structure) {
   const char *where, *what = config_error_text(config);
   int line = config_error_line(config);
   ISC_TRY(isc_lint_where(l, place_of_line(l, line > 0 ? (unsigned)line : 1), &where));
-  if (what && strstr(what, "duplicate"))
-    return isc_fail(ISC_E_CONFIG, "%s: a setting is given twice in the same group", where);
+  if (what && strstr(what, "duplicate")) {
+    isc_step name = only_name(structure, line);
+    if (!name.len) name = (isc_step){.s = "a setting", .len = 9};
+    return isc_fail(ISC_E_CONFIG, "%s: %.*s: given twice in the same group", where, (int)name.len,
+                    name.s);
+  }
   return isc_fail(ISC_E_CONFIG, "%s: syntax error here or just before (%s)", where,
                   what ? what : "no detail");
 }
@@ -162,7 +187,7 @@ isc_status isc_tree_parse(isc_pool *pool, const char *text, size_t len, const is
   config_init(&config);
   ISC_GO(isc_lint_text(&lint, text, len, file));
   ISC_GO(isc_sb_finish(&lint.out, &structure));
-  if (!config_read_string(&config, structure)) ISC_GO(syntax_error(&lint, &config));
+  if (!config_read_string(&config, structure)) ISC_GO(syntax_error(&lint, &config, structure));
   ISC_GO(convert_node(&k, config_root_setting(&config), root));
 done:
   config_destroy(&config);

@@ -115,7 +115,7 @@ static isc_status wrong_type(const isc_option *o, const isc_value *v) {
   add_value(&b, v);
   bool whole = v->type == ISC_VALUE_FLOAT && v->f == floor(v->f) && fabs(v->f) < 0x1p53;
   if (isc_option_element(o->type) == ISC_OPT_INT && whole)
-    isc_sb_addf(&b, "; write %lld", (long long)v->f);
+    isc_sb_addf(&b, ".0; write %lld", (long long)v->f);
   return fail_with(&b);
 }
 
