@@ -39,6 +39,7 @@ static isc_status w_alloc(void *impl, size_t bytes, void **out) {
   ISC_TRY(pass(w, NULL));
   ISC_TRY(INNER(w)->alloc(w->inner.impl, bytes, out));
   w->n.alloc++;
+  w->n.last_alloc = (int64_t)bytes;
   if (w->n.poison) memset(*out, 0xFF, bytes);
   return ISC_OK;
 }

@@ -48,6 +48,38 @@ Test(tape_memory, a_steady_state_allocates_nothing) {
   isc_params_free(n.p);
 }
 
+/* Gradients of a chain come and go: a step of 40 maps of 64 KB with its backward needs the forward's memory and a few
+ * buffers, not twice as much. The step's one chunk after two rounds is what it took and an eighth. */
+Test(tape_memory, gradients_are_reused) {
+  enum { LAYERS = 40, ROWS = 4096, WIDTH = 4, BYTES = ROWS * WIDTH * 4 };
+  isc_test_wrapper w;
+  isc_test_network n;
+  isc_tensor *x, *first, *ones, *flat, *loss;
+  isc_step *s;
+  isc_test_wrap(&w, isc_test_plain_device());
+  isc_assert_ok(isc_test_network_make(&w.device, &n));
+  isc_assert_ok(isc_step_new(&w.device, &s));
+  for (int round = 0; round < 3; round++) {
+    isc_step_reset(s);
+    isc_assert_ok(isc_params_zero_grad(n.p));
+    isc_assert_ok(isc_tensor_zeros(s, 2, (int64_t[]){ROWS, WIDTH}, &first));
+    isc_assert_ok(isc_tensor_zeros(s, 2, (int64_t[]){ROWS * WIDTH, 1}, &ones));
+    first->needs_grad = true;
+    x = first;
+    isc_assert_ok(isc_tape_begin(s));
+    for (int i = 0; i < LAYERS; i++)
+      isc_assert_ok(isc_op_linear(s, x, &n.w1->value, ISC_IN_OUT, NULL, ISC_ACT_NONE, &x));
+    isc_assert_ok(isc_tensor_reshape(s, x, 2, (int64_t[]){1, ROWS * WIDTH}, &flat));
+    isc_assert_ok(isc_op_linear(s, flat, ones, ISC_IN_OUT, NULL, ISC_ACT_NONE, &loss));
+    isc_assert_ok(isc_tape_backward(s, loss));
+    cr_assert_not_null(first->grad);
+  }
+  cr_assert_leq(w.n.last_alloc, (int64_t)BYTES * (LAYERS + 5) * 9 / 8, "%d buffers",
+                (int)(w.n.last_alloc / BYTES));
+  isc_step_free(s);
+  isc_params_free(n.p);
+}
+
 /* Device memory is handed out poisoned: nothing reads what was never written. */
 Test(tape_memory, nothing_unwritten_is_read) {
   isc_test_wrapper w;

@@ -26,8 +26,8 @@ typedef struct isc_tensor {
   bool needs_grad;
   struct isc_param *param; /* the parameter this is the value of, or NULL        */
   bool grad_written; /* grad holds something (parameters: param->touched instead) */
-  bool keep_grad;    /* set before backward: grad stays readable afterwards. Without it an op may hand
-                        its output's gradient buffer on; leaves and parameters always keep theirs */
+  bool keep_grad;    /* set before backward: grad stays readable afterwards. Without it an op's
+                        output gives its gradient's memory back; leaves and parameters keep theirs */
   struct isc_tensor *base; /* of a reshaped view: the tensor whose memory and gradient it shares */
 } isc_tensor;
 
@@ -76,7 +76,7 @@ ISC_API bool isc_tape_on(const isc_step *s);
  * until isc_params_zero_grad. Ends the tape. */
 ISC_API isc_status isc_tape_backward(isc_step *s, isc_tensor *loss);
 /* For ops written outside: record `backward(s, user)` if any of `inputs` (NULLs are skipped) needs a gradient; then
- * out->needs_grad is set. `user` must be step memory. isc_grad_of gives (allocating zeroed) a tensor's gradient, or NULL
+ * out->needs_grad is set. One record per out; `user` must be step memory. isc_grad_of gives (allocating zeroed) a tensor's gradient, or NULL
  * when it needs none; a parameter then counts as touched. `backward` is only called when out's gradient was written. */
 typedef isc_status (*isc_backward_fn)(isc_step *s, void *user);
 ISC_API isc_status isc_tape_record(isc_step *s, isc_tensor *const *inputs, int64_t n, isc_tensor *out,

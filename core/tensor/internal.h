@@ -17,11 +17,19 @@ typedef struct isc_node {
   isc_tensor *out; /* no gradient here: nothing to send further back */
 } isc_node;
 
+/* A gradient buffer that has been read for the last time. */
+typedef struct isc_spare {
+  float *at;
+  size_t bytes;
+} isc_spare;
+
 struct isc_step {
   isc_device *dev;
   isc_arena device, host;
   isc_node *node; /* [nodes] the tape, in forward order */
   int64_t nodes, capacity;
+  isc_spare *spare; /* [spares] */
+  int64_t spares, spare_capacity;
   bool tape;
   isc_tensor *loss; /* what isc_tape_backward is differentiating, else NULL */
 };
@@ -52,8 +60,8 @@ isc_status isc_grad_close(isc_step *s, isc_tensor *t, const isc_grad_dest *d);
 /* t's gradient += out's. `last`: nobody reads out's afterwards, so its buffer may be handed over. */
 typedef enum isc_grad_use { ISC_GRAD_KEEP, ISC_GRAD_LAST } isc_grad_use;
 isc_status isc_grad_pass(isc_step *s, isc_tensor *out, isc_tensor *t, isc_grad_use use);
-/* Forget out's gradient, whose buffer now holds something else. */
-void isc_grad_drop(isc_tensor *out);
+/* out's backward has run: unless kept, its gradient's memory serves the next gradient of that size. */
+isc_status isc_grad_recycle(isc_step *s, isc_tensor *out);
 
 /* ---- shapes */
 /* "[2, 3]" */

@@ -96,7 +96,6 @@ static isc_status linear_backward(isc_step *s, void *user) {
       ISC_TRY(isc_step_device_alloc(s, (size_t)isc_tensor_size(l->out) * sizeof(float), &p));
     ISC_TRY(s->dev->ops->act_grad(s->dev->impl, l->act, isc_tensor_size(l->out), l->pre, dy, p));
     dy = p;
-    isc_grad_drop(l->out);
   }
   ISC_TRY(isc_grad_slot(s, l->x, &dx, &beta));
   if (dx) ISC_TRY(input_grad(s, l, rows, dy, dx, beta));

@@ -26,13 +26,14 @@ void isc_step_free(isc_step *s) {
   isc_arena_free(&s->device);
   isc_arena_free(&s->host);
   free(s->node);
+  free(s->spare);
   free(s);
 }
 
 void isc_step_reset(isc_step *s) {
   isc_arena_reset(&s->device);
   isc_arena_reset(&s->host);
-  s->nodes = 0;
+  s->nodes = s->spares = 0;
   s->tape = false;
   s->loss = NULL;
 }
@@ -49,6 +50,7 @@ isc_step_mark isc_step_here(const isc_step *s) {
 isc_status isc_step_rewind(isc_step *s, isc_step_mark mark) {
   if (s->tape)
     return isc_fail(ISC_E_USAGE, "step: rewinding under a tape would free what its backward needs");
+  s->spares = 0; /* they may lie beyond the mark */
   isc_arena_rewind(&s->device, (isc_arena_mark){mark.at[0], (size_t)mark.at[1]});
   isc_arena_rewind(&s->host, (isc_arena_mark){mark.at[2], (size_t)mark.at[3]});
   return ISC_OK;

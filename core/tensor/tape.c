@@ -64,7 +64,9 @@ isc_status isc_tape_backward(isc_step *s, isc_tensor *loss) {
   isc_status st = seed(s, loss);
   for (int64_t i = s->nodes - 1; i >= 0 && st == ISC_OK; i--) {
     const isc_node *n = &s->node[i];
-    if (isc_grad_written(n->out) && isc_tensor_size(n->out) > 0) st = n->backward(s, n->user);
+    if (!isc_grad_written(n->out) || isc_tensor_size(n->out) == 0) continue;
+    st = n->backward(s, n->user);
+    if (st == ISC_OK) st = isc_grad_recycle(s, n->out);
   }
   s->nodes = 0;
   s->loss = NULL;
