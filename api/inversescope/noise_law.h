@@ -29,14 +29,16 @@ extern "C" {
  * measure that scaling z leaves alone the constant is the same for every x, and the ratios above are
  * those with ‖z(x)‖ in the band around ‖z'‖: the posterior at ẑ is P(x)·k(d(z(x), ẑ)/ε), nothing else. */
 typedef struct isc_noise_spec {
-  size_t size;            /* sizeof(isc_noise_spec)                                                    */
+  size_t size; /* sizeof(isc_noise_spec)                                                    */
   isc_geometry geometry;
-  isc_measure measure;    /* ISC_INVARIANT is for the angular geometry                                 */
-  int64_t dim;            /* ≥ 1                                                                       */
-  double epsilon;         /* > 0                                                                       */
-  double band;            /* δ in (0, 1), angular; ignored otherwise                                   */
-  double (*log_profile)(double ratio); /* log k(d/ε) for 0 ≤ ratio < support: 0 at 0, non-increasing   */
-  double support;         /* k is 0 from this ratio on; INFINITY when it never is                      */
+  isc_measure
+      measure;    /* ISC_INVARIANT is for the angular geometry                                 */
+  int64_t dim;    /* ≥ 1                                                                       */
+  double epsilon; /* > 0                                                                       */
+  double band;    /* δ in (0, 1), angular; ignored otherwise                                   */
+  double (*log_profile)(
+      double ratio); /* log k(d/ε) for 0 ≤ ratio < support: 0 at 0, non-increasing   */
+  double support;    /* k is 0 from this ratio on; INFINITY when it never is                      */
 } isc_noise_spec;
 
 /* An opened law is an isc_noise_law; the void pointers below are what isc_kernel_ops passes as `self`.
@@ -57,13 +59,13 @@ ISC_API double isc_noise_law_distance_cdf(void *law, double d);
 ISC_API double isc_noise_law_norm_cdf(void *law, double rho);
 
 /* The ops table of a kernel whose `open` ends in isc_noise_law_open. */
-#define ISC_NOISE_LAW_OPS(open_function)                                                          \
-  {                                                                                               \
-    .size = sizeof(isc_kernel_ops), .open = (open_function), .close = isc_noise_law_close,        \
-    .geometry = isc_noise_law_geometry, .epsilon = isc_noise_law_epsilon,                         \
-    .band = isc_noise_law_band, .profile = isc_noise_law_profile, .draw = isc_noise_law_draw,     \
-    .distance_cdf = isc_noise_law_distance_cdf, .norm_cdf = isc_noise_law_norm_cdf,               \
-    .measure = isc_noise_law_measure                                                              \
+#define ISC_NOISE_LAW_OPS(open_function)                                                           \
+  {                                                                                                \
+    .size = sizeof(isc_kernel_ops), .open = (open_function), .close = isc_noise_law_close,         \
+    .geometry = isc_noise_law_geometry, .epsilon = isc_noise_law_epsilon,                          \
+    .band = isc_noise_law_band, .profile = isc_noise_law_profile, .draw = isc_noise_law_draw,      \
+    .distance_cdf = isc_noise_law_distance_cdf, .norm_cdf = isc_noise_law_norm_cdf,                \
+    .measure = isc_noise_law_measure                                                               \
   }
 
 #ifdef __cplusplus

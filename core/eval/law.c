@@ -12,13 +12,13 @@
 #include <stdlib.h>
 
 enum { MAX_CELLS = 1 << 14, MAX_DEPTH = 48 };
-static const double DROP = 45; /* e^-45 = 3e-20: below the rounding of the total    */
-static const double AGREE =
-    1e-10; /* of the total, between a cell and its halves, which are kept: the error of these is
-                                       smaller by 2^31, the order of the rule            */
-static const double STEP = 0.99; /* ratio of the grid that brackets the mode          */
-static const double FAR =
-    1e12; /* the grid spans this factor below a finite end, and its square for an infinite one */
+/* Cut where the density is e^-45 = 3e-20 of its peak: below the rounding of the total. */
+static const double DROP = 45;
+/* Most a cell and its halves may disagree, of the total. The halves are kept, whose error is smaller by 2^31, the order
+ * of the rule. */
+static const double AGREE = 1e-10;
+/* The grid that brackets the mode: its ratio, and how far it spans. */
+static const double STEP = 0.99, FAR = 1e12;
 
 /* Nodes and weights of 16-point Gauss–Legendre on (−1, 1), positive half. */
 static const double node[8] = {0.0950125098376374401853193, 0.2816035507792589132304605,

@@ -1,5 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 libinversescope_la_SOURCES += \
+  core/eval/ball.c \
+  core/eval/ball.h \
+  core/eval/distance.c \
+  core/eval/distance.h \
+  core/eval/eval.c \
+  core/eval/eval.h \
+  core/eval/exact.c \
+  core/eval/exact.h \
+  core/eval/fcr.c \
+  core/eval/fcr.h \
+  core/eval/interval.c \
+  core/eval/interval.h \
+  core/eval/isometry.c \
+  core/eval/labels.c \
+  core/eval/labels.h \
   core/eval/law.c \
   core/eval/law.h \
-  core/eval/noise_law.c
+  core/eval/noise_law.c \
+  core/eval/quantiles.c
