@@ -41,6 +41,7 @@ void isc_progress_init(isc_progress *p);
 void isc_progress_show(isc_progress *p, const char *stage, int64_t done, int64_t total,
                        const char *metrics, double seconds);
 void isc_progress_line(isc_progress *p, const char *fmt, ...) ISC_PRINTF(2, 3);
+void isc_progress_close(isc_progress *p);
 /* Text of unknown origin made safe for a terminal: control characters become '?'. Static buffer. */
 const char *isc_cli_safe(const char *text);
 

@@ -1,1 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
+inversescope_SOURCES += \
+  core/cli/cli.h \
+  core/cli/cmd_describe.c \
+  core/cli/cmd_plugins.c \
+  core/cli/cmd_pretrain.c \
+  core/cli/cmd_run.c \
+  core/cli/cmd_sample.c \
+  core/cli/common.c \
+  core/cli/events.c \
+  core/cli/events.h \
+  core/cli/main.c \
+  core/cli/progress.c

@@ -15,14 +15,19 @@ void isc_progress_init(isc_progress *p) {
   p->terminal = isatty(STDERR_FILENO);
 }
 
-static void close_line(isc_progress *p) {
+void isc_progress_close(isc_progress *p) {
+  if (p->open) fputc('\n', stderr);
+  p->open = false;
+}
+
+static void clear_line(isc_progress *p) {
   if (p->open) fputs("\r\033[K", stderr);
   p->open = false;
 }
 
 void isc_progress_line(isc_progress *p, const char *fmt, ...) {
   va_list ap;
-  close_line(p);
+  clear_line(p);
   va_start(ap, fmt);
   vfprintf(stderr, fmt, ap);
   va_end(ap);

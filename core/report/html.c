@@ -152,7 +152,11 @@ static void site_row(isc_sb *b, const json_t *doc, const json_t *site) {
   isc_sb_addf(b, "</td><td class='n'>%s</td>", shown);
   isc_show_percent(isc_doc_interval(site, "validity").value, shown);
   isc_sb_addf(b, "<td class='n'>%s</td>", shown);
-  number_cell(b, isc_doc_num(site, "ball"));
+  isc_show_number(isc_doc_num(site, "ball") >= 10 ? round(isc_doc_num(site, "ball"))
+                                                  : isc_doc_num(site, "ball"),
+                  shown);
+  if (isc_doc_num(site, "ball") >= 10) shown[strcspn(shown, ".")] = 0;
+  isc_sb_addf(b, "<td class='n'>%s</td>", shown);
   json_array_foreach(json_object_get(doc, "features"), k, feature) for (int e = 0; e < 4; e++)
       number_cell(b, isc_doc_fcr(site, isc_doc_str(feature, "name"), estimators[e]).value);
   isc_sb_add(b, "</tr>\n");

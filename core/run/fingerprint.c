@@ -160,3 +160,15 @@ done:
   end(&h, key);
   return st;
 }
+
+isc_status isc_key_pretrain(isc_study *s, char key[33]) {
+  isc_hash h;
+  isc_status st = ISC_OK;
+  ISC_TRY(begin(&h, "pretrain"));
+  add_device(&h, s);
+  ISC_GO(add_group(&h, s, "pretrain"));
+  ISC_GO(add_prior(&h, s));
+done:
+  end(&h, key);
+  return st;
+}

@@ -50,6 +50,9 @@ isc_status isc_stage_check(const isc_run_state *r);
 /* Is a checkpoint due? Keeps the curve on disk in step with it. */
 bool isc_stage_checkpoint_due(isc_run_state *r);
 
+/* What a trainer reports to while the stage is in progress (stage_train.c). */
+isc_train_io isc_stage_io(isc_run_state *r);
+
 /* ---- curve.c */
 isc_status isc_curve_add(isc_curve *c, int64_t done, int64_t total, const isc_metric *m, int64_t n);
 isc_status isc_curve_write(const isc_curve *c, const char *dir);
@@ -64,6 +67,7 @@ isc_status isc_key_sample(isc_study *s, const char harvest[33], const char train
                           char key[33]);
 isc_status isc_key_score(isc_study *s, const char sample[33], char key[33]);
 isc_status isc_key_report(isc_study *s, const char score[33], char key[33]);
+isc_status isc_key_pretrain(isc_study *s, char key[33]);
 
 /* ---- the stages */
 isc_status isc_stage_harvest(isc_run_state *r, void *arg);

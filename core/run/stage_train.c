@@ -4,8 +4,6 @@
  */
 #include "run/stage.h"
 
-#include <stdlib.h>
-
 static isc_status on_progress(isc_train_io *io, int64_t done, int64_t total, const isc_metric *m,
                               int64_t n) {
   return isc_stage_progress(io->core, done, total, m, n);
@@ -19,14 +17,17 @@ static bool on_should_stop(isc_train_io *io) {
   return isc_stage_stopping(io->core);
 }
 
+isc_train_io isc_stage_io(isc_run_state *r) {
+  return (isc_train_io){.size = sizeof(isc_train_io),
+                        .dir = r->stage_dir,
+                        .core = r,
+                        .progress = on_progress,
+                        .checkpoint_due = on_checkpoint_due,
+                        .should_stop = on_should_stop};
+}
+
 isc_status isc_stage_train(isc_run_state *r, void *arg) {
   const int64_t stage = *(const int64_t *)arg;
-  isc_study *s = r->study;
-  isc_train_io io = {.size = sizeof io,
-                     .dir = r->stage_dir,
-                     .core = r,
-                     .progress = on_progress,
-                     .checkpoint_due = on_checkpoint_due,
-                     .should_stop = on_should_stop};
-  return s->method_ops->train(s->method, stage, &io);
+  isc_train_io io = isc_stage_io(r);
+  return r->study->method_ops->train(r->study->method, stage, &io);
 }

@@ -21,5 +21,5 @@ kernels_backend_cpu_la_SOURCES = \
   kernels/cpu/simd/vec.h \
   kernels/cpu/simd/vmath.h
 kernels_backend_cpu_la_CFLAGS = $(AM_CFLAGS) $(ISC_OPENMP_CFLAGS)
-kernels_backend_cpu_la_LDFLAGS = $(ISC_PLUGIN_LDFLAGS)
+kernels_backend_cpu_la_LDFLAGS = -module $(ISC_PLUGIN_LDFLAGS)
 kernels_backend_cpu_la_LIBADD = libinversescope.la -lm

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The report stage: hands the scores to the report layer.
+ */
+#include "run/stage.h"
+
+#include <stdlib.h>
+
+isc_status isc_stage_report(isc_run_state *r, void *arg) {
+  char *scores = NULL;
+  (void)arg;
+  ISC_TRY(isc_study_path(r->study, &scores, "score/score.json"));
+  isc_status st = r->request->report(scores, r->stage_dir, r->study->report.title);
+  free(scores);
+  return st;
+}

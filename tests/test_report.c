@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Facts about reports: hostile text stays text, the numbers shown are the document's, the bytes repeat.
+ *
+ * The fixture is a hand-made score document whose texts try to break out of HTML, CSV and the terminal.
+ */
+#include "support.h"
+
+#include "base/base.h"
+#include "report/report.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static char *slurp(const char *dir, const char *name) {
+  char *path = NULL, *data = NULL;
+  size_t len = 0;
+  isc_assert_ok(isc_path_join(dir, name, &path));
+  isc_assert_ok(isc_read_file(path, 1u << 24, &data, &len));
+  free(path);
+  return data;
+}
+
+static const char *written(void) {
+  const char *dir = isc_test_dir("report");
+  isc_assert_ok(isc_report_write(isc_test_source("tests/data/score.json"), dir, NULL));
+  return dir;
+}
+
+Test(report, html_escapes_every_text) {
+  char *html = slurp(written(), "report.html");
+  cr_assert_null(strstr(html, "<script"));
+  cr_assert_null(strstr(html, "<img"));
+  cr_assert_null(strstr(html, "<b>&\""), "the run's name is not escaped");
+  cr_assert(strstr(html, "&lt;script&gt;alert(1)"));
+  cr_assert(strstr(html, "&lt;img src=x"));
+  cr_assert_null(strchr(html, 0x1b), "a control character reached the page");
+  free(html);
+}
+
+Test(report, html_needs_no_network) {
+  char *html = slurp(written(), "report.html");
+  cr_assert_null(strstr(html, "http://"));
+  cr_assert_null(strstr(html, "https://"));
+  cr_assert_null(strstr(html, "@import"));
+  free(html);
+}
+
+Test(report, csv_quotes_and_defuses) {
+  char *csv = slurp(written(), "samples.csv");
+  cr_assert(strstr(csv, "\"'=cmd|\"\"x\"\","),
+            "a formula is not defused or a quote not doubled: %s", csv);
+  free(csv);
+}
+
+Test(report, csv_has_each_estimator_of_each_site) {
+  char *csv = slurp(written(), "fcr.csv");
+  int lines = 0;
+  for (char *p = csv; *p; p++)
+    lines += *p == '\n';
+  cr_assert_eq(lines, 1 + 4 * 2 * 4, "header + 4 sites x 2 features x 4 estimators, got %d", lines);
+  free(csv);
+}
+
+Test(report, table_shows_the_documents_numbers) {
+  char *table = NULL;
+  isc_assert_ok(isc_report_table(written(), &table));
+  cr_assert(strstr(table, "mean refusal 8.0 % (worst site 19.0 %)"), "%s", table);
+  cr_assert(strstr(table, "head.0.3"));
+  cr_assert_null(strchr(table, 0x1b));
+  free(table);
+}
+
+Test(report, same_scores_same_bytes) {
+  static const char *const files[] = {"report.html", "report.json", "fcr.csv",
+                                      "sites.csv",   "samples.csv", "curves.csv"};
+  const char *a = written(), *b = written();
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    char *x = slurp(a, files[i]), *y = slurp(b, files[i]);
+    cr_assert_str_eq(x, y, "%s differs", files[i]);
+    free(x);
+    free(y);
+  }
+}
+
+Test(report, missing_and_broken_input) {
+  isc_assert_fails(
+      isc_report_write(isc_test_source("tests/data/absent.json"), isc_test_dir("r"), NULL),
+      ISC_E_MISSING, "absent.json");
+  const char *dir = isc_test_dir("broken");
+  char *path = NULL;
+  isc_assert_ok(isc_path_join(dir, "score.json", &path));
+  isc_assert_ok(isc_write_file(path, "{\"a\": 1,", 8));
+  isc_assert_fails(isc_report_write(path, dir, NULL), ISC_E_FORMAT, "score.json:1");
+  free(path);
+}
