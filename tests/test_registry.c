@@ -30,7 +30,7 @@ static void leave(void) {
 
 TestSuite(registry, .init = enter, .fini = leave);
 
-/* Put fixture `what` into `dir` as `name`; false when fixtures were not built. */
+/* Put fixture `what` into `dir` as `name`. */
 static void put(const char *what, const char *name) {
   char from[1024], to[2048];
   snprintf(from, sizeof from, "%s/fix_%s.so", isc_test_build("tests/fixtures/registry/.libs"),
