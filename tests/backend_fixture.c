@@ -31,7 +31,7 @@ bool be_open(int level, int threads, backend *out) {
       for (int32_t i = 0; o->choices[i]; i++)
         if (strcmp(o->choices[i], simd[level]) == 0) *(int32_t *)(void *)(conf + o->offset) = i;
   }
-  *out = (backend){.ops = cls->ops, .level = simd[level]};
+  *out = (backend){.ops = cls->ops, .level = simd[level], .index = level};
   const isc_status st = out->ops->open(conf, &out->impl);
   free(conf);
   cr_assert(st == ISC_OK || st == ISC_E_UNSUPPORTED, "%s", isc_error());

@@ -22,6 +22,7 @@ typedef struct backend {
   const isc_backend_ops *ops;
   void *impl;
   const char *level;
+  int index; /* the level be_open was given */
 } backend;
 
 /* The class in the built module. */

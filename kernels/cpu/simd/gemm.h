@@ -17,21 +17,31 @@ INLINE int64_t ceil_div(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
 
-/* One packed block against another. */
+/* One packed block against another. Whole tiles with nothing to do but add go straight to C. */
 static void gemm_panels(const isc_gemm *g, int64_t step, int64_t k, const float *ap,
                         const float *bp, const tile_place *block) {
   float t[MR * NR] __attribute__((aligned(64)));
+  const bool plain = g->alpha == 1.0f && (!block->first || g->beta == 0.0f || g->beta == 1.0f) &&
+                     (!block->last || (g->act == ISC_ACT_NONE && !g->pre));
   for (int64_t j = 0; j < block->cols; j += NR) {
-    const int64_t cols = min64(NR, block->cols - j), width = cols > W ? NR : W;
+    tile_place p = *block;
+    p.j += j;
+    p.cols = min64(NR, block->cols - j);
+    const int64_t width = p.cols > W ? NR : W;
+    const bool direct = plain && p.cols == width;
+    tile_out o = {.out = t, .ld = width};
+    if (direct) {
+      o.ld = g->ldc;
+      o.add = !p.first || g->beta != 0.0f;
+      o.bias = p.last && g->bias ? g->bias + p.j : NULL;
+    }
     const float *a = ap;
     for (int64_t i = 0; i < block->rows; i += step, a += k * MR) {
-      tile_place p = *block;
-      p.i += i;
-      p.j += j;
+      p.i = block->i + i;
       p.rows = min64(step, block->rows - i);
-      p.cols = cols;
-      tile((int)p.rows, (int)(width / W), k, a, bp, t);
-      tile_finish(g, &p, t, width);
+      if (direct) o.out = g->c + p.i * g->ldc + p.j;
+      tile((int)p.rows, (int)(width / W), k, a, bp, &o);
+      if (!direct) tile_finish(g, &p, t, width);
     }
     bp += k * width;
   }

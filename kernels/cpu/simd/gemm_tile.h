@@ -21,9 +21,9 @@ enum { MR = 4, NV = 2 };
 #endif
 enum {
   NR = NV * W,
-  KC = 384,    /* k of a block: the packed blocks of A and B below stay in a 512 KiB cache */
-  NC = 6 * 32, /* columns of B packed at a time, a multiple of every level's NR */
-  MC = 168,    /* rows of A packed at a time, a multiple of every MR */
+  KC = 384,     /* k of a block: a packed block of A and a panel of B stay in a 512 KiB cache */
+  NC = 32 * 48, /* columns of B packed at a time, a multiple of every level's NR */
+  MC = 336,     /* rows of A packed at a time, a multiple of every MR */
   PACK_A = MC * KC + W,
   PACK_B = NC * KC,
   PACK_FLOATS = (PACK_A + PACK_B + 15) / 16 * 16
@@ -38,11 +38,15 @@ static void pack_a(const isc_gemm *g, int64_t row, int64_t m, int64_t step, int6
       const float *src = g->a + k0 * g->lda + row + i;
       for (int64_t kk = 0; kk < k; kk++)
         vstore(ap + kk * MR, vload_part(src + kk * g->lda, rows, 0.0f));
-    } else {
-      const float *src = g->a + (row + i) * g->lda + k0;
-      for (int64_t kk = 0; kk < k; kk += W)
-        vtranspose_block(src + kk, g->lda, rows, k - kk < W ? k - kk : W, ap + kk * MR, MR);
+      continue;
     }
+    const float *src = g->a + (row + i) * g->lda + k0;
+    int64_t kk = 0;
+    if (rows == MR)
+      for (; kk + W <= k; kk += W)
+        vtranspose_rows(MR, src + kk, g->lda, ap + kk * MR, MR);
+    for (; kk < k; kk += W)
+      vtranspose_block(src + kk, g->lda, rows, k - kk < W ? k - kk : W, ap + kk * MR, MR);
   }
 }
 
@@ -68,8 +72,17 @@ static void pack_b(const isc_gemm *g, int64_t col, int64_t n, int64_t k0, int64_
   }
 }
 
-/* out[rows][nv·W] = Σ_k a[k][row] b[k][:] */
-INLINE void tile_body(int rows, int nv, int64_t k, const float *ap, const float *bp, float *out) {
+/* Where a tile's sums go: out[i][0 … nv·W), rows ld apart. */
+typedef struct tile_out {
+  float *out;
+  int64_t ld;
+  bool add;          /* += rather than = */
+  const float *bias; /* [nv·W] added at last, or NULL */
+} tile_out;
+
+/* out[rows][nv·W] = Σ_k a[k][row] b[k][:] (+ out) (+ bias) */
+INLINE void tile_body(int rows, int nv, int64_t k, const float *ap, const float *bp,
+                      const tile_out *o) {
   vf acc[MR][NV];
   UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < nv; j++) acc[i][j] = vzero();
   for (int64_t kk = 0; kk < k; kk++, ap += MR, bp += nv * W) {
@@ -80,18 +93,25 @@ INLINE void tile_body(int rows, int nv, int64_t k, const float *ap, const float 
       UNROLL for (int j = 0; j < nv; j++) acc[i][j] = vfma(a, b[j], acc[i][j]);
     }
   }
+  if (o->add)
+    UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < nv; j++) acc[i][j] =
+        vload(o->out + i * o->ld + j * W) + acc[i][j];
+  if (o->bias) UNROLL for (int j = 0; j < nv; j++) {
+      const vf b = vload(o->bias + j * W);
+      UNROLL for (int i = 0; i < rows; i++) acc[i][j] += b;
+    }
   UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < nv; j++)
-      vstore(out + (i * nv + j) * W, acc[i][j]);
+      vstore(o->out + i * o->ld + j * W, acc[i][j]);
 }
 
 #define TILE_CASE(r)                                                                               \
   case r:                                                                                          \
     if (nv == NV)                                                                                  \
-      tile_body(r, NV, k, ap, bp, out);                                                            \
+      tile_body(r, NV, k, ap, bp, o);                                                              \
     else                                                                                           \
-      tile_body(r, 1, k, ap, bp, out);                                                             \
+      tile_body(r, 1, k, ap, bp, o);                                                               \
     break;
-static void tile(int rows, int nv, int64_t k, const float *ap, const float *bp, float *out) {
+static void tile(int rows, int nv, int64_t k, const float *ap, const float *bp, const tile_out *o) {
   switch (rows) {
     TILE_CASE(1)
     TILE_CASE(2)

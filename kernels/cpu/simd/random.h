@@ -27,12 +27,14 @@ static float sample_max(const float *l, int64_t n) {
   return vmaxlane(m);
 }
 
-/* Lowest id of the largest logit; -1 where there is none. */
+/* Lowest id of the largest logit; -1 where there is none or one is NaN or +infinity. */
 static int32_t sample_greedy(const float *l, int64_t n) {
-  const float max = sample_max(l, n);
-  for (int64_t j = 0; j < n; j++)
-    if (l[j] == max) return (int32_t)j;
-  return -1;
+  int64_t best = -1;
+  for (int64_t j = 0; j < n; j++) {
+    if (!(l[j] < INFINITY)) return -1;
+    if (l[j] > (best < 0 ? -INFINITY : l[best])) best = j;
+  }
+  return (int32_t)best;
 }
 
 /* e[j] = exp((l[j] − max)/T); returns their sum in id order. */

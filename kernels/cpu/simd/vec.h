@@ -249,19 +249,25 @@ INLINE void vtranspose(vf r[W]) {
   EXCHANGE(1, LO1, HI1)
 }
 
-/* dst[c · ld_dst + i] = src[i · ld_src + c] for W×W, of which `rows` × `cols` exist; the rest is 0.
- * Writes W floats in each of `cols` rows of dst. */
+/* dst[c · ld_dst + i] = src[i · ld_src + c] for i < rows, c < W; rows constant; lanes past `rows` are 0. */
+INLINE void vtranspose_rows(int rows, const float *src, int64_t ld_src, float *dst,
+                            int64_t ld_dst) {
+  vf r[W];
+  UNROLL for (int i = 0; i < W; i++) r[i] = i < rows ? vload(src + i * ld_src) : vzero();
+  vtranspose(r);
+  UNROLL for (int i = 0; i < W; i++) vstore(dst + i * ld_dst, r[i]);
+}
+
+/* The same for c < cols ≤ W and any number of rows. Writes W floats in each of `cols` rows of dst. */
 INLINE void vtranspose_block(const float *src, int64_t ld_src, int64_t rows, int64_t cols,
                              float *dst, int64_t ld_dst) {
-  vf r[W];
   if (rows >= W && cols >= W) {
-    UNROLL for (int i = 0; i < W; i++) r[i] = vload(src + i * ld_src);
-    vtranspose(r);
-    UNROLL for (int i = 0; i < W; i++) vstore(dst + i * ld_dst, r[i]);
+    vtranspose_rows(W, src, ld_src, dst, ld_dst);
     return;
   }
-  for (int i = 0; i < W; i++)
-    r[i] = i < rows ? vload_part(src + i * ld_src, cols, 0.0f) : vzero();
+  vf r[W];
+  UNROLL for (int i = 0; i < W; i++) r[i] =
+      i < rows ? vload_part(src + i * ld_src, cols, 0.0f) : vzero();
   vtranspose(r);
   for (int i = 0; i < W && i < cols; i++)
     vstore(dst + i * ld_dst, r[i]);

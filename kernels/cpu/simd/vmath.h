@@ -77,7 +77,8 @@ INLINE vf vrelu(vf x) {
 /* x Φ(x) = relu(x) − |x| Q(|x|) */
 INLINE vf vgelu(vf x) {
   vf e;
-  const vf a = vabs(x), q = vnormal_tail(a, &e);
+  const vf a = vmin(vset1(100.0f), vabs(x)); /* the tail is 0 there, and infinity times 0 is not */
+  const vf q = vnormal_tail(a, &e);
   return vselect(x > vzero(), x, vzero()) - a * q;
 }
 INLINE vf vgelu_grad(vf x) {
