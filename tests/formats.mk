@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-check_PROGRAMS += tests/test_json tests/test_safetensors tests/test_safetensors_write tests/test_tokenizer \
-  tests/test_tokenizer_json
+check_PROGRAMS += tests/test_json tests/test_safetensors tests/test_safetensors_write \
+  tests/test_template tests/test_tokenizer tests/test_tokenizer_json
 EXTRA_DIST += tests/data/gpt2_ids.txt
 tests_test_json_SOURCES = tests/test_json.c
 tests_test_safetensors_SOURCES = tests/test_safetensors.c
 tests_test_safetensors_write_SOURCES = tests/test_safetensors_write.c
+tests_test_template_SOURCES = tests/test_template.c
 tests_test_tokenizer_SOURCES = tests/test_tokenizer.c
 tests_test_tokenizer_json_SOURCES = tests/test_tokenizer_json.c

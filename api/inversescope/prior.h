@@ -25,8 +25,8 @@ typedef struct isc_prior_ops {
   /* Number of distinct inputs in a split; draw(i) needs 0 ≤ i < count. A training set of N inputs is its first N. */
   int64_t (*count)(void *self, isc_split split);
   isc_status (*draw)(void *self, isc_split split, int64_t i, isc_text *out);
-  /* What follows x in the world (the indirect object, the sum), for training a target and for its accuracy; NULL
-   * member or an empty text = nothing. */
+  /* What follows x in the world (the indirect object, the sum), for training a target and for its accuracy, with the
+   * space before it where one belongs, so that x and answer join into one text; NULL member or an empty text = nothing. */
   isc_status (*answer)(void *self, const char *text, size_t len, isc_text *out);
   /* log P(x) over the whole prior (both splits); −INFINITY when x is not of this prior. NULL member = unknown. */
   isc_status (*log_prob)(void *self, const char *text, size_t len, double *out);
@@ -40,6 +40,10 @@ typedef struct isc_prior_ops {
   isc_status (*slot)(void *self, const char *text, size_t len, int64_t k, isc_text *out);
   /* Hash of what decides the distribution (templates, lists, a file's content), 32 hex digits. */
   isc_status (*fingerprint)(void *self, char hex[33]);
+  /* The values slot k can take: their number, and the j-th, valid as long as the prior; NULL members or a count of 0 =
+   * not a list. */
+  int64_t (*slot_choices)(void *self, int64_t k);
+  const char *(*slot_choice)(void *self, int64_t k, int64_t j);
 } isc_prior_ops;
 
 /* An opened prior, as features and methods see it. */
@@ -48,6 +52,13 @@ typedef struct isc_prior {
   void *self;
   const char *name; /* class name */
 } isc_prior;
+
+/* The split of the shipped priors: the test inputs are the first ⌈test_fraction·support⌉ of a shuffle of the support
+ * that depends on the seed alone, the training inputs the rest in shuffled order. Fails when a side would be empty. */
+ISC_API isc_status isc_split_check(int64_t support, double test_fraction);
+ISC_API int64_t isc_split_count(int64_t support, double test_fraction, isc_split split);
+/* Index in the support of input i of a split, 0 ≤ i < count. */
+ISC_API int64_t isc_split_index(uint64_t seed, int64_t support, double test_fraction, isc_split split, int64_t i);
 
 #ifdef __cplusplus
 }

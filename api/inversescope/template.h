@@ -18,7 +18,8 @@ typedef struct isc_template_slot {
   const char *name;           /* "A" is written [A] in a template                        */
   const char *const *values;  /* [n] distinct, non-empty                                 */
   int64_t n;
-  const char *differs_from;   /* name of an earlier slot this one never equals, or NULL  */
+  const char *differs_from;   /* name of an earlier slot this one never equals, or NULL; its values must be those of
+                                 this slot, or none of them */
 } isc_template_slot;
 
 typedef struct isc_template_spec {
@@ -50,6 +51,8 @@ ISC_API int64_t isc_template_n_slots(void *t);
 ISC_API const char *isc_template_slot_name(void *t, int64_t k);
 ISC_API isc_status isc_template_slot_value(void *t, const char *text, size_t len, int64_t k, isc_text *out);
 ISC_API isc_status isc_template_fingerprint(void *t, char hex[33]);
+ISC_API int64_t isc_template_slot_choices(void *t, int64_t k);
+ISC_API const char *isc_template_slot_choice(void *t, int64_t k, int64_t j);
 /* Index in the support of a text, −1 if it is not of this prior. */
 ISC_API int64_t isc_template_parse(void *t, const char *text, size_t len);
 

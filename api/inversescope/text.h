@@ -9,6 +9,7 @@
 #define ISC_TEXT_H
 
 #include <inversescope/status.h>
+#include <stdbool.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -25,6 +26,8 @@ ISC_API void isc_text_clear(isc_text *t); /* length 0, memory kept */
 ISC_API void isc_text_free(isc_text *t);
 /* The whole content of a file of at most `max` bytes, as it is; the text is replaced. Any thread. */
 ISC_API isc_status isc_text_read(isc_text *t, const char *path, size_t max);
+/* Are these bytes well-formed UTF-8? Any thread. */
+ISC_API bool isc_text_is_utf8(const char *s, size_t len);
 
 #ifdef __cplusplus
 }

@@ -12,6 +12,11 @@ libinversescope_la_SOURCES += \
   core/model/safetensors_json.c \
   core/model/safetensors_json.h \
   core/model/safetensors_write.c \
+  core/model/template.c \
+  core/model/template_build.c \
+  core/model/template_parse.c \
+  core/model/template_parts.h \
+  core/model/template_split.c \
   core/model/text.c \
   core/model/text_table.c \
   core/model/text_table.h \

@@ -6,8 +6,8 @@
  * always give the same file.
  */
 #include "model/safetensors_header.h"
-#include "model/text_utf8.h"
 #include "base/base.h"
+#include <inversescope/text.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,7 +71,7 @@ static isc_status check_open(const isc_st_writer *w, const char *what) {
 
 isc_status isc_st_writer_metadata(isc_st_writer *w, const char *key, const char *value) {
   ISC_TRY(check_open(w, key));
-  if (!isc_utf8_valid(key, strlen(key)) || !isc_utf8_valid(value, strlen(value)))
+  if (!isc_text_is_utf8(key, strlen(key)) || !isc_text_is_utf8(value, strlen(value)))
     return isc_fail(ISC_E_USAGE, "%s: metadata \"%s\" is not UTF-8", w->file.path, key);
   ISC_TRY(remember(w->file.path, key, &w->key, &w->n_keys, &w->key_cap));
   isc_sb_add(&w->meta, w->n_keys > 1 ? "," : "");
@@ -101,7 +101,7 @@ isc_status isc_st_writer_declare(isc_st_writer *w, const char *name, isc_st_dtyp
                                  int32_t ndim, const int64_t *shape) {
   size_t bytes, end;
   ISC_TRY(check_open(w, name));
-  if (strcmp(name, "__metadata__") == 0 || !isc_utf8_valid(name, strlen(name)))
+  if (strcmp(name, "__metadata__") == 0 || !isc_text_is_utf8(name, strlen(name)))
     return isc_fail(ISC_E_USAGE, "%s: \"%s\" cannot name a tensor", w->file.path, name);
   ISC_TRY(tensor_bytes(w, name, dtype, ndim, shape, &bytes));
   ISC_TRY(isc_add_size(w->declared, bytes, name, &end));

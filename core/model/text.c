@@ -93,7 +93,7 @@ size_t isc_utf8_encode(uint32_t cp, char out[4]) {
   return len;
 }
 
-bool isc_utf8_valid(const char *s, size_t n) {
+bool isc_text_is_utf8(const char *s, size_t n) {
   for (size_t i = 0; i < n;) {
     uint32_t cp;
     size_t len = isc_utf8_decode(s + i, n - i, &cp);

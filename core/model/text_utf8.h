@@ -15,6 +15,5 @@
 size_t isc_utf8_decode(const char *s, size_t n, uint32_t *cp);
 /* Bytes written for a code point ≤ U+10FFFF. */
 size_t isc_utf8_encode(uint32_t cp, char out[4]);
-bool isc_utf8_valid(const char *s, size_t n);
 
 #endif

@@ -92,7 +92,7 @@ static size_t ill_formed(const unsigned char *s, size_t n) {
 static isc_status make_valid(isc_text *t) {
   isc_text fixed = {0};
   isc_status st = ISC_OK;
-  if (isc_utf8_valid(t->data, t->len)) return ISC_OK;
+  if (isc_text_is_utf8(t->data, t->len)) return ISC_OK;
   for (size_t i = 0, n; i < t->len; i += n) {
     uint32_t cp;
     n = isc_utf8_decode(t->data + i, t->len - i, &cp);

@@ -158,6 +158,6 @@ static isc_status cut(const isc_tokenizer *t, const isc_splitter *s, int pass, c
 
 isc_status isc_tokenizer_split(const isc_tokenizer *t, const isc_splitter *s, const char *text,
                                size_t len) {
-  if (!isc_utf8_valid(text, len)) return isc_fail(ISC_E_FORMAT, "the text is not UTF-8");
+  if (!isc_text_is_utf8(text, len)) return isc_fail(ISC_E_FORMAT, "the text is not UTF-8");
   return cut(t, s, 0, text, len);
 }
