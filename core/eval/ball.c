@@ -107,9 +107,10 @@ static verdict settle(const isc_ball *b, double d, double off) {
 static verdict judge(const isc_ball *b, double norm, double norm_hat, double cosine, double *d) {
   if (norm == 0 || norm_hat == 0) return UNCLEAR;
   if (b->geometry == ISC_ANGULAR) {
+    if (1 - cosine - COSINE_ERROR >= b->reach) return OUTSIDE;
     if (b->band > 0 && !(fabs(norm / norm_hat - 1) < b->band)) return OUTSIDE;
     *d = fmax(1 - cosine, 0);
-    return *d - COSINE_ERROR >= b->reach ? OUTSIDE : settle(b, *d, COSINE_ERROR);
+    return settle(b, *d, COSINE_ERROR);
   }
   double unit = b->geometry == ISC_NORMALISED ? norm_hat : 1, a = norm / unit, h = norm_hat / unit;
   double square = fmax(a * a + h * h - 2 * a * h * cosine, 0), error = 2 * a * h * COSINE_ERROR;
