@@ -55,3 +55,5 @@ tests_fixtures_registry_fix_tiny_la_LDFLAGS = $(isc_fixture_ldflags)
 tests_fixtures_registry_fix_again_la_SOURCES = tests/fixtures/registry/fixture.c
 tests_fixtures_registry_fix_again_la_CPPFLAGS = $(AM_CPPFLAGS) -DFIXTURE=9
 tests_fixtures_registry_fix_again_la_LDFLAGS = $(isc_fixture_ldflags)
+check_PROGRAMS += tests/test_config_nested
+tests_test_config_nested_SOURCES = tests/test_config_nested.c

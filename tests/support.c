@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,9 +25,10 @@ static const char *env_or(const char *name, const char *fallback) {
 }
 
 static const char *below(const char *root, const char *rel) {
-  char *b = next_buffer();
-  snprintf(b, PATH_SIZE, "%s/%s", root, rel);
-  return b;
+  char joined[PATH_SIZE];
+  snprintf(joined, sizeof joined, "%s/%s", root,
+           rel); /* root may lie in the buffer about to be reused */
+  return memcpy(next_buffer(), joined, sizeof joined);
 }
 
 const char *isc_test_source(const char *rel) {
@@ -44,8 +46,8 @@ const char *isc_test_shared(const char *rel) {
 }
 
 const char *isc_test_dir(const char *name) {
-  char *b = next_buffer();
+  char path[PATH_SIZE];
   mkdir(isc_test_build("tests/scratch"), 0777);
-  snprintf(b, PATH_SIZE, "%s/%s.XXXXXX", isc_test_build("tests/scratch"), name);
-  return mkdtemp(b) ? b : NULL;
+  snprintf(path, sizeof path, "%s/%s.XXXXXX", isc_test_build("tests/scratch"), name);
+  return mkdtemp(path) ? memcpy(next_buffer(), path, sizeof path) : NULL;
 }

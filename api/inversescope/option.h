@@ -56,7 +56,8 @@ enum {
 };
 
 typedef struct isc_option {
-  const char *name;     /* snake_case key in the config                                   */
+  const char *name;     /* snake_case key in the config; "backbone.lr" is lr in the sub-group backbone,
+                           and such options stand together in the table                  */
   isc_option_type type;
   uint32_t flags;
   size_t offset;        /* of the field in the conf struct                                */

@@ -33,31 +33,90 @@ isc_status isc_fail_unknown(const isc_node *n, const char *path, const char *con
   return at_setting(n->where, path, n->name);
 }
 
-static isc_status key_names(isc_config *c, const isc_fill_request *r, const char ***out) {
+/* The part of `name` below `prefix` ("" or "backbone."), or NULL. */
+static const char *name_below(const char *name, const char *prefix) {
+  const size_t len = strlen(prefix);
+  return strncmp(name, prefix, len) == 0 ? name + len : NULL;
+}
+
+/* The keys that may stand in the (sub-)group `prefix`: the next step of every option's name. */
+static isc_status key_names(isc_config *c, const isc_fill_request *r, const char *prefix,
+                            const char ***out) {
   size_t n = 0, k = 0;
   void *list;
+  char *key;
   for (const isc_option *o = r->options; o && o->name; o++)
     n++;
   for (size_t i = 0; r->also && r->also[i]; i++)
     n++;
   ISC_TRY(isc_pool_alloc(&c->pool, n + 2, sizeof **out, "a list of names", &list));
   *out = list;
-  for (const isc_option *o = r->options; o && o->name; o++)
-    (*out)[k++] = o->name;
-  for (size_t i = 0; r->also && r->also[i]; i++)
-    (*out)[k++] = r->also[i];
-  if (r->names_plugin) (*out)[k++] = "plugin";
+  for (const isc_option *o = r->options; o && o->name; o++) {
+    const char *rest = name_below(o->name, prefix);
+    if (!rest) continue;
+    ISC_TRY(isc_pool_strndup(&c->pool, rest, strcspn(rest, "."), &key));
+    (*out)[k++] = key;
+  }
+  for (size_t i = 0; r->also && r->also[i]; i++) {
+    const char *rest = name_below(r->also[i], prefix);
+    if (!rest) continue;
+    ISC_TRY(isc_pool_strndup(&c->pool, rest, strcspn(rest, "."), &key));
+    (*out)[k++] = key;
+  }
+  if (r->names_plugin && !*prefix) (*out)[k++] = "plugin";
   return ISC_OK;
 }
 
-static isc_status check_keys(isc_config *c, const isc_fill_request *r, const isc_node *group) {
+/* Is `name` the first part of a dotted option, so that a sub-group of that name is meant? */
+static bool names_group(const isc_fill_request *r, const char *name) {
+  const size_t len = strlen(name);
+  for (const isc_option *o = r->options; o && o->name; o++)
+    if (strncmp(o->name, name, len) == 0 && o->name[len] == '.') return true;
+  for (size_t i = 0; r->also && r->also[i]; i++)
+    if (strncmp(r->also[i], name, len) == 0 && r->also[i][len] == '.') return true;
+  return false;
+}
+
+static isc_status check_keys(isc_config *c, const isc_fill_request *r, const char *prefix,
+                             const isc_node *group);
+
+static isc_status check_sub_group(isc_config *c, const isc_fill_request *r, const char *prefix,
+                                  isc_node *n) {
+  char *name, *deeper;
+  ISC_TRY(isc_asprintf(&name, "%s%s", prefix, n->name));
+  const bool sub = names_group(r, name);
+  isc_status st = isc_asprintf(&deeper, "%s.", name);
+  free(name);
+  ISC_TRY(st);
+  if (sub && n->type != ISC_NODE_GROUP) {
+    isc_fail(ISC_E_CONFIG, "must be a group { … }, not %s", isc_node_kind(n));
+    st = at_setting(n->where, r->path, n->name);
+  } else if (sub) {
+    n->used = true;
+    st = check_keys(c, r, deeper, n);
+  }
+  free(deeper);
+  return st;
+}
+
+static isc_status check_keys(isc_config *c, const isc_fill_request *r, const char *prefix,
+                             const isc_node *group) {
   const char **names;
-  ISC_TRY(key_names(c, r, &names));
-  for (const isc_node *n = group->first; n; n = n->next) {
+  char *path;
+  ISC_TRY(key_names(c, r, prefix, &names));
+  for (isc_node *n = group->first; n; n = n->next) {
     bool known = false;
     for (size_t i = 0; names[i] && !known; i++)
       known = strcmp(names[i], n->name) == 0;
-    if (!known) return isc_fail_unknown(n, r->path, names);
+    if (known) {
+      ISC_TRY(check_sub_group(c, r, prefix, n));
+      continue;
+    }
+    ISC_TRY(isc_asprintf(&path, "%s%s%s", r->path, *prefix && r->path[0] ? "." : "", prefix));
+    if (*prefix) path[strlen(path) - 1] = '\0';
+    isc_status st = isc_fail_unknown(n, path, names);
+    free(path);
+    return st;
   }
   return ISC_OK;
 }
@@ -185,6 +244,22 @@ static isc_status store(setting *s, const isc_value *v, int64_t n, void *conf) {
   return ISC_OK;
 }
 
+/* An option "backbone.lr" of group `method` is the key `lr` of the group `method.backbone`. */
+static isc_status record(setting *s, const isc_value *v, int64_t n) {
+  const char *dot = strrchr(s->o->name, '.'), *path = s->request->path;
+  char *group = NULL;
+  isc_resolved r = {.path = path, .key = s->o->name, .option = s->o, .values = v, .n = n};
+  if (dot) {
+    ISC_TRY(isc_asprintf(&group, "%s%s%.*s", path, path[0] ? "." : "", (int)(dot - s->o->name),
+                         s->o->name));
+    r.path = group;
+    r.key = dot + 1;
+  }
+  isc_status st = isc_record_add(s->c, &r);
+  free(group);
+  return st;
+}
+
 static isc_status fill_one(setting *s) {
   isc_value *v = NULL;
   int64_t n = 0;
@@ -192,10 +267,7 @@ static isc_status fill_one(setting *s) {
   ISC_TRY(check_values(s, v, n));
   ISC_TRY(store(s, v, n, s->request->conf));
   bool unset = !s->node && !s->o->preset;
-  if (unset) return ISC_OK;
-  return isc_record_add(
-      s->c, &(isc_resolved){
-                .path = s->request->path, .key = s->o->name, .option = s->o, .values = v, .n = n});
+  return unset ? ISC_OK : record(s, v, n);
 }
 
 /* Mark the way to `path`, and give the group there (NULL when absent). */
@@ -217,9 +289,9 @@ static isc_status reach(isc_config *c, const char *path, isc_node **out) {
 isc_status isc_fill(isc_config *c, const isc_fill_request *r) {
   isc_node *group;
   ISC_TRY(reach(c, r->path, &group));
-  if (group) ISC_TRY(check_keys(c, r, group));
+  if (group) ISC_TRY(check_keys(c, r, "", group));
   for (const isc_option *o = r->options; o && o->name; o++) {
-    isc_node *node = isc_node_named(group, o->name);
+    isc_node *node = group ? isc_node_find(group, o->name) : NULL;
     if (node) node->used = true;
     setting s = {.c = c, .request = r, .o = o, .node = node};
     s.where = node ? node->where : group && group != c->root ? group->where : c->name;

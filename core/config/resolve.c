@@ -211,6 +211,13 @@ static int by_text(const void *a, const void *b) {
   return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+/* Is `path` the record itself rather than a group above it? */
+static bool is_leaf(const isc_record *r, const char *path) {
+  const size_t len = strlen(r->path);
+  return strncmp(path, r->path, len) == 0 && path[len] == '.' &&
+         strcmp(path + len + 1, r->key) == 0;
+}
+
 isc_status isc_config_canonical(const isc_config *c, const char *path, char **text) {
   isc_sb b = {0};
   size_t len = strlen(path), n = 0;
@@ -225,9 +232,10 @@ isc_status isc_config_canonical(const isc_config *c, const char *path, char **te
   n = 0;
   for (const isc_record *r = c->first; r; r = r->next) {
     const char *rest = below(r, path, len);
-    if (!rest || r->runtime) continue;
-    if (*rest == '.') rest++;
-    ISC_GO(isc_asprintf(&line[n], "%s%s%s = %s\n", rest, *rest ? "." : "", r->key, r->text));
+    if (r->runtime || (!rest && !is_leaf(r, path))) continue;
+    if (rest && *rest == '.') rest++;
+    ISC_GO(isc_asprintf(&line[n], "%s%s%s = %s\n", rest ? rest : "", rest && *rest ? "." : "",
+                        r->key, r->text));
     n++;
   }
   qsort(line, n, sizeof *line, by_text);

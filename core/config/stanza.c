@@ -52,6 +52,22 @@ static isc_status describe(const isc_option *o, isc_sb *out) {
   return ISC_OK;
 }
 
+static const char *key_of(const isc_option *o) {
+  const char *dot = strrchr(o->name, '.');
+  return dot ? dot + 1 : o->name;
+}
+
+/* "backbone" of "backbone.lr"; "" of "lr". Groups stand together in an option table. */
+static size_t group_len(const isc_option *o) {
+  const char *dot = strrchr(o->name, '.');
+  return dot ? (size_t)(dot - o->name) : 0;
+}
+
+static bool same_group(const isc_option *a, const isc_option *b) {
+  const size_t len = group_len(a);
+  return len == group_len(b) && strncmp(a->name, b->name, len) == 0;
+}
+
 static isc_status setting(const isc_option *o, isc_sb *b) {
   isc_pool pool = {0};
   isc_value *v;
@@ -63,10 +79,10 @@ static isc_status setting(const isc_option *o, isc_sb *b) {
   for (int64_t i = 0; i < n; i++)
     ISC_GO(isc_value_check(o, &v[i]));
   if (!o->preset) {
-    isc_sb_addf(b, "  # %s = %s;\n", o->name, list ? "[ … ]" : "…");
+    isc_sb_addf(b, "  # %s = %s;\n", key_of(o), list ? "[ … ]" : "…");
     goto done;
   }
-  isc_sb_addf(b, "  %s = %s", o->name, list ? "[" : "");
+  isc_sb_addf(b, "  %s = %s", key_of(o), list ? "[" : "");
   for (int64_t i = 0; i < n; i++) {
     if (i) isc_sb_add(b, ", ");
     isc_value_write(b, o, &v[i]);
@@ -86,7 +102,11 @@ isc_status isc_option_stanza(const char *group, const char *plugin, const isc_op
   if (plugin) isc_sb_addf(&b, "  plugin = \"%s\";\n", plugin);
   for (const isc_option *o = options; o && o->name; o++) {
     if (o != options || plugin) isc_sb_add(&b, "\n");
+    const size_t len = group_len(o);
+    if (len && (o == options || !same_group(o - 1, o)))
+      isc_sb_addf(&b, "  %.*s = {\n", (int)len, o->name);
     ISC_GO(setting(o, &b));
+    if (len && (!o[1].name || !same_group(o, o + 1))) isc_sb_add(&b, "  };\n");
   }
   isc_sb_add(&b, "};\n");
   ISC_GO(isc_sb_finish(&b, text));

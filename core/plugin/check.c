@@ -40,6 +40,19 @@ static bool spelled(const char *s, char joiner) {
   return true;
 }
 
+/* Words of [a-z][a-z0-9_]* joined by dots: a dotted option lives in a sub-group. */
+static bool spelled_option(const char *s) {
+  bool first = true;
+  if (!s || !*s) return false;
+  for (; *s; s++) {
+    if (first ? *s < 'a' || *s > 'z'
+              : !(*s >= 'a' && *s <= 'z') && !(*s >= '0' && *s <= '9') && *s != '_' && *s != '.')
+      return false;
+    first = *s == '.';
+  }
+  return !first;
+}
+
 static bool one_line(const char *s) {
   return s && *s && !strpbrk(s, "\r\n");
 }
@@ -95,7 +108,8 @@ static isc_status check_field(const isc_option *o, const isc_option *table, size
 }
 
 static isc_status check_option(const isc_option *o, const isc_option *table, size_t conf_size) {
-  if (!spelled(o->name, '_')) return isc_fail(ISC_E_FORMAT, "its name must match [a-z][a-z0-9_]*");
+  if (!spelled_option(o->name))
+    return isc_fail(ISC_E_FORMAT, "its name must be words of [a-z][a-z0-9_]* joined by dots");
   if (strcmp(o->name, "plugin") == 0)
     return isc_fail(ISC_E_FORMAT, "\"plugin\" is the key that names the plugin itself");
   if (!one_line(o->doc)) return isc_fail(ISC_E_FORMAT, "has no one-line doc");
