@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A kernel's draw and the backend's direction together: the noise of FACTS 1 as the generator is trained on it.
+ * A kernel's draw and the backend's direction together: the noise of the paper's appendix B.
  *
  * Runs on the CPU backend, and on the formula in double precision so that the geometry is tested without one.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The noise-kernel kind: k(d/ε), and the exact law of its noise (paper 2, appendix B; FACTS 1).
+ * The noise-kernel kind: k(d/ε), and the exact law of its noise (paper 2, appendix B).
  *
  * One-dimensional mathematics only: the kernel draws a radius, or an angle and a norm ratio; the core draws the direction
  * on the device. An opened kernel is immutable; all functions may be called from any thread.
