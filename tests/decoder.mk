@@ -7,6 +7,7 @@ check_PROGRAMS += \
   tests/test_decoder_files \
   tests/test_decoder_gradient \
   tests/test_decoder_weights \
+  tests/test_gpt2_directory \
   tests/test_gpt2_target \
   tests/test_harvest \
   tests/test_params_io \
@@ -18,6 +19,7 @@ tests_test_decoder_files_SOURCES = tests/test_decoder_files.c
 tests_test_decoder_gradient_SOURCES = tests/test_decoder_gradient.c
 tests_test_decoder_weights_SOURCES = tests/test_decoder_weights.c
 tests_test_gpt2_target_SOURCES = tests/test_gpt2_target.c
+tests_test_gpt2_directory_SOURCES = tests/test_gpt2_directory.c
 tests_test_harvest_SOURCES = tests/test_harvest.c
 tests_test_params_io_SOURCES = tests/test_params_io.c
 tests_test_patch_SOURCES = tests/test_patch.c

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A target made of a decoder in memory: what the core does with targets, without a file.
+ * A target made of a decoder in memory, for what the core does with targets; and the real plugin's opening.
  */
 #include "support_target.h"
 #include "support.h"
 #include "support_backend.h"
 #include "support_decoder.h"
+#include "plugin/registry.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct self {
   isc_decoder *decoder;
@@ -75,4 +77,28 @@ void isc_test_target_free(isc_test_target *t) {
   isc_decoder_free(t->decoder);
   if (t->tokenizer) isc_tokenizer_close(t->tokenizer);
   free(t->target.self);
+}
+
+isc_status isc_test_gpt2_try(isc_device *dev, const char *dir, const char *more,
+                             isc_test_gpt2 *out) {
+  const isc_class *cls;
+  char text[2048];
+  *out = (isc_test_gpt2){0};
+  snprintf(text, sizeof text, "target = { plugin = \"gpt2\"; path = \"%s\"; %s };", dir, more);
+  ISC_TRY(isc_registry_search_path(NULL, 0));
+  ISC_TRY(isc_config_parse(text, strlen(text), "test.cfg", "/", &out->config));
+  ISC_TRY(isc_config_plugin(out->config, "target", ISC_TARGET, NULL, NULL, &cls, &out->conf));
+  return isc_target_open(cls, out->conf, dev, &out->target);
+}
+
+isc_test_gpt2 isc_test_gpt2_open(isc_device *dev, const char *dir, const char *more) {
+  isc_test_gpt2 o;
+  isc_assert_ok(isc_test_gpt2_try(dev, dir, more, &o));
+  return o;
+}
+
+void isc_test_gpt2_close(isc_test_gpt2 *o) {
+  isc_target_close(&o->target);
+  isc_config_free(o->config);
+  free(o->conf);
 }

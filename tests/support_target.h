@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A target for tests: a random decoder with a tokenizer of the words "w0" to "w15".
+ * Targets for tests: a random decoder with a tokenizer of the words "w0" to "w15", and the gpt2 plugin.
  */
 #ifndef ISC_TESTS_SUPPORT_TARGET_H
 #define ISC_TESTS_SUPPORT_TARGET_H
 
+#include "config/config.h"
 #include "model/sites.h"
 
 typedef struct isc_test_target {
@@ -17,5 +18,16 @@ typedef struct isc_test_target {
  * tokenizer. */
 isc_test_target isc_test_target_new(isc_device *dev);
 void isc_test_target_free(isc_test_target *t);
+
+/* The gpt2 plugin, opened through the registry and a config as a run opens it; `more`: further settings. */
+typedef struct isc_test_gpt2 {
+  isc_target target;
+  isc_config *config;
+  void *conf;
+} isc_test_gpt2;
+isc_status isc_test_gpt2_try(isc_device *dev, const char *dir, const char *more,
+                             isc_test_gpt2 *out);
+isc_test_gpt2 isc_test_gpt2_open(isc_device *dev, const char *dir, const char *more); /* asserts */
+void isc_test_gpt2_close(isc_test_gpt2 *o); /* also after a failure */
 
 #endif

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The gpt2 target, opened as a run opens it, against a float64 reference's tensors of a public trained model.
+ * The gpt2 target, isc_test_gpt2 as a run opens it, against a float64 reference's tensors of a public trained model.
  */
 #include "support.h"
 #include "support_backend.h"
 #include "support_decoder.h"
-#include "config/config.h"
+#include "support_target.h"
 #include "model/safetensors.h"
-#include "model/sites.h"
-#include "plugin/registry.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -27,40 +25,6 @@ enum {
 };
 /* The project's bar: f32 against f64 through two layers. */
 static const double TOLERANCE = 2e-5;
-
-/* ---- opening, through the registry and a config like a run's */
-
-typedef struct opened {
-  isc_target target;
-  isc_config *config;
-  void *conf;
-} opened;
-
-static isc_status try_open(isc_device *dev, const char *dir, const char *more, opened *out) {
-  isc_status st = ISC_OK;
-  const isc_class *cls;
-  char text[2048];
-  *out = (opened){0};
-  snprintf(text, sizeof text, "target = { plugin = \"gpt2\"; path = \"%s\"; %s };", dir, more);
-  ISC_GO(isc_registry_search_path(NULL, 0));
-  ISC_GO(isc_config_parse(text, strlen(text), "test.cfg", "/", &out->config));
-  ISC_GO(isc_config_plugin(out->config, "target", ISC_TARGET, NULL, NULL, &cls, &out->conf));
-  ISC_GO(isc_target_open(cls, out->conf, dev, &out->target));
-done:
-  return st;
-}
-
-static void close_target(opened *o) {
-  isc_target_close(&o->target);
-  isc_config_free(o->config);
-  free(o->conf);
-}
-
-static opened open_target(isc_device *dev, const char *dir, const char *more) {
-  opened o;
-  isc_assert_ok(try_open(dev, dir, more, &o));
-  return o;
-}
 
 /* ---- the reference */
 
@@ -190,7 +154,7 @@ static void check_heads(const reference *r, const activations *a, int layer) {
 
 ISC_TEST_ON_BOTH(gpt2, reproduces_every_tensor_of_the_reference) {
   ISC_NEED_SHARED(dir, "data/models/addition");
-  opened o = open_target(dev, dir, "");
+  isc_test_gpt2 o = isc_test_gpt2_open(dev, dir, "");
   reference r = open_reference(dir);
   int32_t ids[ROWS];
   int64_t want_ids[ROWS];
@@ -210,7 +174,7 @@ ISC_TEST_ON_BOTH(gpt2, reproduces_every_tensor_of_the_reference) {
   check(&r, -1, "logits", a.logits, ROWS * VOCAB);
   free_activations(&a);
   isc_st_close(r.file);
-  close_target(&o);
+  isc_test_gpt2_close(&o);
 }
 
 static void read_bias(const char *dir, int layer, float out[D]) {
@@ -224,7 +188,7 @@ static void read_bias(const char *dir, int layer, float out[D]) {
 
 ISC_TEST_ON_BOTH(gpt2, heads_and_bias_sum_to_the_attention_output) {
   ISC_NEED_SHARED(dir, "data/models/addition");
-  opened o = open_target(dev, dir, "");
+  isc_test_gpt2 o = isc_test_gpt2_open(dev, dir, "");
   reference r = open_reference(dir);
   int32_t ids[ROWS];
   encode_all(&o.target, &r, ids);
@@ -253,7 +217,7 @@ ISC_TEST_ON_BOTH(gpt2, heads_and_bias_sum_to_the_attention_output) {
   }
   free_activations(&a);
   isc_st_close(r.file);
-  close_target(&o);
+  isc_test_gpt2_close(&o);
 }
 
 /* ---- harvests do not depend on how they are batched */
@@ -277,7 +241,7 @@ static void harvest(isc_device *dev, const isc_target *t, const isc_site_set *si
 
 ISC_TEST_ON_BOTH(gpt2, batch_padding_and_order_change_no_bit) {
   ISC_NEED_SHARED(dir, "data/models/addition");
-  opened o = open_target(dev, dir, "");
+  isc_test_gpt2 o = isc_test_gpt2_open(dev, dir, "");
   reference r = open_reference(dir);
   isc_site_set sites;
   const char *mixed[TEXTS];
@@ -316,7 +280,7 @@ ISC_TEST_ON_BOTH(gpt2, batch_padding_and_order_change_no_bit) {
   }
   isc_sites_free(&sites);
   isc_st_close(r.file);
-  close_target(&o);
+  isc_test_gpt2_close(&o);
 }
 
 /* ---- weights = "tl" */
@@ -342,8 +306,8 @@ static void check_processed_head(const activations *raw, const activations *tl, 
 
 ISC_TEST_ON_BOTH(gpt2, processed_weights_keep_the_logits_and_centre_the_rest) {
   ISC_NEED_SHARED(dir, "data/models/addition");
-  opened raw = open_target(dev, dir, "weights = \"raw\""),
-         tl = open_target(dev, dir, "weights = \"tl\"");
+  isc_test_gpt2 raw = isc_test_gpt2_open(dev, dir, "weights = \"raw\""),
+                tl = isc_test_gpt2_open(dev, dir, "weights = \"tl\"");
   reference r = open_reference(dir);
   int32_t ids[ROWS];
   char a_hex[33], b_hex[33];
@@ -368,53 +332,6 @@ ISC_TEST_ON_BOTH(gpt2, processed_weights_keep_the_logits_and_centre_the_rest) {
   free_activations(&a);
   free_activations(&b);
   isc_st_close(r.file);
-  close_target(&raw);
-  close_target(&tl);
-}
-
-/* ---- a directory of our own: what a run meets without reference data */
-
-static const char *own_directory(isc_device *dev, int64_t vocab) {
-  static const char *const words[] = {"a", "b", "c", "d", "e", "f", "<eos>"};
-  const char *dir = isc_test_dir("gpt2");
-  isc_decoder_spec spec = isc_test_spec();
-  isc_tokenizer *tok;
-  spec.vocab = vocab;
-  isc_decoder *d = isc_test_decoder(dev, &spec, 71);
-  isc_assert_ok(isc_decoder_save(d, dir, 6, 6));
-  isc_assert_ok(isc_tokenizer_from_words(words, 7, "<eos>", &tok));
-  isc_assert_ok(isc_tokenizer_save(tok, dir));
-  isc_tokenizer_close(tok);
-  isc_decoder_free(d);
-  return dir;
-}
-
-ISC_TEST_ON_BOTH(gpt2, opens_what_the_library_saved) {
-  opened o = open_target(dev, own_directory(dev, 9), ""); /* a padded table is fine */
-  const isc_target_info *i = &o.target.info;
-  cr_assert(i->n_layer == 3 && i->n_head == 2 && i->d_model == 12 && i->d_head == 6 &&
-            i->n_ctx == 9 && i->vocab == 9);
-  cr_assert_eq(i->parameters,
-               9 * 12 + 9 * 12 +
-                   3 * (4 * 12 + 12 * 36 + 36 + 12 * 12 + 12 + 2 * 12 * 20 + 20 + 12) + 24);
-  cr_assert_str_eq(o.target.cls->name, "gpt2");
-  isc_kv_cache *c;
-  isc_assert_ok(o.target.ops->kv_cache(o.target.self, 2, 9, &c));
-  isc_kv_cache_free(c);
-  close_target(&o);
-}
-
-Test(gpt2, a_wrong_directory_is_one_clear_line) {
-  isc_device dev = isc_test_plain_device();
-  opened o;
-  isc_assert_fails(try_open(&dev, own_directory(&dev, 6), "", &o), ISC_E_SHAPE,
-                   "the tokenizer has 7 ids and the embedding wte.weight only 6 rows");
-  close_target(&o);
-  isc_assert_fails(try_open(&dev, isc_test_dir("empty"), "", &o), ISC_E_MISSING, "config.json");
-  close_target(&o);
-  isc_assert_fails(try_open(&dev, "/nonexistent", "", &o), ISC_E_MISSING, "/nonexistent");
-  close_target(&o);
-  isc_assert_fails(try_open(&dev, own_directory(&dev, 7), "weights = \"folded\"", &o), ISC_E_CONFIG,
-                   "raw");
-  close_target(&o);
+  isc_test_gpt2_close(&raw);
+  isc_test_gpt2_close(&tl);
 }
