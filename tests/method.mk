@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+EXTRA_DIST += tests/support_control.h tests/support_method.h
+tests_libsupport_la_SOURCES += tests/support_control.c tests/support_method.c
+check_PROGRAMS += \
+  tests/test_control \
+  tests/test_generator \
+  tests/test_sampler \
+  tests/test_trainer
+tests_test_control_SOURCES = tests/test_control.c
+tests_test_generator_SOURCES = tests/test_generator.c
+tests_test_sampler_SOURCES = tests/test_sampler.c
+tests_test_trainer_SOURCES = tests/test_trainer.c
