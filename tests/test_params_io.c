@@ -179,32 +179,39 @@ Test(params_io, a_file_that_does_not_fit_changes_nothing) {
   free_model(&a);
 }
 
-static isc_status restore_with(const char *path, isc_params *set, const char *extra,
-                               isc_st_dtype dtype, int64_t n) {
+/* A file with the parameter "p" [1] and the named companions, all of one element; "#steps" says `steps`. */
+static isc_status restore_with(const char *path, isc_params *set, const char *const *names,
+                               int64_t n, int64_t steps) {
   isc_st_writer *w;
-  int64_t zeros[2] = {-1, -1};
-  float one = 1;
+  const int64_t one = 1;
+  const float x = 1;
   isc_assert_ok(isc_st_writer_new(path, &w));
-  isc_assert_ok(isc_st_writer_declare(w, extra, dtype, 1, &n));
-  isc_assert_ok(isc_st_writer_declare(w, "p", ISC_ST_F32, 1, (int64_t[]){1}));
-  isc_assert_ok(isc_st_writer_data(w, zeros, (size_t)n * (dtype == ISC_ST_I64 ? 8 : 4)));
-  isc_assert_ok(isc_st_writer_data(w, &one, sizeof one));
+  for (int64_t i = 0; i < n; i++)
+    isc_assert_ok(isc_st_writer_declare(
+        w, names[i], strstr(names[i], "#steps") ? ISC_ST_I64 : ISC_ST_F32, 1, &one));
+  for (int64_t i = 0; i < n; i++)
+    isc_assert_ok(strstr(names[i], "#steps") ? isc_st_writer_data(w, &steps, sizeof steps)
+                                             : isc_st_writer_data(w, &x, sizeof x));
   isc_assert_ok(isc_st_writer_commit(w));
   return isc_params_restore(path, &set, PREFIX, 1, NULL, 0);
 }
 
-Test(params_io, half_an_optimiser_is_refused) {
+Test(params_io, an_optimiser_state_that_makes_no_sense_is_refused) {
+  static const char *const names[] = {"p#steps", "p", "p#m", "p#v"};
   isc_device dev = isc_test_plain_device();
   const char *path = new_path();
   isc_params *set;
   isc_param *q;
   isc_assert_ok(isc_params_new(&dev, &set));
   isc_assert_ok(isc_params_add(set, "p", 1, (int64_t[]){1}, 0, &q));
-  isc_assert_fails(restore_with(path, set, "p#m", ISC_ST_F32, 1), ISC_E_FORMAT,
+  isc_assert_fails(restore_with(path, set, names, 2, 3), ISC_E_FORMAT, "optimiser state of \"p\"");
+  isc_assert_fails(restore_with(path, set, names + 1, 2, 3), ISC_E_FORMAT,
                    "optimiser state of \"p\"");
-  isc_assert_fails(restore_with(path, set, "p#steps", ISC_ST_I64, 1), ISC_E_FORMAT,
-                   "optimiser state of \"p\"");
-  isc_assert_ok(restore_with(path, set, "q", ISC_ST_F32, 1));
+  isc_assert_fails(restore_with(path, set, names, 4, -1), ISC_E_FORMAT, "-1 updates");
+  isc_assert_ok(restore_with(path, set, names, 4, 3));
+  cr_assert_eq(q->steps, 3);
+  isc_assert_ok(restore_with(path, set, names + 1, 1, 0));
+  cr_assert_eq(q->steps, 0);
   isc_params_free(set);
 }
 

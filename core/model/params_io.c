@@ -204,6 +204,7 @@ isc_status isc_params_checkpoint(const char *path, isc_params *const *set,
 /* A parameter's tensors in the file. */
 typedef struct stored {
   const isc_st_tensor *value, *m, *v, *steps; /* the last three: all or none */
+  int64_t updates;                            /* what `steps` says            */
 } stored;
 
 static isc_status find_part(const isc_safetensors *f, const char *prefix, const isc_param *q,
@@ -228,21 +229,23 @@ static isc_status find_stored(const isc_safetensors *f, const char *path, const 
     return isc_fail(ISC_E_FORMAT, "%s: the optimiser state of \"%s%s\" is not whole", path, prefix,
                     q->name);
   ISC_TRY(isc_param_check_shape(path, q, out->m));
-  return isc_param_check_shape(path, q, out->v);
+  ISC_TRY(isc_param_check_shape(path, q, out->v));
+  ISC_TRY(isc_st_read_i64(f, out->steps, 0, 1, &out->updates));
+  if (out->updates >= 0) return ISC_OK;
+  return isc_fail(ISC_E_FORMAT, "%s: \"%s%s\" has had %lld updates", path, prefix, q->name,
+                  (long long)out->updates);
 }
 
 static isc_status restore_moments(const isc_safetensors *f, const stored *from, isc_params *set,
                                   isc_param *q) {
   isc_status st = ISC_OK;
   float *m = NULL, *v = NULL;
-  int64_t steps;
   if (!from->m) return isc_param_set_moments(set, q, 0, NULL, NULL);
   ISC_GO(new_buffer(q, &m));
   ISC_GO(new_buffer(q, &v));
-  ISC_GO(isc_st_read_i64(f, from->steps, 0, 1, &steps));
   ISC_GO(isc_st_read_f32(f, from->m, 0, from->m->elements, m));
   ISC_GO(isc_st_read_f32(f, from->v, 0, from->v->elements, v));
-  ISC_GO(isc_param_set_moments(set, q, steps, m, v));
+  ISC_GO(isc_param_set_moments(set, q, from->updates, m, v));
 done:
   free(m);
   free(v);
