@@ -35,7 +35,7 @@ ISC_API isc_status isc_target_open(const isc_class *cls, const void *conf, isc_d
 ISC_API void isc_target_close(isc_target *t);
 
 /* Patterns → sites, in model order (layer, place, head), duplicates dropped. A pattern that matches nothing is an error
- * that says what exists. */
+ * that says what exists. An index left out stands for all: "head", "attn_out", "*.3". */
 ISC_API isc_status isc_sites_select(const isc_target *t, const char *const *patterns, int64_t n, isc_site_set *out);
 ISC_API void isc_sites_free(isc_site_set *s);
 /* Index of a site given by any accepted name, or −1. */
@@ -55,6 +55,7 @@ typedef struct isc_harvest {
   float *const *out;       /* [sites->n] host [n, stored] */
   bool *bad;
 } isc_harvest;
+/* The step is reset before every batch and at the end. */
 ISC_API isc_status isc_harvest_run(const isc_harvest *h, isc_step *s);
 
 /* A patch: at the site, in sequence b, position pos[b], the stored value becomes value[b] [stored]. */
@@ -63,7 +64,8 @@ typedef struct isc_patch {
   const int64_t *pos;  /* [batch] */
   const float *value;  /* host [batch, stored] */
 } isc_patch;
-/* Capture and patch in one pass over given ids: captures[site] host [batch, len, stored] (NULL entries skipped). */
+/* Capture and patch in one pass over given ids: captures[site] host [batch, len, stored] (NULL entries skipped; NULL = none),
+ * taken after the patches. With `hidden` NULL the pass ends at the set's deepest site. */
 ISC_API isc_status isc_forward_patched(const isc_target *t, const isc_site_set *sites, isc_step *s, const isc_decoder_input *in,
                                const isc_patch *patch, int64_t n_patch, float *const *captures, isc_tensor **hidden);
 
