@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-check_PROGRAMS += tests/test_json tests/test_safetensors tests/test_safetensors_write \
-  tests/test_template tests/test_tokenizer tests/test_tokenizer_json
+check_PROGRAMS += tests/test_features tests/test_json tests/test_priors tests/test_safetensors \
+  tests/test_safetensors_write tests/test_template tests/test_tokenizer tests/test_tokenizer_json
 EXTRA_DIST += tests/data/gpt2_ids.txt
 tests_test_json_SOURCES = tests/test_json.c
 tests_test_safetensors_SOURCES = tests/test_safetensors.c
@@ -8,3 +8,6 @@ tests_test_safetensors_write_SOURCES = tests/test_safetensors_write.c
 tests_test_template_SOURCES = tests/test_template.c
 tests_test_tokenizer_SOURCES = tests/test_tokenizer.c
 tests_test_tokenizer_json_SOURCES = tests/test_tokenizer_json.c
+
+tests_test_features_SOURCES = tests/test_features.c tests/support_plugin.c tests/support_plugin.h
+tests_test_priors_SOURCES = tests/test_priors.c tests/support_plugin.c tests/support_plugin.h

@@ -28,6 +28,8 @@ ISC_API void isc_text_free(isc_text *t);
 ISC_API isc_status isc_text_read(isc_text *t, const char *path, size_t max);
 /* Are these bytes well-formed UTF-8? Any thread. */
 ISC_API bool isc_text_is_utf8(const char *s, size_t len);
+/* 32 hex digits that stand for these bytes (XXH3-128), for a fingerprint. Any thread. */
+ISC_API isc_status isc_text_hash(const char *s, size_t len, char hex[33]);
 
 #ifdef __cplusplus
 }

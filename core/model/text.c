@@ -102,3 +102,11 @@ bool isc_text_is_utf8(const char *s, size_t n) {
   }
   return true;
 }
+
+isc_status isc_text_hash(const char *s, size_t len, char hex[33]) {
+  isc_hash h;
+  ISC_TRY(isc_hash_begin(&h));
+  isc_hash_add(&h, s, len);
+  isc_digest_hex(isc_hash_end(&h), hex);
+  return ISC_OK;
+}
