@@ -28,6 +28,7 @@ typedef enum isc_purpose {
   ISC_RNG_BOOTSTRAP = 8,
   ISC_RNG_SPLIT = 9,
   ISC_RNG_NEIGHBOUR = 10,
+  ISC_RNG_DROPOUT = 11,
   ISC_RNG_USER = 1000        /* plugins take ISC_RNG_USER + n             */
 } isc_purpose;
 

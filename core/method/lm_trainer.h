@@ -14,7 +14,8 @@ typedef struct isc_lm_training {
   isc_device *device;
   const isc_corpus *corpus;
   const isc_recipe *recipe;
-  uint64_t seed; /* of the batches */
+  uint64_t seed;  /* of the batches and of dropout */
+  double dropout; /* see dropout.h; 0 = none       */
   isc_train_io *io;
 } isc_lm_training;
 
