@@ -10,7 +10,7 @@
 #include "base/base.h"
 #include "config/config.h"
 #include "plugin/registry.h"
-#include <string.h>
+#include <stdlib.h>
 
 /* The class and its conf from options like "n_names = 5;". */
 static isc_status configure(isc_kind kind, const char *name, const char *options,
@@ -39,6 +39,7 @@ isc_status isc_test_prior(const char *name, const char *options, uint64_t seed, 
   void *self = NULL;
   isc_status st = ops->open(conf, seed, &self);
   if (st == ISC_OK) *out = (isc_prior){ops, self, cls->name};
+  free(conf);
   isc_config_free(config);
   return st;
 }
@@ -59,6 +60,7 @@ isc_status isc_test_feature_open(const char *name, const char *options, const is
   void *self = NULL;
   isc_status st = ops->open(conf, prior, &self);
   if (st == ISC_OK) *out = (isc_test_feature){ops, self};
+  free(conf);
   isc_config_free(config);
   return st;
 }

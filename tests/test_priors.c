@@ -255,6 +255,20 @@ Test(ioi, the_fingerprint_follows_what_decides_the_prompts) {
   isc_test_prior_close(&c);
 }
 
+Test(ioi, a_failed_allocation_is_reported) {
+  bool finished = false;
+  isc_prior p = opened("ioi", ""); /* so that the plugin is loaded */
+  isc_test_prior_close(&p);
+  for (int64_t k = 1; !finished; k++) {
+    isc_alloc_fail_at(k);
+    isc_status st = isc_test_prior("ioi", "n_names = 3; n_templates = 2;", 1, &p);
+    finished = isc_alloc_fail_at(0) < k;
+    cr_assert_eq(st, finished ? ISC_OK : ISC_E_NOMEM, "allocation %d: %s", (int)k, isc_error());
+    isc_test_prior_close(&p);
+    cr_assert_lt(k, 5000);
+  }
+}
+
 /* ---- addition */
 
 Test(addition, the_defaults_are_all_pairs_of_three_digit_numbers) {
