@@ -7,6 +7,7 @@
 #include "support.h"
 #include "base/base.h"
 #include <inversescope/tokenizer.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *with_file(const char *name, const char *content) {
@@ -250,6 +251,51 @@ Test(components, an_unknown_one_is_named) {
                                                       "\"vocab\":{},\"merges\":[]}}"),
                        &t),
                    ISC_E_UNSUPPORTED, "\"dropout\"");
+}
+
+/* Bytes are spelled as GPT-2 spells them: those that print as themselves, the others from U+0100 on. */
+static void byte_vocab(isc_sb *b) {
+  int other = 256;
+  for (int byte = 0; byte < 256; byte++) {
+    bool prints = (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
+    isc_sb_addf(b, "%s\"\\u%04x\":%d", byte ? "," : "", (unsigned)(prints ? byte : other++), byte);
+  }
+}
+
+Test(components, an_unk_token_is_accepted_where_nothing_is_unknown) {
+  for (int all = 0; all < 2; all++) {
+    isc_sb b = {0};
+    char *json;
+    isc_tokenizer *t;
+    isc_text out = {0};
+    isc_sb_add(&b, "{" PRE("ByteLevel") "\"decoder\":{\"type\":\"ByteLevel\"},\"model\":{\"type\":"
+                                        "\"BPE\",\"unk_token\":\"!\",\"merges\":[],\"vocab\":{");
+    if (all)
+      byte_vocab(&b);
+    else
+      isc_sb_add(&b, "\"a\":0");
+    isc_sb_add(&b, "}}}");
+    isc_assert_ok(isc_sb_finish(&b, &json));
+    const char *dir = with_file("tokenizer.json", json);
+    free(json);
+    if (!all) {
+      isc_assert_fails(isc_tokenizer_open(dir, &t), ISC_E_UNSUPPORTED, "\"unk_token\"");
+      continue;
+    }
+    t = opened(dir);
+    cr_assert_eq(isc_tokenizer_unk(t), '!');
+    int32_t ids[256];
+    for (int32_t i = 0; i < 256; i++)
+      ids[i] = i;
+    isc_assert_ok(isc_tokenizer_decode(t, ids, 128, &out));
+    cr_assert_eq(out.len, 128);
+    for (int i = 0; i < 128; i++)
+      cr_assert_eq(out.data[i], i, "byte %d", i);
+    isc_assert_ok(isc_tokenizer_decode(t, (int32_t[]){0xC3, 0xAD}, 2, &out));
+    cr_assert_str_eq(out.data, "\xc3\xad");
+    isc_text_free(&out);
+    isc_tokenizer_close(t);
+  }
 }
 
 Test(files, broken_ones_are_one_clear_error) {

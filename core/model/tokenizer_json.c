@@ -124,8 +124,19 @@ static isc_status read_merge(isc_tokenizer *t, const isc_json *j, int64_t rank, 
   return isc_tokenizer_set_merge(t, rank, s, (size_t)(space - s), space + 1, strlen(space + 1));
 }
 
+/* With a token for every byte nothing is unknown, and a name for it is harmless. */
+static isc_status read_bpe_unk(isc_tokenizer *t, const isc_json *j, const json_t *model) {
+  json_t *unk;
+  ISC_TRY(isc_json_child_or_null(j, model, "model", "unk_token", JSON_STRING, &unk));
+  if (json_string_length(unk) == 0) return ISC_OK;
+  for (int byte = 0; byte < 256; byte++)
+    if (t->bpe.byte_id[byte] < 0)
+      return unsupported(j, "model BPE without a token for every byte but with", "unk_token");
+  return isc_strdup(json_string_value(unk), &t->unk_token);
+}
+
 static isc_status read_bpe(isc_tokenizer *t, const isc_json *j, const json_t *model) {
-  static const char *const absent[] = {"dropout", "unk_token", "continuing_subword_prefix",
+  static const char *const absent[] = {"dropout", "continuing_subword_prefix",
                                        "end_of_word_suffix"};
   static const char *const off[] = {"byte_fallback", "ignore_merges"};
   json_t *merges;
@@ -142,6 +153,7 @@ static isc_status read_bpe(isc_tokenizer *t, const isc_json *j, const json_t *mo
   t->model = ISC_BYTE_BPE;
   ISC_TRY(read_vocab(t, j, model));
   isc_tokenizer_byte_ids(t);
+  ISC_TRY(read_bpe_unk(t, j, model));
   ISC_TRY(isc_json_child(j, model, "model", "merges", JSON_ARRAY, &merges));
   ISC_TRY(isc_bpe_reserve(&t->bpe, (int64_t)json_array_size(merges), j->path));
   for (int64_t i = 0; i < t->bpe.n; i++)

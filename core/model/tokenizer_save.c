@@ -128,9 +128,14 @@ static void vocab(const isc_tokenizer *t, isc_sb *b) {
 }
 
 static void bpe_model(const isc_tokenizer *t, isc_sb *b) {
-  isc_sb_add(b, "  \"model\": {\"type\": \"BPE\", \"dropout\": null, \"unk_token\": null, "
-                "\"continuing_subword_prefix\": null, \"end_of_word_suffix\": null, \"fuse_unk\": "
-                "false, \"byte_fallback\": false, \"ignore_merges\": false,\n");
+  isc_sb_add(b, "  \"model\": {\"type\": \"BPE\", \"dropout\": null, \"unk_token\": ");
+  if (t->unk_token)
+    add_string(b, t->unk_token);
+  else
+    isc_sb_add(b, "null");
+  isc_sb_add(b,
+             ", \"continuing_subword_prefix\": null, \"end_of_word_suffix\": null, \"fuse_unk\": "
+             "false, \"byte_fallback\": false, \"ignore_merges\": false,\n");
   vocab(t, b);
   isc_sb_add(b, ",\n    \"merges\": [");
   for (int64_t i = 0; i < t->bpe.n; i++) {
