@@ -80,13 +80,18 @@ static isc_status cpu_open(const void *conf, void **impl) {
   if (!c) return isc_fail(ISC_E_NOMEM, "CPU backend: no memory for %zu bytes", sizeof *c);
   c->threads = want->threads > 0 ? (int)want->threads : available_cpus();
   c->level = level;
-  *impl = c;
-  return ISC_OK;
+  const isc_status st = cpu_pool_start(c);
+  if (st != ISC_OK)
+    free(c);
+  else
+    *impl = c;
+  return st;
 }
 
 static void cpu_close(void *impl) {
   cpu *c = impl;
   if (!c) return;
+  cpu_pool_stop(c);
   free(c->scratch[CPU_OUTER].p);
   free(c->scratch[CPU_INNER].p);
   free(c);
@@ -241,7 +246,7 @@ static const isc_class cpu_class = {
     .kind = ISC_BACKEND,
     .name = "cpu",
     .version = "0.1.0",
-    .summary = "f32 on the processor: AVX-512, AVX2 or generic vectors, OpenMP threads",
+    .summary = "f32 on the processor: AVX-512, AVX2 or generic vectors, on all cores",
     .licence = "Apache-2.0",
     .options = cpu_options,
     .conf_size = sizeof(cpu_conf),

@@ -4,8 +4,7 @@
  * and the table of operations of one SIMD level.
  *
  * The operations (simd/) are compiled once per level in one translation unit each; backend.c picks
- * the best table the processor can run. No OpenMP pragma stands outside parallel.c, so the level
- * files need no support for target attributes in outlined regions.
+ * the best table the processor can run.
  */
 #ifndef ISC_KERNELS_CPU_H
 #define ISC_KERNELS_CPU_H
@@ -13,6 +12,7 @@
 #include <inversescope/backend.h>
 
 typedef struct cpu_level cpu_level;
+typedef struct cpu_pool cpu_pool;
 
 /* Scratch of an operation, and of the products it calls while its own is in use. */
 typedef enum cpu_slot { CPU_OUTER, CPU_INNER } cpu_slot;
@@ -20,6 +20,7 @@ typedef enum cpu_slot { CPU_OUTER, CPU_INNER } cpu_slot;
 /* An opened backend. One thread at a time, as backend.h says. */
 typedef struct cpu {
   int threads;
+  cpu_pool *pool; /* NULL with one thread */
   const cpu_level *level;
   struct {
     void *p;
@@ -30,9 +31,13 @@ typedef struct cpu {
 /* Work on items [begin, end); `thread` < cpu.threads selects the thread's own scratch. */
 typedef void cpu_job(void *ctx, int64_t begin, int64_t end, int thread);
 
-/* Cover [0, n) with contiguous ranges, in parallel when n reaches 2·grain. Ranges begin at multiples
- * of `grain`. The result must not depend on how the ranges fall. */
+/* Cover [0, n) with ranges that begin at multiples of `grain`, in parallel when n exceeds one grain.
+ * The result must not depend on how the ranges fall. */
 void cpu_for(const cpu *c, int64_t n, int64_t grain, cpu_job *job, void *ctx);
+
+/* Start and end the threads of `c`. */
+isc_status cpu_pool_start(cpu *c);
+void cpu_pool_stop(cpu *c);
 
 /* `shared` bytes followed by `own` bytes for each thread, each part 64-byte aligned. Valid until the
  * next call for the same slot; contents are undefined. */

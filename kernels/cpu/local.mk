@@ -9,6 +9,7 @@ kernels_backend_cpu_la_SOURCES = \
   kernels/cpu/level_avx512.c \
   kernels/cpu/level_generic.c \
   kernels/cpu/parallel.c \
+  kernels/cpu/scratch.c \
   kernels/cpu/simd/attention.h \
   kernels/cpu/simd/attention_tile.h \
   kernels/cpu/simd/elementwise.h \
@@ -20,6 +21,6 @@ kernels_backend_cpu_la_SOURCES = \
   kernels/cpu/simd/train.h \
   kernels/cpu/simd/vec.h \
   kernels/cpu/simd/vmath.h
-kernels_backend_cpu_la_CFLAGS = $(AM_CFLAGS) $(ISC_OPENMP_CFLAGS)
+kernels_backend_cpu_la_CFLAGS = $(AM_CFLAGS)
 kernels_backend_cpu_la_LDFLAGS = -module $(ISC_PLUGIN_LDFLAGS)
-kernels_backend_cpu_la_LIBADD = libinversescope.la -lm
+kernels_backend_cpu_la_LIBADD = libinversescope.la -lpthread -lm

@@ -17,55 +17,102 @@ INLINE int64_t ceil_div(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
 
-/* One packed block against another. Whole tiles with nothing to do but add go straight to C. */
-static void gemm_panels(const isc_gemm *g, int64_t step, int64_t k, const float *ap,
-                        const float *bp, const tile_place *block) {
+/* What a block multiplies: where A's tiles and B's panels are. */
+typedef struct gemm_operands {
+  int64_t step; /* rows of a tile */
+  int64_t k0, k;
+  const float *ap; /* packed tiles, or NULL: A in place from row `a_from` */
+  const float *bp; /* packed panels; with b_in_place only a last one that is not whole */
+  bool b_in_place;
+} gemm_operands;
+
+/* Panel at column j of a block `cols` wide whose packed panels begin at *bp. */
+static void gemm_panel(const isc_gemm *g, const gemm_operands *o, const tile_place *block,
+                       int64_t j, const float **bp) {
   float t[MR * NR] __attribute__((aligned(64)));
   const bool plain = g->alpha == 1.0f && (!block->first || g->beta == 0.0f || g->beta == 1.0f) &&
                      (!block->last || (g->act == ISC_ACT_NONE && !g->pre));
-  for (int64_t j = 0; j < block->cols; j += NR) {
-    tile_place p = *block;
-    p.j += j;
-    p.cols = min64(NR, block->cols - j);
-    const int64_t width = p.cols > W ? NR : W;
-    const bool direct = plain && p.cols == width;
-    tile_out o = {.out = t, .ld = width};
-    if (direct) {
-      o.ld = g->ldc;
-      o.add = !p.first || g->beta != 0.0f;
-      o.bias = p.last && g->bias ? g->bias + p.j : NULL;
+  tile_place p = *block;
+  p.j += j;
+  p.cols = min64(NR, block->cols - j);
+  const int64_t width = p.cols > W ? NR : W;
+  const bool direct = plain && p.cols == width; /* whole vectors with nothing to do but add */
+  tile_job job = {
+      .vectors = (int)(width / W), .k = o->k, .out = t, .ld = width, .b = *bp, .b_k = width};
+  if (o->b_in_place && p.cols == NR) {
+    job.b = g->b + o->k0 * g->ldb + p.j;
+    job.b_k = g->ldb;
+  } else {
+    *bp += o->k * width;
+  }
+  if (direct) {
+    job.ld = g->ldc;
+    job.add = !p.first || g->beta != 0.0f;
+    job.bias = p.last && g->bias ? g->bias + p.j : NULL;
+  }
+  for (int64_t i = 0; i < block->rows; i += o->step) {
+    p.i = block->i + i;
+    p.rows = min64(o->step, block->rows - i);
+    job.rows = (int)p.rows;
+    job.a_row = g->trans_a || o->ap ? 1 : g->lda;
+    job.a_k = o->ap ? MR : g->trans_a ? g->lda : 1;
+    job.a = o->ap ? o->ap + i / o->step * o->k * MR
+                  : g->a + (g->trans_a ? o->k0 * g->lda + p.i : p.i * g->lda + o->k0);
+    if (direct) job.out = g->c + p.i * g->ldc + p.j;
+    tile(&job);
+    if (!direct) tile_finish(g, &p, t, width);
+  }
+}
+
+/* Is A worth packing? Rows 4 KiB apart share one set of the first cache and would evict each other;
+ * otherwise it takes many columns to win back the copy. */
+static bool gemm_pack_a(const isc_gemm *g, int64_t cols) {
+  return cols > 512 || (!g->trans_a && g->lda % 1024 == 0);
+}
+
+/* Packs the panels of a block that are not read in place. */
+static void gemm_pack_b(const isc_gemm *g, const gemm_operands *o, const tile_place *p, float *bp) {
+  for (int64_t x = 0; x < p->cols;) {
+    const int64_t left = p->cols - x, cols = min64(NR, left), width = cols > W ? NR : W;
+    if (!g->trans_b && !o->b_in_place && left >= 4 * NR) {
+      pack_b4(g, p->j + x, o->k0, o->k, bp);
+      bp += 4 * o->k * NR;
+      x += 4 * NR;
+      continue;
     }
-    const float *a = ap;
-    for (int64_t i = 0; i < block->rows; i += step, a += k * MR) {
-      p.i = block->i + i;
-      p.rows = min64(step, block->rows - i);
-      if (direct) o.out = g->c + p.i * g->ldc + p.j;
-      tile((int)p.rows, (int)(width / W), k, a, bp, &o);
-      if (!direct) tile_finish(g, &p, t, width);
+    if (!o->b_in_place || cols < NR) {
+      pack_b(g, p->j + x, cols, o->k0, o->k, width, bp);
+      bp += o->k * width;
     }
-    bp += k * width;
+    x += NR;
   }
 }
 
 /* Rows [m0, m1), columns [n0, n1) of one product on the calling thread; pack [PACK_FLOATS]. */
 static void gemm_block(const isc_gemm *g, int64_t m0, int64_t m1, int64_t n0, int64_t n1,
                        float *pack) {
-  float *ap = pack + PACK_B, *bp = pack;
-  int64_t k0 = 0;
+  float *ap = gemm_pack_a(g, n1 - n0) ? pack + PACK_B : NULL;
+  gemm_operands o = {.ap = ap, .bp = pack, .b_in_place = !g->trans_b && m1 - m0 < 128};
   do {
-    const int64_t k = min64(KC, g->k - k0);
+    o.k = min64(KC, g->k - o.k0);
     for (int64_t j = n0; j < n1; j += NC) {
-      tile_place p = {.j = j, .cols = min64(NC, n1 - j), .first = k0 == 0, .last = k0 + k >= g->k};
-      pack_b(g, j, p.cols, k0, k, bp);
+      tile_place p = {
+          .j = j, .cols = min64(NC, n1 - j), .first = o.k0 == 0, .last = o.k0 + o.k >= g->k};
+      gemm_pack_b(g, &o, &p, pack);
       for (p.i = m0; p.i < m1; p.i += p.rows) {
         p.rows = min64(MC, m1 - p.i);
-        const int64_t step = ceil_div(p.rows, ceil_div(p.rows, MR)); /* tiles of even height */
-        pack_a(g, p.i, p.rows, step, k0, k, ap);
-        gemm_panels(g, step, k, ap, bp, &p);
+        o.step = ceil_div(p.rows, ceil_div(p.rows, MR)); /* tiles of even height */
+        if (ap && g->trans_a)
+          pack_a_transposed(g->a + o.k0 * g->lda + p.i, g->lda, p.rows, o.step, o.k, ap);
+        else if (ap)
+          pack_a(g->a + p.i * g->lda + o.k0, g->lda, p.rows, o.step, o.k, ap);
+        const float *panel = pack;
+        for (int64_t x = 0; x < p.cols; x += NR)
+          gemm_panel(g, &o, &p, x, &panel);
       }
     }
-    k0 += k;
-  } while (k0 < g->k);
+    o.k0 += o.k;
+  } while (o.k0 < g->k);
 }
 
 /* A call's division: items [0, batch · rows · cols) of a grid. */
