@@ -67,6 +67,15 @@ static isc_status toy_activations(const isc_method_env *env, int64_t site, const
   return ISC_OK;
 }
 
+static isc_status toy_log_prob(void *self, const char *text, size_t len, double *out) {
+  int64_t w[3];
+  (void)self;
+  *out = isc_toy_parse(text, len, w) ? -log(ISC_TOY_TEXTS) : -INFINITY;
+  return ISC_OK;
+}
+
+static const isc_prior_ops prior_ops = {.size = sizeof prior_ops, .log_prob = toy_log_prob};
+
 static double hard(double ratio) {
   (void)ratio;
   return 0;
@@ -118,7 +127,9 @@ void isc_toy_open(isc_toy *t, isc_device *dev, int64_t sites) {
   for (int i = 0; i < 3; i++)
     t->kernel_of[i] = &t->kernel[i == 2];
   open_tokenizer(t);
-  t->env = (isc_method_env){.size = sizeof t->env,
+  t->prior = (isc_prior){.ops = &prior_ops, .name = "toy"};
+  t->env = (isc_method_env){.prior = &t->prior,
+                            .size = sizeof t->env,
                             .device = dev,
                             .seed = 7,
                             .target_tokenizer = t->tokenizer,
@@ -154,6 +165,7 @@ isc_inversescope_conf isc_toy_conf(void) {
                                               .width = 48,
                                               .mlp = 96,
                                               .init_std = 0.3,
+                                              .looks = 3,
                                               .recipe = recipe},
                                  .control = {.heads = 4,
                                              .head_dim = 8,
@@ -161,6 +173,7 @@ isc_inversescope_conf isc_toy_conf(void) {
                                              .score_scale = 0.2,
                                              .neighbour_share = 0.5,
                                              .site_lr = 1,
+                                             .looks = 3,
                                              .memory = 64,
                                              .recipe = recipe}};
 }
@@ -173,6 +186,11 @@ static isc_status progress(isc_train_io *io, int64_t done, int64_t total, const 
   cr_assert(done <= total && n >= 3);
   if (t->steps++ == 0) t->first_loss = m[0].value;
   t->loss = m[0].value;
+  t->valid = t->saturated = NAN;
+  for (int64_t i = 0; i < n; i++) {
+    if (strcmp(m[i].name, "valid") == 0) t->valid = m[i].value;
+    if (strcmp(m[i].name, "saturated") == 0) t->saturated = m[i].value;
+  }
   return ISC_OK;
 }
 

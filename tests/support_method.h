@@ -26,6 +26,7 @@ typedef struct isc_toy {
   const isc_kernel *kernel_of[3];
   isc_kernel kernel[2]; /* cosine-band hard, ε 0.1, δ 0.1: for dim 16, and 9 */
   isc_tokenizer *tokenizer;
+  isc_prior prior; /* knows its texts by log P, nothing else */
   float map[ISC_TOY_HEAD * ISC_TOY_DIM];
   float x[ISC_TOY_WORDS][ISC_TOY_HEAD], y[ISC_TOY_WORDS][ISC_TOY_DIM],
       z[ISC_TOY_WORDS][ISC_TOY_DIM];
@@ -51,7 +52,7 @@ typedef struct isc_toy_io {
   int64_t steps;         /* done since the stage began                       */
   int64_t stop_at;       /* ask to stop once that many are done; −1 = never   */
   int64_t checkpoint_at; /* save then; −1 = never                            */
-  double first_loss, loss;
+  double first_loss, loss, valid, saturated; /* of the latest step, NAN when not reported */
 } isc_toy_io;
 isc_toy_io isc_toy_io_new(const char *dir);
 

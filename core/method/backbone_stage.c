@@ -130,18 +130,25 @@ isc_status isc_backbone_train(isc_inversescope *m, isc_train_io *io) {
   isc_corpus corpus = {0};
   ISC_GO(isc_mkdirs(io->dir));
   ISC_GO(prepare(m, io->dir, &corpus));
+  ISC_GO(limit_tokens(m));
+  const isc_sampler alone = {.device = m->env->device,
+                             .decoder = m->backbone,
+                             .tokenizer = m->tokenizer,
+                             .max_tokens = m->max_tokens};
+  isc_watch watch =
+      isc_watch_new(m->env, &alone, NULL, m->conf->backbone.looks, m->conf->backbone.recipe.steps);
   const isc_lm_training t = {.decoder = m->backbone,
                              .device = m->env->device,
                              .corpus = &corpus,
                              .recipe = &m->conf->backbone.recipe,
                              .seed = m->env->seed,
-                             .io = io};
+                             .io = io,
+                             .watch = &watch};
   int32_t eos = isc_tokenizer_eos(m->tokenizer);
   ISC_GO(isc_lm_train(&t));
   isc_params_train(isc_decoder_params(m->backbone), false);
   ISC_GO(isc_decoder_save(m->backbone, io->dir, eos, eos));
   ISC_GO(isc_train_finish(io));
-  ISC_GO(limit_tokens(m));
 done:
   isc_corpus_free(&corpus);
   return st;

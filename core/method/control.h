@@ -84,8 +84,8 @@ typedef struct isc_control_condition {
 ISC_API isc_status isc_control_layers_condition(isc_control_layers *l, isc_step *s, isc_tensor *z,
                                                 const int64_t *start, isc_control_condition *cond);
 
-/* The tap that adds the control. It and what it points to must outlive the forward pass. Sequence b of the pass has
- * condition b; every sequence has the same number of positions. */
+/* The tap that adds the control. It and what it points to must outlive the forward pass. The pass's rows are cut evenly
+ * among the conditions, in order: a condition's are the positions of its sequence, or of several sequences in a row. */
 typedef struct isc_control_tap {
   isc_control_layers *layers;
   const isc_control_condition *cond; /* [n_layer]                                           */

@@ -6,21 +6,19 @@
  */
 #include "method/corpus.h"
 #include "method/inversescope.h"
+#include "method/watch.h"
 #include "base/base.h"
 #include <math.h>
 #include <stdlib.h>
 
-enum {
-  SATURATION_EVERY = 25, /* steps between looks at the scores: reading them back costs a little */
-  DISTANCES_KEPT = 4096  /* examples whose noise the report shows                                */
-};
+enum { DISTANCES_KEPT = 4096 }; /* examples whose noise the report shows */
 
 typedef struct training {
   isc_inversescope *m;
   isc_corpus corpus;
   isc_factors *factors;
   isc_examples *examples;
-  double saturated; /* share of scores with |tanh| > 0.99, when last looked at; NaN before */
+  isc_watch watch;
 } training;
 
 static const char MODEL[] = "model.safetensors";
@@ -78,21 +76,21 @@ static isc_status forward(void *user, isc_step *s, int64_t k, isc_tensor **loss,
   isc_corpus_batch b;
   isc_tensor *hidden;
   void *cond, *omega;
-  bool look = k % SATURATION_EVERY == 0;
+  double saturated;
+  *n = 0;
+  ISC_TRY(isc_watch_step(&t->watch, k, m, n));
   ISC_TRY(isc_examples_take(t->examples, s, k, &x));
   ISC_TRY(isc_corpus_take(&t->corpus, s, x.text, x.n, &b));
   ISC_TRY(isc_step_host_alloc(s, layers * sizeof(isc_control_condition), &cond));
   ISC_TRY(isc_step_host_alloc(s, layers * sizeof(isc_tensor *), &omega));
   ISC_TRY(isc_control_layers_condition(self->control, s, x.z, x.start, cond));
-  isc_control_tap tap = {.layers = self->control, .cond = cond, .omega = look ? omega : NULL};
+  isc_control_tap tap = {.layers = self->control, .cond = cond, .omega = omega};
   const isc_taps taps = isc_control_taps(&tap);
   const isc_decoder_input in = {.batch = b.batch, .len = b.len, .ids = b.ids};
   ISC_TRY(isc_decoder_forward(self->backbone, s, &in, &taps, &hidden));
-  if (look) ISC_TRY(saturation(t, s, omega, &b, &t->saturated));
-  ISC_TRY(isc_op_xent(s, hidden, isc_decoder_head(self->backbone), b.target, NULL, NULL, loss));
-  *n = 0;
-  if (!isnan(t->saturated)) m[(*n)++] = (isc_metric){"saturated", t->saturated};
-  return ISC_OK;
+  ISC_TRY(saturation(t, s, omega, &b, &saturated));
+  m[(*n)++] = (isc_metric){"saturated", saturated};
+  return isc_op_xent(s, hidden, isc_decoder_head(self->backbone), b.target, NULL, NULL, loss);
 }
 
 /* ---- the stage */
@@ -125,6 +123,12 @@ static isc_status prepare(training *t) {
       isc_corpus_fill(&t->corpus, m->env, m->tokenizer, isc_decoder_get_spec(m->backbone)->n_ctx));
   ISC_TRY(isc_factors_new(m->env, c->memory << 20, &t->factors));
   ISC_TRY(set_scales(t));
+  const isc_sampler sampler = {.device = m->env->device,
+                               .decoder = m->backbone,
+                               .tokenizer = m->tokenizer,
+                               .control = m->control,
+                               .max_tokens = m->max_tokens};
+  t->watch = isc_watch_new(m->env, &sampler, t->factors, c->looks, c->recipe.steps);
   return isc_examples_new(t->factors, m->control, &spec, &t->examples);
 }
 
@@ -153,7 +157,7 @@ done:
 
 isc_status isc_control_train(isc_inversescope *m, isc_train_io *io) {
   isc_status st = ISC_OK;
-  training t = {.m = m, .saturated = NAN};
+  training t = {.m = m};
   const isc_control_conf *c = &m->conf->control;
   ISC_TRY(check_ready(m));
   ISC_GO(isc_mkdirs(io->dir));
@@ -164,6 +168,7 @@ isc_status isc_control_train(isc_inversescope *m, isc_train_io *io) {
       .recipe = &c->recipe,
       .io = io,
       .group_lr = {[ISC_GROUP_CONTROL] = 1, [ISC_GROUP_SITES] = c->site_lr},
+      .held = &t.watch.valid,
       .user = &t,
       .forward = forward};
   ISC_GO(isc_train_run(&loop));

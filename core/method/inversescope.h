@@ -24,7 +24,7 @@ typedef enum isc_backbone_tokenizer {
 typedef struct isc_backbone_conf {
   const char *path; /* NULL or "" = from scratch */
   int32_t tokenizer;
-  int64_t layers, heads, width, mlp, context;
+  int64_t layers, heads, width, mlp, context, looks;
   double init_std;
   isc_recipe recipe;
 } isc_backbone_conf;
@@ -33,7 +33,7 @@ typedef struct isc_control_conf {
   int64_t heads, head_dim;
   int32_t value, normalise, noise;
   double score_scale, neighbour_share, site_lr;
-  int64_t candidates, memory;
+  int64_t candidates, memory, looks;
   isc_recipe recipe;
 } isc_control_conf;
 

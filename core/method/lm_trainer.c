@@ -14,8 +14,8 @@ static isc_status forward(void *user, isc_step *s, int64_t k, isc_tensor **loss,
   isc_corpus_batch b;
   isc_tensor *hidden;
   void *p;
-  (void)m;
   *n = 0;
+  if (t->watch) ISC_TRY(isc_watch_step(t->watch, k, m, n));
   ISC_TRY(isc_step_host_alloc(s, (size_t)batch * sizeof(int64_t), &p));
   int64_t *row = p;
   for (int64_t r = 0; r < batch; r++)
@@ -35,6 +35,7 @@ isc_status isc_lm_train(const isc_lm_training *t) {
                                .recipe = t->recipe,
                                .io = t->io,
                                .group_lr = {1},
+                               .held = t->watch ? &t->watch->valid : NULL,
                                .user = &copy,
                                .forward = forward};
   return isc_train_run(&loop);

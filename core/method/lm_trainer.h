@@ -7,6 +7,7 @@
 
 #include "method/corpus.h"
 #include "method/train_loop.h"
+#include "method/watch.h"
 #include <inversescope/decoder.h>
 
 typedef struct isc_lm_training {
@@ -17,6 +18,7 @@ typedef struct isc_lm_training {
   uint64_t seed;  /* of the batches and of dropout */
   double dropout; /* see dropout.h; 0 = none       */
   isc_train_io *io;
+  isc_watch *watch; /* NULL, or looks at samples while it trains */
 } isc_lm_training;
 
 /* Minimise the mean −log p over the targets of each batch; see isc_train_run for stopping and resuming. One thread. */

@@ -28,4 +28,6 @@ libinversescope_la_SOURCES += \
   core/method/train_loop.c \
   core/method/train_loop.h \
   core/method/vocabulary.c \
-  core/method/vocabulary.h
+  core/method/vocabulary.h \
+  core/method/watch.c \
+  core/method/watch.h

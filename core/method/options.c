@@ -36,6 +36,10 @@ const isc_option isc_inversescope_options[] = {
      "Positions of a backbone from scratch; 0 = the longest training text and a quarter more."},
     {"backbone.init_std", ISC_OPT_FLOAT, ISC_OPT_OPEN_MIN, AT(backbone.init_std), NULL, "0.02", 0,
      10, NULL, "Standard deviation of a new backbone's weights; small ones learn faster from 0.1."},
+    {"backbone.looks", ISC_OPT_INT, ISC_OPT_RUNTIME, AT(backbone.looks), NULL, "10", 0, 1e6, NULL,
+     "Times during training that some samples are checked against the prior, if it can tell its "
+     "texts: the metric "
+     "\"valid\". 0 = never."},
     ISC_RECIPE_OPTIONS("backbone.", conf, backbone.recipe, "10000", 0, "64", "1e-5", "0",
                        "constant"),
 
@@ -66,6 +70,10 @@ const isc_option isc_inversescope_options[] = {
      NULL, "Activations kept in memory during training; what does not fit is read as needed."},
     {"control.site_lr", ISC_OPT_FLOAT, 0, AT(control.site_lr), NULL, "1.0", 0, 1e4, NULL,
      "Rate of the site projections as a multiple of control.lr."},
+    {"control.looks", ISC_OPT_INT, ISC_OPT_RUNTIME, AT(control.looks), NULL, "10", 0, 1e6, NULL,
+     "Times during training that some samples are checked against the prior, if it can tell its "
+     "texts: the metric "
+     "\"valid\". 0 = never."},
     ISC_RECIPE_OPTIONS("control.", conf, control.recipe, "100000", 1, "64", "1e-5", "1000",
                        "constant"),
     ISC_OPTIONS_END};

@@ -21,24 +21,31 @@ static isc_status checkpoint_path(const isc_train_io *io, char **path) {
 }
 
 static isc_status save(const isc_train_loop *t, const char *path, int64_t done) {
-  isc_meta meta = {.key = "step"};
-  snprintf(meta.value, sizeof meta.value, "%" PRId64, done);
-  return isc_params_checkpoint(path, &t->params, NO_PREFIX, 1, &meta, 1);
+  isc_meta meta[] = {{.key = "step"}, {.key = "held"}};
+  isc_sb b = {0};
+  char *held = NULL;
+  isc_sb_add_double(&b, t->held ? *t->held : 0);
+  ISC_TRY(isc_sb_finish(&b, &held));
+  snprintf(meta[0].value, sizeof meta[0].value, "%" PRId64, done);
+  snprintf(meta[1].value, sizeof meta[1].value, "%s", held);
+  free(held);
+  return isc_params_checkpoint(path, &t->params, NO_PREFIX, 1, meta, 2);
 }
 
 static isc_status restore(const isc_train_loop *t, const char *path, int64_t *done) {
-  isc_meta meta = {.key = "step"};
+  isc_meta meta[] = {{.key = "step"}, {.key = "held"}};
   char *end;
   *done = 0;
   if (!isc_exists(path)) return ISC_OK;
-  ISC_TRY(isc_params_restore(path, &t->params, NO_PREFIX, 1, &meta, 1));
+  ISC_TRY(isc_params_restore(path, &t->params, NO_PREFIX, 1, meta, 2));
   errno = 0;
-  *done = strtoll(meta.value, &end, 10);
-  if (end == meta.value || *end || errno || *done < 0 || *done > t->recipe->steps)
-    return isc_fail(
-        ISC_E_FORMAT,
-        "%s: step \"%s\" is not one of a training of %lld steps; delete the file to start anew",
-        path, meta.value, (long long)t->recipe->steps);
+  *done = strtoll(meta[0].value, &end, 10);
+  if (end == meta[0].value || *end || errno || *done < 0 || *done > t->recipe->steps ||
+      (t->held && !isc_text_double(meta[1].value, t->held)))
+    return isc_fail(ISC_E_FORMAT,
+                    "%s: step \"%s\" (held \"%s\") is not one of a training of %lld steps; delete "
+                    "the file to start anew",
+                    path, meta[0].value, meta[1].value, (long long)t->recipe->steps);
   return ISC_OK;
 }
 

@@ -2,8 +2,8 @@
  *
  * The training loop that the backbone, the control layers and `pretrain` share.
  *
- * Its whole state is the parameters, their moments and the number of steps done, so a run resumed from a
- * checkpoint ends in the same bytes as one that was never stopped. One thread.
+ * Its whole state is the parameters, their moments, the number of steps done and `held`, so a run resumed from
+ * a checkpoint ends in the same bytes as one that was never stopped. One thread.
  */
 #ifndef ISC_CORE_TRAIN_LOOP_H
 #define ISC_CORE_TRAIN_LOOP_H
@@ -26,6 +26,8 @@ typedef struct isc_train_loop {
   const isc_recipe *recipe;
   isc_train_io *io;
   double group_lr[8]; /* rate of each parameter group as a multiple of recipe->lr */
+  double *
+      held; /* NULL, or a number that metrics hold from one step to later ones: saved with the state */
   void *user;
   /* Forward pass of step `k` under a tape: *loss is its scalar. May report up to ISC_TRAIN_METRICS own metrics. */
   isc_status (*forward)(void *user, isc_step *s, int64_t k, isc_tensor **loss, isc_metric *m,
