@@ -23,7 +23,7 @@ static void ramp(double x, char fill[8], const char **ink) {
   for (int k = 0; k < 3; k++)
     c[k] = (int)lround(stop[i][k] + (t - i) * (stop[i + 1][k] - stop[i][k]));
   snprintf(fill, 8, "#%02x%02x%02x", c[0] & 255, c[1] & 255, c[2] & 255);
-  *ink = x > 0.5 ? "#fff" : "#10243c";
+  *ink = x > 0.6 ? "#fff" : "#10243c";
 }
 
 static bool is_head(const json_t *site) {
@@ -198,10 +198,8 @@ void isc_svg_noise(isc_sb *b, const json_t *noise, double epsilon) {
   hi *= 1.08;
   if (!(hi > 0)) return;
   const double scale = 380 / hi;
-  isc_sb_addf(b,
-              "<figure><figcaption>Noise distance during training, dimension %.0f</figcaption>"
-              "<svg role='img' width='420' height='70' viewBox='0 0 420 70'>",
-              isc_doc_num(noise, "dim"));
+  isc_sb_add(b, "<figure><figcaption>Noise distance during training</figcaption>"
+                "<svg role='img' width='420' height='70' viewBox='0 0 420 70'>");
   isc_sb_addf(b,
               "<line x1='10' x2='400' y1='50' y2='50' class='grid'/>"
               "<line x1='%.1f' x2='%.1f' y1='30' y2='30' class='range'/><rect x='%.1f' y='20' "

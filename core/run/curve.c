@@ -7,10 +7,11 @@
  */
 #include "run/stage.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { CURVE_POINTS = 400 };
+enum { CURVE_POINTS = 400, MOST = 8 };
 
 void isc_curve_free(isc_curve *c) {
   free(c->point);
@@ -32,14 +33,16 @@ isc_status isc_curve_add(isc_curve *c, int64_t done, int64_t total, const isc_me
   const int64_t every = total > CURVE_POINTS ? total / CURVE_POINTS : 1;
   while (c->n > 0 && c->point[c->n - 1].step >= done)
     c->n--;
-  if (done != total && done % every != 0) return ISC_OK;
+  if (n > MOST) n = MOST;
+  if (!c->n_common) c->n_common = n;
+  /* A metric that only some steps have is never thinned away. */
+  if (done != total && done % every != 0 && n <= c->n_common) return ISC_OK;
   isc_curve_point p = {.step = done};
-  if (n > 8) n = 8;
-  for (int64_t i = 0; i < n; i++) {
+  for (int64_t i = 0; i < MOST; i++)
+    p.value[i] = i < n ? m[i].value : NAN;
+  for (int64_t i = 0; i < n; i++)
     snprintf(c->names[i], sizeof c->names[i], "%s", m[i].name);
-    p.value[i] = m[i].value;
-  }
-  c->n_names = n;
+  if (n > c->n_names) c->n_names = n;
   return push(c, &p);
 }
 
@@ -69,7 +72,7 @@ done:
 static void read_header(isc_curve *c, char *line) {
   char *save = NULL;
   strtok_r(line, ",", &save);
-  for (char *name; c->n_names < 8 && (name = strtok_r(NULL, ",", &save));)
+  for (char *name; c->n_names < MOST && (name = strtok_r(NULL, ",", &save));)
     snprintf(c->names[c->n_names++], sizeof c->names[0], "%s", name);
 }
 
@@ -85,8 +88,8 @@ isc_status isc_curve_read(isc_curve *c, const char *dir) {
   if (line) read_header(c, line);
   while ((line = strtok_r(NULL, "\n", &save))) {
     isc_curve_point p = {.step = strtoll(line, &line, 10)};
-    for (int64_t i = 0; i < c->n_names && *line == ','; i++)
-      p.value[i] = strtod(line + 1, &line);
+    for (int64_t i = 0; i < MOST; i++)
+      p.value[i] = i < c->n_names && *line == ',' ? strtod(line + 1, &line) : NAN;
     ISC_GO(push(c, &p));
   }
 done:

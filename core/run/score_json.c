@@ -3,6 +3,7 @@
  * The score document (docs/report.md): everything a report shows, and nothing that differs between two runs of one
  * config, such as times.
  */
+#include "model/safetensors.h"
 #include "run/score.h"
 
 #include <jansson.h>
@@ -189,19 +190,36 @@ static json_t *summary_part(const isc_score *s) {
   return j;
 }
 
-static json_t *noise_part(const isc_study *t) {
-  json_t *list = json_array();
-  for (int64_t k = 0; k < t->n_kernels; k++) {
-    double q[ISC_EVAL_QUANTILES];
-    json_t *j = json_object(), *values = json_array();
-    isc_noise_quantiles(&t->kernel[k], ISC_EVAL_QUANTILES, isc_eval_quantile, q);
-    for (int i = 0; i < ISC_EVAL_QUANTILES; i++)
-      json_array_append_new(values, number(q[i]));
-    json_object_set_new(j, "dim", integer(t->kernel_dim[k]));
-    json_object_set_new(j, "quantiles", values);
-    json_array_append_new(list, j);
-  }
-  return list;
+/* What a trainer says its noise was (noise_distances.safetensors in its stage directory). */
+static isc_status noise_of_stage(const isc_study *t, const char *stage, json_t *list) {
+  isc_status st = ISC_OK;
+  char *path = NULL;
+  float *d = NULL;
+  double *x = NULL, q[ISC_EVAL_QUANTILES];
+  isc_safetensors *f = NULL;
+  ISC_GO(isc_study_path(t, &path, "%s/noise_distances.safetensors", stage));
+  if (!isc_exists(path)) goto done;
+  ISC_GO(isc_st_open(path, &f));
+  const isc_st_tensor *tensor = isc_st_find(f, "distance");
+  if (!tensor) goto done;
+  ISC_GO(isc_calloc((size_t)tensor->elements, sizeof *d, "noise distances", (void **)&d));
+  ISC_GO(isc_calloc((size_t)tensor->elements, sizeof *x, "noise distances", (void **)&x));
+  ISC_GO(isc_st_read_f32(f, tensor, 0, tensor->elements, d));
+  for (int64_t i = 0; i < tensor->elements; i++)
+    x[i] = (double)d[i];
+  ISC_GO(isc_quantiles(tensor->elements, x, ISC_EVAL_QUANTILES, isc_eval_quantile, q));
+  json_t *j = json_object(), *values = json_array();
+  for (int i = 0; i < ISC_EVAL_QUANTILES; i++)
+    json_array_append_new(values, number(q[i]));
+  json_object_set_new(j, "stage", string(stage));
+  json_object_set_new(j, "quantiles", values);
+  json_array_append_new(list, j);
+done:
+  if (f) isc_st_close(f);
+  free(path);
+  free(d);
+  free(x);
+  return st;
 }
 
 static isc_status curve_part(const isc_study *t, const char *stage, json_t *list) {
@@ -311,7 +329,8 @@ done:
 isc_status isc_score_write(const isc_score *s, const char *path) {
   isc_status st = ISC_OK;
   char *text = NULL;
-  json_t *doc = json_object(), *curves = json_array(), *tables = json_array();
+  json_t *doc = json_object(), *curves = json_array(), *tables = json_array(),
+         *noise = json_array();
   json_object_set_new(doc, "program", json_string("inversescope " PACKAGE_VERSION));
   json_t *study = study_part(s);
   json_object_update(doc, study);
@@ -323,11 +342,13 @@ isc_status isc_score_write(const isc_score *s, const char *path) {
   json_object_set_new(doc, "features", features_part(s));
   json_object_set_new(doc, "sites", sites_part(s));
   json_object_set_new(doc, "summary", summary_part(s));
-  json_object_set_new(doc, "noise", noise_part(s->study));
+  json_object_set_new(doc, "noise", noise);
   json_object_set_new(doc, "curves", curves);
   json_object_set_new(doc, "tables", tables);
-  for (int64_t k = 0; isc_study_stage_name(s->study, k); k++)
+  for (int64_t k = 0; isc_study_stage_name(s->study, k); k++) {
     ISC_GO(curve_part(s->study, isc_study_stage_name(s->study, k), curves));
+    ISC_GO(noise_of_stage(s->study, isc_study_stage_name(s->study, k), noise));
+  }
   ISC_GO(tables_part(s, tables));
   text = json_dumps(doc, JSON_INDENT(1) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(12));
   if (!text) {

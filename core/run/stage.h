@@ -19,6 +19,7 @@ typedef struct isc_curve_point {
 typedef struct isc_curve {
   char names[8][24];
   int64_t n_names;
+  int64_t n_common; /* metrics of the first point: those of every step */
   isc_curve_point *point;
   int64_t n, cap;
 } isc_curve;
