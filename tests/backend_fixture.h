@@ -17,7 +17,7 @@
 #include <string.h>
 
 /* Levels that this machine can run; level 0 is the best. */
-enum { BE_LEVELS = 3 };
+enum { BE_LEVELS = 3, BE_AUTO = 3 }; /* BE_AUTO: what a run uses, with oneDNN */
 typedef struct backend {
   const isc_backend_ops *ops;
   void *impl;
@@ -27,7 +27,7 @@ typedef struct backend {
 
 /* The class in the built module. */
 const isc_class *be_class(void);
-/* Open at level 0 … BE_LEVELS-1 (avx512, avx2, generic); false where the processor lacks it. */
+/* Open at level 0 … BE_LEVELS-1 (avx512, avx2, generic) or BE_AUTO; false where the processor lacks it. */
 bool be_open(int level, int threads, backend *out);
 void be_close(backend *b);
 

@@ -201,8 +201,10 @@ Test(backend_elementwise, memory_is_aligned_and_a_failure_leaves_the_device_usab
   cr_assert((uintptr_t)p % 64 == 0);
   isc_assert_fails(b.ops->alloc(b.impl, SIZE_MAX - 5, &q), ISC_E_NOMEM,
                    "18446744073709551610 bytes");
+#if !defined(__SANITIZE_ADDRESS__) /* which aborts on sizes beyond its own limit */
   isc_assert_fails(b.ops->alloc(b.impl, (size_t)1 << 55, &q), ISC_E_NOMEM,
                    "36028797018963968 bytes");
+#endif
   char host[1000], back[1000];
   memset(host, 7, sizeof host);
   isc_assert_ok(b.ops->upload(b.impl, p, host, sizeof host));

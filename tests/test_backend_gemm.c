@@ -253,3 +253,42 @@ Test(backend_gemm, gradient_products_do_not_depend_on_the_threads) {
     }
   }
 }
+
+/* Those of real models' size, which oneDNN computes in blocks. Every 97th element is checked. */
+Test(backend_gemm, large_gradient_products) {
+  const shape shapes[] = {{1, 200, 1100, 300}, {1, 523, 192, 700}, {1, 192, 2048, 256}};
+  for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+    for (int tb = 0; tb < 2; tb++) {
+      const int64_t m = shapes[s].m, n = shapes[s].n, k = shapes[s].k;
+      float *a = be_floats(k * m, 1), *b = be_floats(k * n, 2), *c0 = be_floats(m * n, 3), *c[3];
+      isc_gemm g = {.batch = 1,
+                    .m = m,
+                    .n = n,
+                    .k = k,
+                    .a = a,
+                    .lda = m,
+                    .trans_a = true,
+                    .b = b,
+                    .ldb = tb ? k : n,
+                    .trans_b = tb,
+                    .ldc = n,
+                    .alpha = 0.5f,
+                    .beta = 1};
+      for (int t = 0; t < 3; t++) {
+        backend be;
+        cr_assert(be_open(BE_AUTO, t + 1, &be));
+        g.c = c[t] = be_copy(c0, m * n);
+        isc_assert_ok(be.ops->gemm(be.impl, &g));
+        be_close(&be);
+        BE_SAME_BITS(c[t], c[0], m * n, "%d threads", t + 1);
+      }
+      for (int64_t x = 0; x < m * n; x += 97) {
+        double terms;
+        const double want = exact(&g, c0, 0, x / n, x % n, &terms);
+        BE_CLOSE(c[0][x], want, terms, "shape %zu tb %d", s, tb);
+      }
+      float *all[] = {a, b, c0, c[0], c[1], c[2]};
+      for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        be_free(all[i]);
+    }
+}

@@ -80,6 +80,7 @@ static isc_status cpu_open(const void *conf, void **impl) {
   if (!c) return isc_fail(ISC_E_NOMEM, "CPU backend: no memory for %zu bytes", sizeof *c);
   c->threads = want->threads > 0 ? (int)want->threads : available_cpus();
   c->level = level;
+  c->dnnl = want->simd == SIMD_AUTO;
   const isc_status st = cpu_pool_start(c);
   if (st != ISC_OK)
     free(c);

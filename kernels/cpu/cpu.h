@@ -22,6 +22,7 @@ typedef struct cpu {
   int threads;
   cpu_pool *pool; /* NULL with one thread */
   const cpu_level *level;
+  bool dnnl; /* may oneDNN, which picks its own instructions, be used? */
   struct {
     void *p;
     size_t size;
@@ -45,10 +46,9 @@ isc_status cpu_scratch(cpu *c, cpu_slot slot, size_t shared, size_t own, void **
                        char **own_out);
 size_t cpu_round64(size_t bytes);
 
-/* One dense product by oneDNN on the calling thread: C = A' B + beta C (A' = A or Aᵀ, row-major). */
-isc_status cpu_dnnl_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, float alpha,
-                         const float *a, int64_t lda, const float *b, int64_t ldb, float beta,
-                         float *c, int64_t ldc);
+/* Products that oneDNN does better; the answer depends on the shape alone. */
+bool cpu_dnnl_serves(const cpu *c, const isc_gemm *g);
+isc_status cpu_dnnl_gemm(cpu *c, const isc_gemm *g);
 
 /* The operations of a SIMD level; each does what backend.h says of the operation of its name. */
 struct cpu_level {

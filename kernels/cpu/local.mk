@@ -5,6 +5,7 @@ libinversescope_la_SOURCES += core/tensor/sample_uniform.c
 kernels_backend_cpu_la_SOURCES = \
   kernels/cpu/backend.c \
   kernels/cpu/cpu.h \
+  kernels/cpu/dnnl.c \
   kernels/cpu/level_avx2.c \
   kernels/cpu/level_avx512.c \
   kernels/cpu/level_generic.c \
@@ -21,6 +22,7 @@ kernels_backend_cpu_la_SOURCES = \
   kernels/cpu/simd/train.h \
   kernels/cpu/simd/vec.h \
   kernels/cpu/simd/vmath.h
+kernels_backend_cpu_la_CPPFLAGS = $(AM_CPPFLAGS) $(DNNL_CPPFLAGS)
 kernels_backend_cpu_la_CFLAGS = $(AM_CFLAGS)
 kernels_backend_cpu_la_LDFLAGS = -module $(ISC_PLUGIN_LDFLAGS)
-kernels_backend_cpu_la_LIBADD = libinversescope.la -lpthread -lm
+kernels_backend_cpu_la_LIBADD = libinversescope.la $(DNNL_LIBS) -lpthread -lm

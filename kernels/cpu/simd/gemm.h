@@ -162,6 +162,7 @@ enum {
 
 static isc_status gemm(cpu *c, const isc_gemm *g) {
   if (g->batch <= 0 || g->m <= 0 || g->n <= 0) return ISC_OK;
+  if (cpu_dnnl_serves(c, g)) return cpu_dnnl_gemm(c, g);
   gemm_grid d = {.g = g, .m_parts = 1, .n_parts = 1, .own_size = PACK_FLOATS * sizeof(float)};
   ISC_TRY(cpu_scratch(c, CPU_INNER, 0, d.own_size, NULL, &d.own));
   const double work = (double)g->m * (double)g->n * (double)(g->k + 8);
