@@ -39,18 +39,21 @@ static int32_t sample_greedy(const float *l, int64_t n) {
 
 /* e[j] = exp((l[j] − max)/T); returns their sum in id order. */
 static double sample_exp(const float *l, int64_t n, float max, double inverse, double *e) {
-  double sum = 0;
-  for (int64_t j = 0; j < n; j += WD) {
-    const int64_t part = min64(WD, n - j);
-    float t[WD];
-    for (int64_t i = 0; i < WD; i++)
-      t[i] = i < part ? l[j + i] : max;
-    const vd v = vexpd((vwiden(t) - vset1d((double)max)) * vset1d(inverse));
-    double x[WD];
-    memcpy(x, &v, sizeof v);
-    for (int64_t i = 0; i < part; i++)
-      sum += e[j + i] = x[i];
+  const vd top = vset1d((double)max), scale = vset1d(inverse);
+  int64_t j = 0;
+  for (; j + WD <= n; j += WD) {
+    const vd v = vexpd((vwiden(l + j) - top) * scale);
+    memcpy(e + j, &v, sizeof v);
   }
+  if (j < n) {
+    float t[WD] = {0};
+    memcpy(t, l + j, (size_t)(n - j) * sizeof *t);
+    const vd v = vexpd((vwiden(t) - top) * scale);
+    memcpy(e + j, &v, (size_t)(n - j) * sizeof *e);
+  }
+  double sum = 0;
+  for (j = 0; j < n; j++)
+    sum += e[j];
   return sum;
 }
 
@@ -62,11 +65,13 @@ static bool sample_row(const isc_sample *a, int64_t r, double *e) {
   if (!(sum >= 1.0 && sum < INFINITY)) return false;
   const double goal = sum * isc_sample_uniform(a->seed, a->index[r], a->draw);
   double reached = 0;
-  int64_t id = -1;
-  for (int64_t j = 0; j < a->vocab && (id < 0 || reached <= goal); j++) {
-    reached += e[j];
-    if (e[j] > 0) id = j; /* stays on the last possible id should rounding keep the sum short */
-  }
+  int64_t id = 0;
+  while (id < a->vocab && (reached += e[id]) <= goal)
+    id++;
+  if (id == a->vocab) /* rounding kept the sum short: the last possible id */
+    do
+      id--;
+    while (e[id] == 0);
   a->id[r] = (int32_t)id;
   a->logp[r] += log(e[id] / sum);
   return true;

@@ -217,21 +217,29 @@ typedef struct col_sum_args {
   float *out;     /* [n]       */
 } col_sum_args;
 
-/* Runs of 128 rows are summed apart first: the rounding error then grows with the number of runs. */
+/* Columns [i, i + n), n ≤ nv·W. Runs of 128 rows are summed apart first: the rounding error then
+ * grows with the number of runs. */
+INLINE void col_sum_block(int nv, const col_sum_args *s, int64_t i, int64_t n) {
+  vf total[4];
+  UNROLL for (int v = 0; v < nv; v++) total[v] = vload_part(s->out + i + v * W, n - v * W, 0.0f);
+  for (int64_t r0 = 0; r0 < s->rows; r0 += 128) {
+    vf t[4] = {vzero(), vzero(), vzero(), vzero()};
+    const int64_t r1 = min64(r0 + 128, s->rows);
+    for (int64_t r = r0; r < r1; r++)
+      UNROLL for (int v = 0; v < nv; v++) t[v] +=
+          vload_part(s->x + r * s->n + i + v * W, n - v * W, 0.0f);
+    UNROLL for (int v = 0; v < nv; v++) total[v] += t[v];
+  }
+  UNROLL for (int v = 0; v < nv; v++) vstore_part(s->out + i + v * W, n - v * W, total[v]);
+}
+
 static void col_sum_job(void *ctx, int64_t begin, int64_t end, int thread) {
   const col_sum_args *s = ctx;
   (void)thread;
-  for (int64_t i = begin; i < end; i += W) {
-    const int64_t left = end - i;
-    vf total = vload_part(s->out + i, left, 0.0f);
-    for (int64_t r0 = 0; r0 < s->rows; r0 += 128) {
-      vf t = vzero();
-      for (int64_t r = r0; r < s->rows && r < r0 + 128; r++)
-        t += vload_part(s->x + r * s->n + i, left, 0.0f);
-      total += t;
-    }
-    vstore_part(s->out + i, left, total);
-  }
+  for (; begin + 4 * W <= end; begin += 4 * W)
+    col_sum_block(4, s, begin, 4 * W);
+  for (; begin < end; begin += W)
+    col_sum_block(1, s, begin, min64(W, end - begin));
 }
 
 static isc_status col_sum(cpu *c, int64_t rows, int64_t n, const float *x, float *out) {

@@ -84,9 +84,9 @@ INLINE vf vmin(vf a, vf b) {
 INLINE vf vsqrt(vf a) {
   return _mm512_sqrt_ps(a);
 }
-INLINE vi vround(vf a) {
-  return (vi)_mm512_cvtps_epi32(a);
-} /* to nearest */
+INLINE vf vnearest(vf a) { /* the nearest integer */
+  return _mm512_roundscale_ps(a, 8);
+}
 INLINE vd vfmad(vd a, vd b, vd c) {
   return (vd)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
 }
@@ -108,6 +108,9 @@ INLINE vf vmin(vf a, vf b) {
 }
 INLINE vf vsqrt(vf a) {
   return _mm256_sqrt_ps(a);
+}
+INLINE vf vnearest(vf a) {
+  return _mm256_round_ps(a, 8);
 }
 INLINE vi vround(vf a) {
   return (vi)_mm256_cvtps_epi32(a);
@@ -137,8 +140,10 @@ INLINE vf vsqrt(vf a) {
     a[i] = __builtin_sqrtf(a[i]);
   return a;
 }
-INLINE vi
-vround(vf a) { /* |a| < 2^22: adding 1.5 · 2^23 leaves the nearest integer in the low bits */
+INLINE vf vnearest(vf a) { /* |a| < 2^22: at 1.5 · 2^23 floats are the integers */
+  return (a + vset1(12582912.0f)) - vset1(12582912.0f);
+}
+INLINE vi vround(vf a) {
   return (vi)(a + vset1(12582912.0f)) - vset1i(0x4B400000);
 }
 INLINE vd vfmad(vd a, vd b, vd c) {
@@ -165,9 +170,17 @@ INLINE void vstore_part(float *p, int64_t n, vf v) {
     vstoren(p, n, v);
 }
 
-INLINE vf vtofloat(vi a) {
-  return (vf) __builtin_convertvector(a, vf);
+/* x · 2^n for integral n */
+#if LEVEL == 512
+INLINE vf vscale2(vf x, vf n) {
+  return _mm512_scalef_ps(x, n);
 }
+#else
+INLINE vf vscale2(vf x, vf n) { /* two factors of about 2^(n/2) reach overflow and the subnormals */
+  const vi i = vround(n), half = i >> 1;
+  return x * (vf)((half + vset1i(127)) << 23) * (vf)((i - half + vset1i(127)) << 23);
+}
+#endif
 INLINE vf vabs(vf a) {
   return (vf)((vi)a & vset1i(0x7FFFFFFF));
 }
@@ -176,22 +189,48 @@ INLINE vf vcopysign(vf a, vf s) {
   return (vf)(((vi)a & vset1i(0x7FFFFFFF)) | ((vi)s & vset1i(INT32_MIN)));
 }
 
+#if defined(__clang__)
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (vi){__VA_ARGS__})
+#endif
+/* The lanes below `s` and those from s on change places, in groups of 2s. */
+#if LEVEL == 512
+#define SWAP8(a) SHUFFLE(a, a, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)
+#define SWAP4(a) SHUFFLE(a, a, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11)
+#define SWAP2(a) SHUFFLE(a, a, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13)
+#define SWAP1(a) SHUFFLE(a, a, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14)
+#elif LEVEL == 256
+#define SWAP4(a) SHUFFLE(a, a, 4, 5, 6, 7, 0, 1, 2, 3)
+#define SWAP2(a) SHUFFLE(a, a, 2, 3, 0, 1, 6, 7, 4, 5)
+#define SWAP1(a) SHUFFLE(a, a, 1, 0, 3, 2, 5, 4, 7, 6)
+#else
+#define SWAP2(a) SHUFFLE(a, a, 2, 3, 0, 1)
+#define SWAP1(a) SHUFFLE(a, a, 1, 0, 3, 2)
+#endif
+
 /* Sums and maxima of the lanes, always in the same tree order. */
 INLINE float vsum(vf a) {
-  float t[W];
-  vstore(t, a);
-  for (int s = W / 2; s > 0; s /= 2)
-    for (int i = 0; i < s; i++)
-      t[i] += t[i + s];
-  return t[0];
+#if LEVEL == 512
+  a += SWAP8(a);
+#endif
+#if LEVEL >= 256
+  a += SWAP4(a);
+#endif
+  a += SWAP2(a);
+  a += SWAP1(a);
+  return a[0];
 }
 INLINE float vmaxlane(vf a) {
-  float t[W];
-  vstore(t, a);
-  for (int s = W / 2; s > 0; s /= 2)
-    for (int i = 0; i < s; i++)
-      t[i] = t[i] > t[i + s] ? t[i] : t[i + s];
-  return t[0];
+#if LEVEL == 512
+  a = vmax(a, SWAP8(a));
+#endif
+#if LEVEL >= 256
+  a = vmax(a, SWAP4(a));
+#endif
+  a = vmax(a, SWAP2(a));
+  a = vmax(a, SWAP1(a));
+  return a[0];
 }
 INLINE double vsumd(vd a) {
   double t[WD];
@@ -208,11 +247,6 @@ INLINE vd vwiden(const float *p) { /* [WD] */
 }
 
 /* Rows r[0 … W-1] become columns. */
-#if defined(__clang__)
-#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
-#else
-#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (vi){__VA_ARGS__})
-#endif
 #define EXCHANGE(s, LO, HI)                                                                        \
   UNROLL for (int i = 0; i < W; i++) if (!(i & s)) {                                               \
     const vf a_ = r[i], b_ = r[i + s];                                                             \

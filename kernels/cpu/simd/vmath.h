@@ -10,26 +10,19 @@
 
 #include "vec.h"
 
-/* 2^n by its bits; n in -127 … 127 (-127 gives 0). */
-INLINE vf vpow2(vi n) {
-  return (vf)((n + vset1i(127)) << 23);
-}
-
-/* exp x = 2^n exp r, |r| ≤ ln 2 / 2. Two factors of about 2^(n/2) reach overflow and the subnormals. */
+/* exp x = 2^n exp r, |r| ≤ ln 2 / 2 */
 INLINE vf vexp(vf x) {
   x = vmin(vset1(89.0f), vmax(vset1(-104.5f), x));
-  const vi n = vround(x * vset1(1.44269504f));
-  const vf fn = vtofloat(n);
-  vf r = vfma(fn, vset1(-0.693145752f), x); /* 12 bits of ln 2: fn times it is exact */
-  r = vfma(fn, vset1(-1.42860682e-6f), r);
+  const vf n = vnearest(x * vset1(1.44269504f));
+  vf r = vfma(n, vset1(-0.693145752f), x); /* 15 bits of ln 2: n times it is exact */
+  r = vfma(n, vset1(-1.42860682e-6f), r);
   vf p = vset1(0.001392617612f);
   p = vfma(p, r, vset1(0.008363173075f));
   p = vfma(p, r, vset1(0.04166655466f));
   p = vfma(p, r, vset1(0.1666657703f));
   p = vfma(p, r, vset1(0.5f));
   p = vfma(p, r * r, r) + vset1(1.0f);
-  const vi half = n >> 1;
-  return p * vpow2(half) * vpow2(n - half);
+  return vscale2(p, n);
 }
 
 /* 1/(1 + exp(-x)) */
