@@ -114,7 +114,8 @@ static void attention_grad_head(const attention_args *t, int64_t b, int64_t h, c
   const isc_attention *a = t->a;
   const int64_t kv = b * a->kv_batch + h / t->group * a->d_head;
   float *dp = s + QB * t->ld;
-  for (int64_t i = 0; i < a->q_len; i += QB) {
+  for (int64_t i = (a->q_len - 1) / QB * QB; i >= 0;
+       i -= QB) { /* the first block meets every key */
     const int64_t nq = min64(QB, a->q_len - i), keys = i + nq;
     const int64_t at = b * a->q_batch + i * a->q_row + h * a->d_head;
     const float *dout = a->dout + b * a->out_batch + i * a->out_row + h * a->d_head;
@@ -124,8 +125,9 @@ static void attention_grad_head(const attention_args *t, int64_t b, int64_t h, c
       attention_grad_row(s + x * t->ld, dp + x * t->ld, i + x + 1, keys,
                          a->lse[(b * a->n_head + h) * a->q_len + i + x], a->scale);
     weighted(nq, dp, t->ld, a->k + kv, a->kv_row, i, a->d_head, a->dq + at, a->q_row);
-    outer(nq, dp, t->ld, a->q + at, a->q_row, keys, a->d_head, a->dk + kv, a->kv_row);
-    outer(nq, s, t->ld, dout, a->out_row, keys, a->d_head, a->dv + kv, a->kv_row);
+    const bool add = h % t->group != 0 || keys < a->q_len;
+    outer(nq, dp, t->ld, a->q + at, a->q_row, keys, a->d_head, add, a->dk + kv, a->kv_row);
+    outer(nq, s, t->ld, dout, a->out_row, keys, a->d_head, add, a->dv + kv, a->kv_row);
   }
 }
 
@@ -139,10 +141,6 @@ static void attention_grad_job(void *ctx, int64_t begin, int64_t end, int thread
                   kv = b * a->kv_batch + kh * a->d_head;
     head_transpose(a->k + kv, a->kv_row, t->keys, a->d_head, kt, t->ld);
     head_transpose(a->v + kv, a->kv_row, t->keys, a->d_head, vt, t->ld);
-    for (int64_t j = 0; j < t->keys; j++) {
-      memset(a->dk + kv + j * a->kv_row, 0, (size_t)a->d_head * sizeof(float));
-      memset(a->dv + kv + j * a->kv_row, 0, (size_t)a->d_head * sizeof(float));
-    }
     for (int64_t h = kh * t->group; h < (kh + 1) * t->group; h++)
       attention_grad_head(t, b, h, kt, vt, s);
   }

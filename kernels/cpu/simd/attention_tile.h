@@ -53,12 +53,12 @@ static void scores(int64_t nq, const float *q, int64_t q_row, const float *kt, i
       scores_body(1, q + i * q_row, q_row, kt, ld, d, keys, scale, s + i * ld);
 }
 
-/* out[i][0 … n) += Σ_{j0 ≤ j < j1} p[i][j] v[j], n ≤ nv·W. */
+/* out[i][0 … n) = Σ_{j0 ≤ j < j1} p[i][j] v[j], going on from what is there unless j0 = 0; n ≤ nv·W. */
 INLINE void weighted_body(int nq, int nv, const float *p, int64_t ld, const float *v, int64_t v_row,
                           int64_t j0, int64_t j1, int64_t n, float *out, int64_t out_row) {
   vf acc[QB][4];
   UNROLL for (int i = 0; i < nq; i++) UNROLL for (int k = 0; k < nv; k++) acc[i][k] =
-      vload_part(out + i * out_row + k * W, n - k * W, 0.0f);
+      j0 == 0 ? vzero() : vload_part(out + i * out_row + k * W, n - k * W, 0.0f);
   for (int64_t j = j0; j < j1; j++) {
     vf x[4];
     UNROLL for (int k = 0; k < nv; k++) x[k] = vload_part(v + j * v_row + k * W, n - k * W, 0.0f);
@@ -100,52 +100,50 @@ static void weighted_row(const float *p, int64_t ld, const float *v, int64_t v_r
 /* out[i] = Σ_{j ≤ first + i} p[i][j] v[j]: what lies beyond a query's last key is not read. */
 static void weighted(int64_t nq, const float *p, int64_t ld, const float *v, int64_t v_row,
                      int64_t first, int64_t d, float *out, int64_t out_row) {
-  for (int64_t i = 0; i < nq; i++)
-    memset(out + i * out_row, 0, (size_t)d * sizeof *out);
   int64_t done = 0;
   if (nq == QB) {
     done = first + 1;
     weighted_block(p, ld, v, v_row, 0, done, d, out, out_row);
   }
-  for (int64_t i = 0; i < nq; i++)
+  for (int64_t i = done > 0; i < nq; i++)
     weighted_row(p + i * ld, ld, v, v_row, done, first + i + 1, d, out + i * out_row, out_row);
 }
 
-/* out[j] += Σ_i s[i][j] x[i], j < keys, n ≤ nv·W. */
+/* out[j] (+)= Σ_i s[i][j] x[i], j < keys, n ≤ nv·W. */
 INLINE void outer_body(int nq, int nv, const float *s, int64_t ld, const float *x, int64_t x_row,
-                       int64_t keys, int64_t n, float *out, int64_t out_row) {
+                       int64_t keys, int64_t n, bool add, float *out, int64_t out_row) {
   vf xs[QB][4];
   UNROLL for (int i = 0; i < nq; i++) UNROLL for (int k = 0; k < nv; k++) xs[i][k] =
       vload_part(x + i * x_row + k * W, n - k * W, 0.0f);
   for (int64_t j = 0; j < keys; j++) {
     float *o = out + j * out_row;
     UNROLL for (int k = 0; k < nv; k++) {
-      vf t = vload_part(o + k * W, n - k * W, 0.0f);
+      vf t = add ? vload_part(o + k * W, n - k * W, 0.0f) : vzero();
       UNROLL for (int i = 0; i < nq; i++) t = vfma(vset1(s[i * ld + j]), xs[i][k], t);
       vstore_part(o + k * W, n - k * W, t);
     }
   }
 }
 
-#define OUTER(nq, s, x)                                                                            \
+#define OUTER(nq, s, x, add)                                                                       \
   for (int64_t k = 0; k < d;) {                                                                    \
     const int nv = column_vectors(d - k);                                                          \
     const int64_t n = min64(d - k, nv * W);                                                        \
     if (nv == 4)                                                                                   \
-      outer_body(nq, 4, s, ld, x + k, x_row, keys, n, out + k, out_row);                           \
+      outer_body(nq, 4, s, ld, x + k, x_row, keys, n, add, out + k, out_row);                      \
     else if (nv == 2)                                                                              \
-      outer_body(nq, 2, s, ld, x + k, x_row, keys, n, out + k, out_row);                           \
+      outer_body(nq, 2, s, ld, x + k, x_row, keys, n, add, out + k, out_row);                      \
     else                                                                                           \
-      outer_body(nq, 1, s, ld, x + k, x_row, keys, n, out + k, out_row);                           \
+      outer_body(nq, 1, s, ld, x + k, x_row, keys, n, add, out + k, out_row);                      \
     k += n;                                                                                        \
   }
 static void outer(int64_t nq, const float *s, int64_t ld, const float *x, int64_t x_row,
-                  int64_t keys, int64_t d, float *out, int64_t out_row) {
+                  int64_t keys, int64_t d, bool add, float *out, int64_t out_row) {
   if (nq == QB) {
-    OUTER(QB, s, x)
+    OUTER(QB, s, x, add)
   } else {
     for (int64_t i = 0; i < nq; i++)
-      OUTER(1, s + i * ld, x + i * x_row)
+      OUTER(1, s + i * ld, x + i * x_row, add || i > 0)
   }
 }
 

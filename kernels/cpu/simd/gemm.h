@@ -140,25 +140,30 @@ static void gemm_job(void *ctx, int64_t begin, int64_t end, int thread) {
   }
 }
 
-/* The division into at most `threads` parts with the least work in the largest; packing counts. */
+enum { GEMM_SERIAL = 1 << 17 }; /* multiply-adds too few to divide */
+
+/* The division with the least time: rounds of parts, each costing its multiply-adds and its packing
+ * (an element packed costs about as much as sixteen columns or rows of it), and half a part for
+ * threads out of step. Several parts a thread let the others help one that is held up. */
 static void gemm_divide(gemm_grid *d, int64_t threads) {
   const int64_t panels = ceil_div(d->g->n, NR), tiles = ceil_div(d->g->m, MR);
-  double best = 0;
-  for (int64_t np = 1; np <= threads && np <= panels; np++) {
-    const int64_t mp = min64(threads / np, tiles);
-    const double rows = (double)ceil_div(tiles, mp) * MR, cols = (double)ceil_div(panels, np) * NR;
-    const double cost = rows * cols + 8 * rows + 16 * cols;
-    if (np == 1 || cost < best) {
-      best = cost;
+  const double work = (double)d->g->m * (double)d->g->n * (double)d->g->k;
+  const int64_t most = min64((int64_t)(work / GEMM_SERIAL), 4 * threads);
+  double best = INFINITY;
+  for (int64_t np = 1; np <= most && np <= panels; np++)
+    for (int64_t x = most; x >= 1; x /= 2) {
+      const int64_t mp = min64(x / np, tiles);
+      if (mp < 1) continue;
+      const double rows = (double)ceil_div(tiles, mp) * MR,
+                   cols = (double)ceil_div(panels, np) * NR;
+      const double rounds = (double)ceil_div(np * mp, threads) + 0.5;
+      const double time = rounds * (rows * cols + 16 * (rows + cols));
+      if (time >= best) continue;
+      best = time;
       d->m_parts = mp;
       d->n_parts = np;
     }
-  }
 }
-
-enum {
-  GEMM_SERIAL = 1 << 17
-}; /* multiply-adds below which a second thread costs more than it gives */
 
 static isc_status gemm(cpu *c, const isc_gemm *g) {
   if (g->batch <= 0 || g->m <= 0 || g->n <= 0) return ISC_OK;
