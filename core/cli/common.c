@@ -39,8 +39,10 @@ bool isc_cli_option(int argc, char **argv, int *i, const char *name, const char 
 }
 
 static void on_signal(int sig) {
+  (void)sig;
   isc_cli_stop = 1;
-  signal(sig, SIG_DFL);
+  signal(SIGINT, SIG_DFL);
+  signal(SIGTERM, SIG_DFL);
 }
 
 void isc_cli_catch_signals(void) {

@@ -5,6 +5,7 @@
 #include "run/ask.h"
 
 #include "run/judge.h"
+#include "run/stage.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -122,18 +123,30 @@ static int by_distance(const void *x, const void *y) {
   return a->d != b->d ? (a->d > b->d) - (a->d < b->d) : strcmp(a->text, b->text);
 }
 
+/* What a stage left may be of other settings than config.cfg's: the run that wrote that may have been stopped. */
+static isc_status load_stage(isc_study *s, int64_t k, const char key[33]) {
+  const char *name = isc_study_stage_name(s, k);
+  char *dir = NULL;
+  ISC_TRY(isc_study_path(s, &dir, "%s", name));
+  const isc_status st =
+      isc_stage_is_done(dir, key)
+          ? s->method_ops->load(s->method, k, dir)
+          : isc_fail(ISC_E_MISSING,
+                     "%s: stage %s is not finished with the settings of %s/config.cfg; run the "
+                     "study first",
+                     s->dir, name, s->dir);
+  free(dir);
+  return st;
+}
+
 static isc_status load_stages(isc_study *s) {
+  char harvest[33], previous[33] = "";
+  ISC_TRY(isc_key_harvest(s, harvest));
   for (int64_t k = 0; isc_study_stage_name(s, k); k++) {
-    char *dir = NULL, *done = NULL;
-    isc_status st = isc_study_path(s, &dir, "%s", isc_study_stage_name(s, k));
-    if (st == ISC_OK) st = isc_path_join(dir, "stage.json", &done);
-    if (st == ISC_OK && !isc_exists(done))
-      st = isc_fail(ISC_E_MISSING, "%s: stage %s is not finished; run the study first", s->dir,
-                    isc_study_stage_name(s, k));
-    if (st == ISC_OK) st = s->method_ops->load(s->method, k, dir);
-    free(dir);
-    free(done);
-    ISC_TRY(st);
+    char key[33];
+    ISC_TRY(isc_key_method(s, k, harvest, previous, key));
+    ISC_TRY(load_stage(s, k, key));
+    memcpy(previous, key, sizeof key);
   }
   return ISC_OK;
 }

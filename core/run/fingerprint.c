@@ -118,15 +118,20 @@ done:
 isc_status isc_key_sample(isc_study *s, const char harvest[33], const char trained[33],
                           char key[33]) {
   isc_hash h;
+  isc_status st = ISC_OK;
   ISC_TRY(begin(&h, "sample"));
   isc_hash_str(&h, harvest);
   isc_hash_str(&h, trained);
+  /* A method may have options that no training stage reads and sampling does. */
+  add_class(&h, s->method_class);
+  ISC_GO(add_group(&h, s, "method"));
   add_int(&h, s->n_conditions);
   add_int(&h, s->evaluate.samples);
   add_int(&h, s->evaluate.unconditional);
   isc_hash_add(&h, &s->evaluate.temperature, sizeof s->evaluate.temperature);
+done:
   end(&h, key);
-  return ISC_OK;
+  return st;
 }
 
 isc_status isc_key_score(isc_study *s, const char sample[33], char key[33]) {
@@ -144,6 +149,9 @@ isc_status isc_key_score(isc_study *s, const char sample[33], char key[33]) {
   }
   add_int(&h, s->evaluate.max_support);
   add_int(&h, s->evaluate.bootstrap);
+  /* The score document holds the sample tables. */
+  add_int(&h, s->report.table_sites);
+  add_int(&h, s->report.table_samples);
 done:
   end(&h, key);
   return st;
@@ -155,7 +163,7 @@ isc_status isc_key_report(isc_study *s, const char score[33], char key[33]) {
   ISC_TRY(begin(&h, "report"));
   isc_hash_str(&h, score);
   ISC_GO(add_group(&h, s, "report"));
-  isc_hash_str(&h, s->run.name ? s->run.name : "");
+  isc_hash_str(&h, s->name);
 done:
   end(&h, key);
   return st;

@@ -10,6 +10,8 @@ libinversescope_la_SOURCES += \
   core/run/pretrain_run.h \
   core/run/run.c \
   core/run/run.h \
+  core/run/run_dir.c \
+  core/run/run_dir.h \
   core/run/samples.c \
   core/run/samples.h \
   core/run/samples_db.c \

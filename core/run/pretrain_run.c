@@ -5,7 +5,7 @@
  */
 #include "run/pretrain_run.h"
 
-#include "run/stage.h"
+#include "run/run_dir.h"
 #include "run/study_open.h"
 
 #include <stdlib.h>
@@ -23,8 +23,9 @@ static const isc_option output_options[] = {{.name = "output",
                                             ISC_OPTIONS_END};
 
 static const char *const keys[] = {"run", "prior", "pretrain", "plugin_path", NULL};
-static const char *const model_files[] = {"config.json", "model.safetensors", "tokenizer.json",
-                                          NULL};
+/* config.json last: a directory that has it has a whole model. */
+static const char *const model_files[] = {"tokenizer.json", "tokenizer_config.json",
+                                          "model.safetensors", "config.json", NULL};
 
 typedef struct job {
   isc_pretrain_conf conf;
@@ -86,11 +87,13 @@ isc_status isc_pretrain_run(const isc_run_request *request, isc_pretrain_result 
   job j = {.result = result};
   isc_run_state r = {.request = request, .started = isc_now()};
   char key[33];
+  int lock = -1;
   *model_dir = NULL;
   ISC_TRY(isc_calloc(1, sizeof *s, "study", (void **)&s));
   r.study = s;
   ISC_GO(open_study(request, s, &j));
-  ISC_GO(isc_mkdirs(s->dir));
+  if (request->events.note) request->events.note(request->events.user, s->device->description);
+  ISC_GO(isc_run_dir_open(&r, &lock));
   ISC_GO(isc_key_pretrain(s, key));
   ISC_GO(isc_stage_run(&r, "pretrain", key, train, &j));
   ISC_GO(isc_mkdirs(j.out.output));
@@ -101,5 +104,6 @@ done:
   isc_curve_free(&r.curve);
   free(r.stage_dir);
   isc_study_close(s);
+  isc_run_dir_close(&r, lock);
   return st;
 }

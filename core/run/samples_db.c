@@ -196,24 +196,45 @@ static isc_status check_text(const isc_samples *s, const char *path, int64_t id)
              : isc_fail(ISC_E_FORMAT, "%s: text %lld is missing", path, (long long)id);
 }
 
+/* The next row of a table that has as many as were counted, in order. */
+static isc_status next_row(sqlite3 *db, const char *path, sqlite3_stmt *q) {
+  const int rc = sqlite3_step(q);
+  if (rc == SQLITE_ROW) return ISC_OK;
+  return rc == SQLITE_DONE ? isc_fail(ISC_E_FORMAT, "%s: a table has lost rows", path)
+                           : db_fail(db, path);
+}
+
+static bool is_at(sqlite3_stmt *q, const isc_samples *s, int64_t row) {
+  const int64_t per_site = s->n_conditions * s->n_samples;
+  return sqlite3_column_int64(q, 0) == row / per_site &&
+         sqlite3_column_int64(q, 1) == row % per_site / s->n_samples &&
+         sqlite3_column_int64(q, 2) == row % s->n_samples;
+}
+
 static isc_status read_samples(sqlite3 *db, const char *path, isc_samples *s) {
   sqlite3_stmt *q = NULL;
   isc_status st = ISC_OK;
-  int rc = SQLITE_DONE;
-  ISC_GO(prepare(db, path, "SELECT text, log_q FROM sample ORDER BY site, cond, j", &q));
-  for (int64_t r = 0; r < isc_samples_rows(s) && (rc = sqlite3_step(q)) == SQLITE_ROW; r++) {
-    s->text[r] = sqlite3_column_int64(q, 0);
-    s->log_q[r] = sqlite3_column_type(q, 1) == SQLITE_NULL ? NAN : sqlite3_column_double(q, 1);
+  ISC_GO(prepare(db, path, "SELECT site, cond, j, text, log_q FROM sample ORDER BY site, cond, j",
+                 &q));
+  for (int64_t r = 0; r < isc_samples_rows(s); r++) {
+    ISC_GO(next_row(db, path, q));
+    if (!is_at(q, s, r))
+      ISC_GO(isc_fail(ISC_E_FORMAT, "%s: sample %lld is missing", path, (long long)r));
+    s->text[r] = sqlite3_column_int64(q, 3);
+    s->log_q[r] = sqlite3_column_type(q, 4) == SQLITE_NULL ? NAN : sqlite3_column_double(q, 4);
     ISC_GO(check_text(s, path, s->text[r]));
   }
-  if (rc != SQLITE_ROW && isc_samples_rows(s)) {
-    st = db_fail(db, path);
-    goto done;
-  }
+done:
   sqlite3_finalize(q);
-  q = NULL;
+  return st;
+}
+
+static isc_status read_unconditional(sqlite3 *db, const char *path, isc_samples *s) {
+  sqlite3_stmt *q = NULL;
+  isc_status st = ISC_OK;
   ISC_GO(prepare(db, path, "SELECT text FROM unconditional ORDER BY j", &q));
-  for (int64_t j = 0; j < s->n_unconditional && sqlite3_step(q) == SQLITE_ROW; j++) {
+  for (int64_t j = 0; j < s->n_unconditional; j++) {
+    ISC_GO(next_row(db, path, q));
     s->unconditional[j] = sqlite3_column_int64(q, 0);
     ISC_GO(check_text(s, path, s->unconditional[j]));
   }
@@ -246,6 +267,7 @@ isc_status isc_samples_read(const char *path, isc_samples *s) {
   ISC_GO(isc_samples_new(s, sites, conds, js, unconditional));
   ISC_GO(read_texts(db, path, s));
   ISC_GO(read_samples(db, path, s));
+  ISC_GO(read_unconditional(db, path, s));
 done:
   sqlite3_close(db);
   if (st != ISC_OK) isc_samples_free(s);

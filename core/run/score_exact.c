@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SUPPORT_CHUNK = 4096, CHANCE_DRAWS = 20000 };
+enum { SUPPORT_CHUNK = ISC_STORE_CHUNK, CHANCE_DRAWS = 20000 };
 
 static isc_status support_text(const isc_study *s, int64_t i, isc_text *out) {
   return s->prior.ops->enumerate(s->prior.self, i, out);
@@ -42,8 +42,8 @@ static isc_status refuse_unread(const isc_verdicts *part, int64_t n, const char 
 
 static isc_status judge_chunk(isc_score *s, int64_t first, int64_t n, isc_text *buffer,
                               isc_verdicts *part) {
-  const char *text[SUPPORT_CHUNK];
-  size_t len[SUPPORT_CHUNK];
+  const char *text[SUPPORT_CHUNK] = {NULL};
+  size_t len[SUPPORT_CHUNK] = {0};
   const int64_t n_feat = s->study->n_features;
   for (int64_t i = 0; i < n; i++) {
     isc_text_clear(&buffer[i]);
@@ -68,6 +68,7 @@ static isc_status judge_support(isc_score *s, int64_t n) {
   isc_status st = ISC_OK;
   isc_text *buffer = NULL;
   isc_verdicts part = {0};
+  const int64_t piece = isc_study_piece(s->study);
   ISC_GO(isc_calloc(SUPPORT_CHUNK, sizeof *buffer, "support", (void **)&buffer));
   ISC_GO(support_new(s, n));
   ISC_GO(isc_calloc((size_t)s->study->n_features + 1, sizeof *s->support_label, "labels",
@@ -75,8 +76,8 @@ static isc_status judge_support(isc_score *s, int64_t n) {
   for (int64_t f = 0; f < s->study->n_features; f++)
     ISC_GO(
         isc_calloc((size_t)n, sizeof **s->support_label, "labels", (void **)&s->support_label[f]));
-  for (int64_t first = 0; first < n; first += SUPPORT_CHUNK) {
-    const int64_t take = n - first < SUPPORT_CHUNK ? n - first : SUPPORT_CHUNK;
+  for (int64_t first = 0; first < n; first += piece) {
+    const int64_t take = n - first < piece ? n - first : piece;
     ISC_GO(judge_chunk(s, first, take, buffer, &part));
     ISC_GO(isc_stage_progress(s->run, first + take, n, NULL, 0));
     ISC_GO(isc_stage_check(s->run));

@@ -49,9 +49,6 @@ static json_t *study_part(const isc_score *s) {
   const isc_target_info *m = &t->target.info;
   isc_text example = {0};
   json_t *j = json_object(), *run = json_object(), *target = json_object(), *prior = json_object();
-  json_object_set_new(run, "name",
-                      string(strrchr(t->dir, '/') ? strrchr(t->dir, '/') + 1 : t->dir));
-  if (t->run.name) json_object_set_new(run, "name", string(t->run.name));
   json_object_set_new(run, "seed", integer(t->run.seed));
   json_object_set_new(run, "device", string(t->device->cls->name));
   json_object_set_new(target, "plugin", string(t->target.cls->name));

@@ -51,8 +51,9 @@ const isc_option isc_feature_options[] = {
     ISC_OPTIONS_END};
 
 const isc_option isc_evaluate_options[] = {
-    {OPT(ISC_OPT_INT, isc_evaluate_settings, conditions), .preset = "200", .min = 2, .max = 1e9,
-     .unit = "inputs", .doc = "Held-out inputs whose activations are inverted, at every site."},
+    {OPT(ISC_OPT_INT, isc_evaluate_settings, conditions), .preset = "200", .min = 2,
+     .max = 16777216, .unit = "inputs",
+     .doc = "Held-out inputs whose activations are inverted, at every site."},
     {OPT(ISC_OPT_INT, isc_evaluate_settings, samples), .preset = "16", .min = 1, .max = 1e6,
      .unit = "samples", .doc = "Samples drawn for each activation."},
     {OPT(ISC_OPT_FLOAT, isc_evaluate_settings, temperature), .preset = "1.0", .min = 0, .max = 100,

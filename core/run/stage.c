@@ -5,6 +5,7 @@
 #include "run/stage.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +44,7 @@ static bool files_there(const char *dir, const json_t *files) {
   return true;
 }
 
-static bool is_done(const char *dir, const char key[33]) {
+bool isc_stage_is_done(const char *dir, const char key[33]) {
   char *path = NULL;
   bool done = false;
   if (isc_path_join(dir, DONE_FILE, &path) != ISC_OK) return false;
@@ -55,23 +56,41 @@ static bool is_done(const char *dir, const char key[33]) {
   return done;
 }
 
-static isc_status list_files(const char *dir, json_t *files) {
-  struct dirent **entry = NULL;
+static isc_status list_files(const char *dir, const char *below, json_t *files);
+
+/* One entry of the directory `dir`/`below` into the list: a file by its path from `dir`, a directory by its files. */
+static isc_status list_entry(const char *dir, const char *below, const char *name, json_t *files) {
+  char *rel = NULL, *path = NULL;
+  struct stat sb;
   isc_status st = ISC_OK;
-  int n = scandir(dir, &entry, NULL, alphasort);
-  if (n < 0) return isc_fail(ISC_E_IO, "%s: cannot be listed", dir);
+  ISC_GO(isc_path_join(below, name, &rel));
+  ISC_GO(isc_path_join(dir, rel, &path));
+  if (!strcmp(name, ".") || !strcmp(name, "..") || !strcmp(rel, DONE_FILE)) goto done;
+  if (lstat(path, &sb) != 0)
+    st = isc_fail(ISC_E_IO, "%s: cannot be listed: %s", path, strerror(errno));
+  else if (S_ISDIR(sb.st_mode))
+    st = list_files(dir, rel, files);
+  else if (json_object_set_new(files, rel, json_integer(sb.st_size)) != 0)
+    st = isc_fail(ISC_E_NOMEM, "%s: no memory to list it", path);
+done:
+  free(rel);
+  free(path);
+  return st;
+}
+
+static isc_status list_files(const char *dir, const char *below, json_t *files) {
+  struct dirent **entry = NULL;
+  char *path = NULL;
+  ISC_TRY(isc_path_join(dir, below, &path));
+  isc_status st = ISC_OK;
+  const int n = scandir(path, &entry, NULL, alphasort);
+  if (n < 0) st = isc_fail(ISC_E_IO, "%s: cannot be listed: %s", path, strerror(errno));
   for (int i = 0; i < n; i++) {
-    char *path = NULL;
-    struct stat sb;
-    const char *name = entry[i]->d_name;
-    if (st == ISC_OK && strcmp(name, DONE_FILE) && isc_path_join(dir, name, &path) == ISC_OK &&
-        stat(path, &sb) == 0 && S_ISREG(sb.st_mode) &&
-        json_object_set_new(files, name, json_integer(sb.st_size)) != 0)
-      st = isc_fail(ISC_E_NOMEM, "%s: no memory to list it", dir);
-    free(path);
+    if (st == ISC_OK) st = list_entry(dir, below, entry[i]->d_name, files);
     free(entry[i]);
   }
   free(entry);
+  free(path);
   return st;
 }
 
@@ -79,7 +98,7 @@ static isc_status mark_done(const char *dir, const char key[33]) {
   isc_status st = ISC_OK;
   char *path = NULL, *text = NULL;
   json_t *files = json_object(), *j = json_object();
-  ISC_GO(list_files(dir, files));
+  ISC_GO(list_files(dir, "", files));
   json_object_set_new(j, "fingerprint", json_string(key));
   json_object_set(j, "files", files);
   text = json_dumps(j, JSON_INDENT(1) | JSON_PRESERVE_ORDER);
@@ -97,40 +116,76 @@ done:
   return st;
 }
 
-/* Remove the regular files and the sub-directories' regular files of a stage directory. The record goes first: a kill
- * in between must not leave a record of files that are gone. */
-static isc_status empty_dir(const char *dir) {
+typedef bool (*choose_fn)(const char *name);
+
+static bool any_file(const char *name) {
+  (void)name;
+  return true;
+}
+
+/* What a killed process was writing. */
+static bool half_written(const char *name) {
+  const size_t len = strlen(name);
+  return len > 4 && !strcmp(name + len - 4, ".tmp");
+}
+
+static isc_status remove_files(const char *dir, choose_fn choose);
+
+static isc_status remove_entry(const char *dir, const char *name, choose_fn choose) {
   char *path = NULL;
-  ISC_TRY(isc_path_join(dir, DONE_FILE, &path));
-  unlink(path);
-  free(path);
-  DIR *d = opendir(dir);
-  if (!d) return isc_fail(ISC_E_IO, "%s: cannot be opened", dir);
+  struct stat sb;
   isc_status st = ISC_OK;
-  for (struct dirent *e; st == ISC_OK && (e = readdir(d));) {
-    struct stat sb;
-    if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")) continue;
-    path = NULL;
-    st = isc_path_join(dir, e->d_name, &path);
-    if (st == ISC_OK && lstat(path, &sb) == 0 && S_ISDIR(sb.st_mode)) {
-      st = empty_dir(path);
-      if (st == ISC_OK) rmdir(path);
-    } else if (st == ISC_OK && unlink(path) != 0) {
-      st = isc_fail(ISC_E_IO, "%s: cannot be removed", path);
-    }
-    free(path);
-  }
+  if (!strcmp(name, ".") || !strcmp(name, "..")) return ISC_OK;
+  ISC_TRY(isc_path_join(dir, name, &path));
+  const bool is_dir = lstat(path, &sb) == 0 && S_ISDIR(sb.st_mode);
+  if (is_dir) st = remove_files(path, choose);
+  if (is_dir && choose == any_file) rmdir(path);
+  if (!is_dir && choose(name) && unlink(path) != 0)
+    st = isc_fail(ISC_E_IO, "%s: cannot be removed: %s", path, strerror(errno));
+  free(path);
+  return st;
+}
+
+static isc_status remove_files(const char *dir, choose_fn choose) {
+  DIR *d = opendir(dir);
+  if (!d) return isc_fail(ISC_E_IO, "%s: cannot be opened: %s", dir, strerror(errno));
+  isc_status st = ISC_OK;
+  for (struct dirent *e; st == ISC_OK && (e = readdir(d));)
+    st = remove_entry(dir, e->d_name, choose);
   closedir(d);
   return st;
 }
 
+/* The record and the key go first: a kill in between must leave neither for files that are gone. */
 static isc_status start_empty(const char *dir, const char key[33]) {
+  static const char *const first[] = {DONE_FILE, KEY_FILE};
   char *path = NULL;
-  ISC_TRY(empty_dir(dir));
+  for (size_t i = 0; i < sizeof first / sizeof *first; i++) {
+    ISC_TRY(isc_path_join(dir, first[i], &path));
+    unlink(path);
+    free(path);
+  }
+  ISC_TRY(remove_files(dir, any_file));
   ISC_TRY(isc_path_join(dir, KEY_FILE, &path));
   isc_status st = isc_write_file(path, key, 32);
   free(path);
   return st;
+}
+
+/* Go on in a directory whose key is this one, or start it. A stage that once was finished and no longer is what its
+ * record says is started anew: what happened to its files is unknown. */
+static isc_status prepare(isc_run_state *r, const char key[33], const char **why) {
+  const char *dir = r->stage_dir;
+  char have[33], *record = NULL;
+  ISC_TRY(isc_mkdirs(dir));
+  ISC_TRY(read_key(dir, have));
+  ISC_TRY(isc_path_join(dir, DONE_FILE, &record));
+  const bool resumed = !strcmp(have, key) && !isc_exists(record);
+  free(record);
+  *why = resumed ? "resumed" : have[0] ? "changed" : "new";
+  if (!resumed) return start_empty(dir, key);
+  ISC_TRY(remove_files(dir, half_written));
+  return isc_curve_read(&r->curve, dir);
 }
 
 static void log_line(isc_run_state *r, const char *event, int64_t done, int64_t total,
@@ -157,7 +212,7 @@ static void log_line(isc_run_state *r, const char *event, int64_t done, int64_t 
 isc_status isc_stage_run(isc_run_state *r, const char *name, const char key[33], isc_stage_fn fn,
                          void *arg) {
   isc_status st = ISC_OK;
-  char have[33];
+  const char *why;
   const isc_run_events *ev = &r->request->events;
   r->stage = name;
   free(r->stage_dir);
@@ -167,17 +222,13 @@ isc_status isc_stage_run(isc_run_state *r, const char *name, const char key[33],
   isc_curve_free(&r->curve);
   ISC_TRY(isc_study_path(r->study, &r->stage_dir, "%s", name));
   ISC_TRY(isc_stage_check(r));
-  if (is_done(r->stage_dir, key)) {
+  if (isc_stage_is_done(r->stage_dir, key)) {
     if (ev->end) ev->end(ev->user, name, -1);
     return ISC_OK;
   }
-  ISC_TRY(isc_mkdirs(r->stage_dir));
-  ISC_TRY(read_key(r->stage_dir, have));
-  const bool resumed = !strcmp(have, key);
-  if (!resumed) ISC_TRY(start_empty(r->stage_dir, key));
-  if (resumed) ISC_TRY(isc_curve_read(&r->curve, r->stage_dir));
-  if (ev->begin) ev->begin(ev->user, name, resumed ? "resumed" : have[0] ? "changed" : "new");
-  log_line(r, resumed ? "resume" : "begin", 0, 0, NULL, 0);
+  ISC_TRY(prepare(r, key, &why));
+  if (ev->begin) ev->begin(ev->user, name, why);
+  log_line(r, !strcmp(why, "resumed") ? "resume" : "begin", 0, 0, NULL, 0);
   st = fn(r, arg);
   if (st == ISC_OK && r->curve.n) st = isc_curve_write(&r->curve, r->stage_dir);
   if (st == ISC_OK) st = mark_done(r->stage_dir, key);
@@ -210,12 +261,15 @@ isc_status isc_stage_check(const isc_run_state *r) {
              : ISC_OK;
 }
 
+bool isc_stage_save_curve(isc_run_state *r) {
+  return !r->curve.n || isc_curve_write(&r->curve, r->stage_dir) == ISC_OK;
+}
+
 bool isc_stage_checkpoint_due(isc_run_state *r) {
   const double now = isc_now();
-  if (!isc_stage_stopping(r) && now - r->last_checkpoint < r->study->run.checkpoint_seconds)
-    return false;
+  if (now - r->last_checkpoint < r->study->run.checkpoint_seconds) return false;
   /* The curve goes first: on resume, points past the checkpoint are dropped, but none may be missing. */
-  if (r->curve.n && isc_curve_write(&r->curve, r->stage_dir) != ISC_OK) return false;
+  if (!isc_stage_save_curve(r)) return false;
   r->last_checkpoint = now;
   return true;
 }

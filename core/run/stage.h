@@ -3,7 +3,8 @@
  * One stage of a run: its directory, its fingerprint, and the record that it is finished.
  *
  * `stage.key` holds the fingerprint of work in progress, `stage.json` that of finished work with the files it left.
- * A stage whose stage.json agrees is up to date; one whose stage.key agrees resumes; any other starts empty.
+ * A stage whose stage.json agrees is up to date; one whose stage.key agrees, and that never was finished, resumes; any
+ * other starts empty.
  */
 #ifndef ISC_CORE_STAGE_H
 #define ISC_CORE_STAGE_H
@@ -42,12 +43,17 @@ typedef isc_status (*isc_stage_fn)(isc_run_state *r, void *arg);
 isc_status isc_stage_run(isc_run_state *r, const char *name, const char key[33], isc_stage_fn fn,
                          void *arg);
 
+/* Is the stage in `dir` finished with this fingerprint, and are its files still there? */
+bool isc_stage_is_done(const char *dir, const char key[33]);
+
 /* Report progress of the stage in progress: events, log.jsonl (every few seconds), the curve. */
 isc_status isc_stage_progress(isc_run_state *r, int64_t done, int64_t total, const isc_metric *m,
                               int64_t n);
 bool isc_stage_stopping(const isc_run_state *r);
 /* ISC_E_INTERRUPTED when asked to stop, else ISC_OK. */
 isc_status isc_stage_check(const isc_run_state *r);
+/* Write the curve so far; a checkpoint must never be ahead of it. False when it could not be written. */
+bool isc_stage_save_curve(isc_run_state *r);
 /* Is a checkpoint due? Keeps the curve on disk in step with it. */
 bool isc_stage_checkpoint_due(isc_run_state *r);
 

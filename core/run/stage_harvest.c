@@ -11,6 +11,7 @@ typedef struct chunk_buffers {
   const char **string; /* [ISC_STORE_CHUNK] */
   size_t *len;         /* [ISC_STORE_CHUNK] */
   float **data;        /* [n_sites] host [ISC_STORE_CHUNK, stored] */
+  float **piece;       /* [n_sites] where in data a piece goes */
 } chunk_buffers;
 
 static void buffers_free(chunk_buffers *b, int64_t n_sites) {
@@ -22,6 +23,7 @@ static void buffers_free(chunk_buffers *b, int64_t n_sites) {
   free(b->string);
   free(b->len);
   free(b->data);
+  free(b->piece);
 }
 
 static isc_status buffers_new(chunk_buffers *b, const isc_site_set *sites) {
@@ -29,42 +31,68 @@ static isc_status buffers_new(chunk_buffers *b, const isc_site_set *sites) {
   ISC_TRY(isc_calloc(ISC_STORE_CHUNK, sizeof *b->string, "harvest texts", (void **)&b->string));
   ISC_TRY(isc_calloc(ISC_STORE_CHUNK, sizeof *b->len, "harvest texts", (void **)&b->len));
   ISC_TRY(isc_calloc((size_t)sites->n, sizeof *b->data, "harvest", (void **)&b->data));
+  ISC_TRY(isc_calloc((size_t)sites->n, sizeof *b->piece, "harvest", (void **)&b->piece));
   for (int64_t i = 0; i < sites->n; i++)
     ISC_TRY(isc_calloc((size_t)ISC_STORE_CHUNK * (size_t)sites->site[i].stored, sizeof(float),
                        "harvest", (void **)&b->data[i]));
   return ISC_OK;
 }
 
-static isc_status harvest_chunk(isc_study *s, isc_split split, const char *dir, int64_t c,
-                                int64_t rows, chunk_buffers *b) {
-  for (int64_t i = 0; i < rows; i++) {
+typedef struct split {
+  isc_split which;
+  int64_t n; /* inputs                       */
+  const char *dir;
+  int64_t done, total; /* inputs of the stage so far, and in all */
+} split;
+
+static isc_status read_texts(const isc_study *s, const split *p, int64_t first, int64_t n,
+                             chunk_buffers *b) {
+  for (int64_t i = 0; i < n; i++) {
     isc_text_clear(&b->text[i]);
-    ISC_TRY(isc_study_text(s, split, c * ISC_STORE_CHUNK + i, &b->text[i]));
+    ISC_TRY(isc_study_text(s, p->which, first + i, &b->text[i]));
     b->string[i] = b->text[i].data;
     b->len[i] = b->text[i].len;
   }
-  const isc_harvest h = {.target = &s->target,
-                         .sites = &s->sites,
-                         .text = b->string,
-                         .len = b->len,
-                         .n = rows,
-                         .position = s->target_settings.position,
-                         .batch = s->target_settings.batch,
-                         .out = b->data};
-  ISC_TRY(isc_harvest_run(&h, s->step));
-  return isc_store_write(dir, c, s->sites.site, s->sites.n, rows, b->data);
+  return ISC_OK;
 }
 
-static isc_status harvest_split(isc_run_state *r, isc_split split, int64_t n, const char *dir,
-                                int64_t done, int64_t total, chunk_buffers *b) {
-  ISC_TRY(isc_mkdirs(dir));
-  for (int64_t c = 0; c * ISC_STORE_CHUNK < n; c++) {
-    const int64_t left = n - c * ISC_STORE_CHUNK,
-                  rows = left < ISC_STORE_CHUNK ? left : ISC_STORE_CHUNK;
-    if (!isc_store_has(dir, c)) ISC_TRY(harvest_chunk(r->study, split, dir, c, rows, b));
-    done += rows;
-    ISC_TRY(isc_stage_progress(r, done, total, NULL, 0));
+/* Rows at … at + n − 1 of the chunk. */
+static isc_status harvest_piece(isc_study *s, int64_t at, int64_t n, const chunk_buffers *b) {
+  for (int64_t i = 0; i < s->sites.n; i++)
+    b->piece[i] = b->data[i] + at * s->sites.site[i].stored;
+  const isc_harvest h = {.target = &s->target,
+                         .sites = &s->sites,
+                         .text = b->string + at,
+                         .len = b->len + at,
+                         .n = n,
+                         .position = s->target_settings.position,
+                         .batch = s->target_settings.batch,
+                         .out = b->piece};
+  return isc_harvest_run(&h, s->step);
+}
+
+static isc_status harvest_chunk(isc_run_state *r, const split *p, int64_t c, int64_t rows,
+                                chunk_buffers *b) {
+  isc_study *s = r->study;
+  const int64_t piece = isc_study_piece(s);
+  ISC_TRY(read_texts(s, p, c * ISC_STORE_CHUNK, rows, b));
+  for (int64_t at = 0; at < rows; at += piece) {
+    const int64_t n = rows - at < piece ? rows - at : piece;
     ISC_TRY(isc_stage_check(r));
+    ISC_TRY(harvest_piece(s, at, n, b));
+    ISC_TRY(isc_stage_progress(r, p->done + at + n, p->total, NULL, 0));
+  }
+  return isc_store_write(p->dir, c, s->sites.site, s->sites.n, rows, b->data);
+}
+
+static isc_status harvest_split(isc_run_state *r, split *p, chunk_buffers *b) {
+  ISC_TRY(isc_mkdirs(p->dir));
+  for (int64_t c = 0; c * ISC_STORE_CHUNK < p->n; c++) {
+    const int64_t left = p->n - c * ISC_STORE_CHUNK,
+                  rows = left < ISC_STORE_CHUNK ? left : ISC_STORE_CHUNK;
+    ISC_TRY(isc_stage_check(r));
+    if (!isc_store_has(p->dir, c)) ISC_TRY(harvest_chunk(r, p, c, rows, b));
+    p->done += rows;
   }
   return ISC_OK;
 }
@@ -74,12 +102,16 @@ isc_status isc_stage_harvest(isc_run_state *r, void *arg) {
   isc_status st = ISC_OK;
   chunk_buffers b = {0};
   char *train = NULL, *test = NULL;
+  const int64_t total = s->n_train + s->n_test;
   (void)arg;
   ISC_GO(buffers_new(&b, &s->sites));
   ISC_GO(isc_path_join(r->stage_dir, "train", &train));
   ISC_GO(isc_path_join(r->stage_dir, "test", &test));
-  ISC_GO(harvest_split(r, ISC_TRAIN, s->n_train, train, 0, s->n_train + s->n_test, &b));
-  ISC_GO(harvest_split(r, ISC_TEST, s->n_test, test, s->n_train, s->n_train + s->n_test, &b));
+  split first = {.which = ISC_TRAIN, .n = s->n_train, .dir = train, .total = total};
+  split second = {
+      .which = ISC_TEST, .n = s->n_test, .dir = test, .done = s->n_train, .total = total};
+  ISC_GO(harvest_split(r, &first, &b));
+  ISC_GO(harvest_split(r, &second, &b));
 done:
   buffers_free(&b, s->sites.n);
   free(train);

@@ -7,10 +7,12 @@
 #include <stdlib.h>
 
 isc_status isc_stage_report(isc_run_state *r, void *arg) {
+  const isc_study *s = r->study;
+  const char *title = s->report.title && *s->report.title ? s->report.title : s->name;
   char *scores = NULL;
   (void)arg;
-  ISC_TRY(isc_study_path(r->study, &scores, "score/score.json"));
-  isc_status st = r->request->report(scores, r->stage_dir, r->study->report.title);
+  ISC_TRY(isc_study_path(s, &scores, "score/score.json"));
+  isc_status st = r->request->report(scores, r->stage_dir, title);
   free(scores);
   return st;
 }

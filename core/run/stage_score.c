@@ -7,8 +7,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { SCORE_CHUNK = 4096 }; /* texts judged together */
-
 static void score_free(isc_score *s) {
   for (int64_t i = 0; s->condition_text && i < s->study->n_conditions; i++)
     isc_text_free(&s->condition_text[i]);
@@ -117,10 +115,11 @@ static isc_status judge_samples(isc_score *s) {
   isc_status st = ISC_OK;
   int64_t *start = NULL, *order = NULL;
   isc_verdicts v = {0};
-  const int64_t n_features = s->study->n_features, n_texts = s->samples.n_texts;
+  const int64_t n_features = s->study->n_features, n_texts = s->samples.n_texts,
+                piece = isc_study_piece(s->study);
   ISC_GO(rows_by_text(&s->samples, &start, &order));
-  for (int64_t t0 = 0; t0 < n_texts; t0 += SCORE_CHUNK) {
-    const int64_t n = n_texts - t0 < SCORE_CHUNK ? n_texts - t0 : SCORE_CHUNK;
+  for (int64_t t0 = 0; t0 < n_texts; t0 += piece) {
+    const int64_t n = n_texts - t0 < piece ? n_texts - t0 : piece;
     ISC_GO(isc_judge_texts(&s->judge, (const char *const *)s->samples.string + t0,
                            s->samples.len + t0, n, &v));
     for (int64_t i = 0; i < n; i++) {

@@ -13,8 +13,11 @@ static bool on_checkpoint_due(isc_train_io *io) {
   return isc_stage_checkpoint_due(io->core);
 }
 
+/* A trainer that stops leaves a checkpoint, so the curve has to be there before it hears of it. */
 static bool on_should_stop(isc_train_io *io) {
-  return isc_stage_stopping(io->core);
+  if (!isc_stage_stopping(io->core)) return false;
+  isc_stage_save_curve(io->core);
+  return true;
 }
 
 isc_train_io isc_stage_io(isc_run_state *r) {

@@ -28,6 +28,12 @@ isc_status isc_study_text(const isc_study *s, isc_split split, int64_t i, isc_te
   return s->prior.ops->draw(s->prior.self, split, i, out);
 }
 
+int64_t isc_study_piece(const isc_study *s) {
+  enum { BATCHES = 4, FEWEST = 256 };
+  const int64_t n = s->target_settings.batch * BATCHES;
+  return n < FEWEST ? FEWEST : n > ISC_STORE_CHUNK ? ISC_STORE_CHUNK : n;
+}
+
 const char *isc_study_stage_name(const isc_study *s, int64_t k) {
   const char *const *names = s->method_ops->stages(s->method);
   for (int64_t i = 0; i < k; i++)
@@ -217,6 +223,7 @@ void isc_study_close(isc_study *s) {
   free(s->device_report);
   free(s->config_path);
   free(s->dir);
+  free(s->name);
   isc_config_free(s->config);
   free(s);
 }

@@ -29,7 +29,8 @@ typedef struct isc_study {
   isc_prior_settings prior_settings;
   isc_evaluate_settings evaluate;
   isc_report_settings report;
-  char *dir; /* absolute run directory */
+  char *dir;  /* absolute run directory                                */
+  char *name; /* run.name, or the config file's name without its suffix */
   isc_device *device;
   char *device_report; /* why other backends were passed over, or NULL */
   isc_step *step;
@@ -72,6 +73,10 @@ ISC_API isc_status isc_study_path(const isc_study *s, char **out, const char *fm
 
 /* Text of input i of a split. */
 ISC_API isc_status isc_study_text(const isc_study *s, isc_split split, int64_t i, isc_text *out);
+
+/* How many texts go through the target between two looks at whether to stop, at most ISC_STORE_CHUNK. Changes no
+ * result. */
+int64_t isc_study_piece(const isc_study *s);
 
 /* Name of method stage k, NULL past the end. */
 ISC_API const char *isc_study_stage_name(const isc_study *s, int64_t k);

@@ -29,30 +29,31 @@ isc_status isc_study_search_path(isc_config *c) {
   return isc_registry_search_path(p.plugin_path.at.s, p.plugin_path.count);
 }
 
+static isc_status settle_name(isc_study *s) {
+  if (s->run.name) return isc_strdup(s->run.name, &s->name);
+  const char *slash = strrchr(s->config_path, '/');
+  ISC_TRY(isc_strdup(slash ? slash + 1 : s->config_path, &s->name));
+  char *dot = strrchr(s->name, '.');
+  if (dot && dot != s->name) *dot = 0;
+  return ISC_OK;
+}
+
 isc_status isc_study_run_dir(isc_study *s, const char *dir) {
   isc_status st = ISC_OK;
-  char *cwd = NULL, *chosen = NULL, *base = NULL;
+  char *cwd = NULL, *chosen = NULL;
   cwd = getcwd(NULL, 0);
   if (!cwd) return isc_fail(ISC_E_IO, "the working directory cannot be read");
-  const char *name = s->run.name;
-  if (!name) {
-    const char *slash = strrchr(s->config_path, '/');
-    ISC_GO(isc_strdup(slash ? slash + 1 : s->config_path, &base));
-    char *dot = strrchr(base, '.');
-    if (dot && dot != base) *dot = 0;
-    name = base;
-  }
+  ISC_GO(settle_name(s));
   if (dir)
     ISC_GO(isc_strdup(dir, &chosen));
   else if (s->run.dir)
     ISC_GO(isc_strdup(s->run.dir, &chosen));
   else
-    ISC_GO(isc_asprintf(&chosen, "runs/%s", name));
+    ISC_GO(isc_asprintf(&chosen, "runs/%s", s->name));
   ISC_GO(isc_path_join(cwd, chosen, &s->dir));
 done:
   free(cwd);
   free(chosen);
-  free(base);
   return st;
 }
 

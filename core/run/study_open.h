@@ -9,7 +9,7 @@
 
 /* Point the registry at the config's `plugin_path`. */
 ISC_API isc_status isc_study_search_path(isc_config *c);
-/* Settle s->run.name and s->dir. */
+/* Settle s->name and s->dir. */
 isc_status isc_study_run_dir(isc_study *s, const char *dir);
 /* Open a backend with a thread count (0 = its default). `report` as isc_device_open. */
 ISC_API isc_status isc_study_device(const char *name, int64_t threads, isc_device **out,
