@@ -93,7 +93,7 @@ Test(trainer, vocabularies_are_the_distinct_units_in_order) {
   isc_tokenizer_close(t);
   isc_vocabulary_free(v);
   isc_assert_ok(isc_vocabulary_new(ISC_UNIT_WORDS, &v));
-  char word[16];
+  char word[32];
   for (int i = 0; i < 2000; i++) { /* the table grows */
     snprintf(word, sizeof word, " w%d  w%d", i, i / 2);
     isc_assert_ok(isc_vocabulary_add(v, word, strlen(word)));
@@ -271,15 +271,15 @@ static void check_law(world *w, int64_t candidates, int64_t input) {
   enum { DRAWS = 4000 };
   isc_neighbours *nb;
   int64_t row[DRAWS], drawn[DRAWS], count[ISC_TOY_TRAIN] = {0}, ball = 0;
-  double u[DRAWS], d[DRAWS], chi2 = 0;
+  static isc_rng rng[DRAWS];
+  double d[DRAWS], chi2 = 0;
   float zi[ISC_TOY_DIM], zj[ISC_TOY_DIM];
-  isc_rng r = isc_rng_at(1, ISC_RNG_USER, (uint64_t)input);
   isc_assert_ok(isc_neighbours_new(w->factors, candidates, &nb));
   for (int i = 0; i < DRAWS; i++) {
     row[i] = input;
-    u[i] = isc_rng_uniform(&r);
+    rng[i] = isc_rng_at(1, ISC_RNG_USER, (uint64_t)(input * DRAWS + i));
   }
-  isc_assert_ok(isc_neighbours_draw(nb, 1, row, u, DRAWS, drawn, d));
+  isc_assert_ok(isc_neighbours_draw(nb, 1, row, rng, DRAWS, drawn, d));
   for (int i = 0; i < DRAWS; i++)
     count[drawn[i]]++;
   isc_toy_activation(&w->toy, 1, input, zi);

@@ -108,10 +108,9 @@ static void address(draft *t, int64_t k) {
 /* ---- noise */
 
 /* The stream that decides an example's neighbour: first whether it has one, then which. */
-static bool takes_neighbour(const isc_examples *x, uint64_t example, double *u) {
-  isc_rng r = isc_rng_at(x->spec.seed, ISC_RNG_NEIGHBOUR, example);
-  double coin = isc_rng_uniform(&r);
-  *u = isc_rng_uniform(&r);
+static bool takes_neighbour(const isc_examples *x, uint64_t example, isc_rng *r) {
+  *r = isc_rng_at(x->spec.seed, ISC_RNG_NEIGHBOUR, example);
+  double coin = isc_rng_uniform(r);
   return x->spec.noise == ISC_NOISE_NEIGHBOURS ||
          (x->spec.noise == ISC_NOISE_MIXED && coin < x->spec.neighbour_share);
 }
@@ -137,39 +136,44 @@ static void draw_noise(draft *t, int64_t row) {
   t->sin[row] = (float)d.sin;
 }
 
-/* Rows of site g that take a neighbour: their texts become its texts. */
-static isc_status draw_neighbours(draft *t, int64_t g, int64_t *row, int64_t *input, double *u) {
+/* Rows of site g that take a neighbour: their texts become its texts. The arrays have room for the batch. */
+typedef struct takers {
+  int64_t *row, *input, *drawn;
+  double *d;
+  isc_rng *rng;
+} takers;
+
+static isc_status draw_neighbours(draft *t, int64_t g, takers *k) {
   const isc_example_batch *b = t->b;
-  int64_t n = 0, *drawn;
-  double *d, value;
+  int64_t n = 0;
   for (int64_t r = b->start[g]; r < b->start[g + 1]; r++) {
-    if (!takes_neighbour(t->x, t->example[r], &value)) continue;
-    row[n] = r;
-    input[n] = t->input[r];
-    u[n++] = value;
+    if (!takes_neighbour(t->x, t->example[r], &k->rng[n])) continue;
+    k->row[n] = r;
+    k->input[n++] = t->input[r];
     no_noise(t, r);
   }
-  ISC_TRY(host(t->s, n, sizeof *drawn, &drawn));
-  ISC_TRY(host(t->s, n, sizeof *d, &d));
-  ISC_TRY(isc_neighbours_draw(t->x->nb, g, input, u, n, drawn, d));
+  ISC_TRY(isc_neighbours_draw(t->x->nb, g, k->input, k->rng, n, k->drawn, k->d));
   for (int64_t i = 0; i < n; i++) {
-    b->text[row[i]] = drawn[i];
-    b->distance[row[i]] = d[i];
+    b->text[k->row[i]] = k->drawn[i];
+    b->distance[k->row[i]] = k->d[i];
   }
   return ISC_OK;
 }
 
 static isc_status draw(draft *t) {
-  int64_t *row, *input;
-  double *u, unused;
-  for (int64_t r = 0; r < t->b->n; r++)
+  int64_t n = t->b->n;
+  isc_rng unused;
+  takers k;
+  for (int64_t r = 0; r < n; r++)
     if (!takes_neighbour(t->x, t->example[r], &unused)) draw_noise(t, r);
   if (!t->x->nb) return ISC_OK;
-  ISC_TRY(host(t->s, t->b->n, sizeof *row, &row));
-  ISC_TRY(host(t->s, t->b->n, sizeof *input, &input));
-  ISC_TRY(host(t->s, t->b->n, sizeof *u, &u));
+  ISC_TRY(host(t->s, n, sizeof *k.row, &k.row));
+  ISC_TRY(host(t->s, n, sizeof *k.input, &k.input));
+  ISC_TRY(host(t->s, n, sizeof *k.drawn, &k.drawn));
+  ISC_TRY(host(t->s, n, sizeof *k.d, &k.d));
+  ISC_TRY(host(t->s, n, sizeof *k.rng, &k.rng));
   for (int64_t g = 0; g < t->x->f->env->n_sites; g++)
-    ISC_TRY(draw_neighbours(t, g, row, input, u));
+    ISC_TRY(draw_neighbours(t, g, &k));
   return ISC_OK;
 }
 

@@ -17,9 +17,9 @@ ISC_API isc_status isc_neighbours_new(const isc_factors *f, int64_t candidates,
                                       isc_neighbours **out);
 ISC_API void isc_neighbours_free(isc_neighbours *nb);
 
-/* For each of n conditions at a site, the activations of inputs `row`: draw one candidate or the input itself at the
- * uniform u[i] ∈ (0, 1). drawn[i] is its number, d[i] its distance (all host [n]). */
+/* For each of n conditions at a site, the activations of inputs `row`: draw one candidate or the input itself with
+ * the numbers of the stream rng[i]. drawn[i] is its number, d[i] its distance (all host [n]). */
 ISC_API isc_status isc_neighbours_draw(isc_neighbours *nb, int64_t site, const int64_t *row,
-                                       const double *u, int64_t n, int64_t *drawn, double *d);
+                                       isc_rng *rng, int64_t n, int64_t *drawn, double *d);
 
 #endif
