@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of the benchmark share: the shape of a study, the study made of random numbers in that shape, and how a
+ * stage is timed.
+ */
+#ifndef ISC_BENCH_H
+#define ISC_BENCH_H
+
+#include "method/control.h"
+#include "model/sites.h"
+#include <inversescope/method.h>
+
+/* ---- shapes */
+typedef struct bench_shape {
+  const char *name;
+  int64_t layers, heads, width, mlp, vocab;
+  int64_t prompts, tokens; /* of a harvest                                       */
+  int64_t batch, len;      /* of a backbone step: sequences, positions of each   */
+  int64_t control_batch, control_heads, control_dim;
+  double score_scale;
+  int64_t rows, samples, draws; /* of a sampling: conditions, texts of each, tokens of a text */
+  int64_t gemm; /* divides the sizes of the products that the rest is held against */
+} bench_shape;
+
+extern const bench_shape bench_shapes[]; /* ends with a NULL name */
+
+/* ---- floating-point operations of one unit of work; a multiplication with its addition is two */
+double bench_flops_harvest(const bench_shape *s);  /* a prompt: to the last layer's heads */
+double bench_flops_backbone(const bench_shape *s); /* a token                             */
+double bench_flops_control(const bench_shape *s, isc_control_value value); /* an example */
+double bench_flops_sample(const bench_shape *s, isc_control_value value,
+                          int64_t samples); /* a text */
+
+/* ---- the study */
+typedef struct bench_study {
+  const bench_shape *shape;
+  isc_device *device;
+  isc_tokenizer *tokenizer; /* the words "w0", "w1", …, then the end of text          */
+  isc_decoder *decoder;     /* random weights, frozen; the target, and the backbone   */
+  isc_target target;
+  isc_site_set sites; /* every head                                             */
+  isc_kernel kernel;  /* cosine-band, hard, ε = δ = 0.1                          */
+  const isc_kernel **kernels;
+  isc_method_env env; /* texts and activations by their index, from Philox      */
+  char dir[64];       /* a fresh directory                                      */
+} bench_study;
+
+isc_status bench_study_open(const bench_shape *shape, isc_device *dev, bench_study *out);
+void bench_study_close(bench_study *b);
+/* A decoder with random weights that never ends a text. */
+isc_status bench_decoder(const bench_study *b, isc_decoder **out);
+/* Text i of `words` words. */
+isc_status bench_text(const bench_study *b, int64_t i, int64_t words, isc_text *out);
+
+/* ---- time */
+enum { BENCH_LAPS = 1000, BENCH_PRODUCTS = 4000 };
+
+/* The machine's rate: a large product through the backend, timed again and again between the laps of a stage, because
+ * the rest of the machine does not keep still. */
+typedef struct bench_gemm {
+  isc_device *device;
+  isc_gemm product;
+  float *a, *b, *c;
+  int64_t n;
+  double last; /* when a product was timed last */
+  double wall[BENCH_PRODUCTS], core[BENCH_PRODUCTS];
+} bench_gemm;
+
+isc_status bench_gemm_open(isc_device *dev, int64_t divide, bench_gemm *out);
+void bench_gemm_close(bench_gemm *g);
+double bench_gemm_flops(const bench_gemm *g);
+isc_status bench_gemm_time(bench_gemm *g);
+
+typedef struct bench_limits {
+  int64_t repeat; /* laps that count, at most           */
+  double seconds; /* of laps, unless they are fewer than 2 */
+} bench_limits;
+
+typedef struct bench_timer {
+  bench_gemm *gemm;
+  bench_limits limits;
+  int64_t skip; /* laps that do not count, before those that do */
+  int64_t n;
+  double wall_at, core_at, spent;
+  double wall[BENCH_LAPS], core[BENCH_LAPS];
+} bench_timer;
+
+isc_status bench_timer_start(bench_timer *t, bench_gemm *g, const bench_limits *limits,
+                             int64_t skip);
+/* A lap ends and the next one begins; *enough = no more are wanted. */
+isc_status bench_timer_lap(bench_timer *t, bool *enough);
+double bench_median(const double *x, int64_t n);
+double bench_least(const double *x, int64_t n);
+
+/* ---- stages */
+typedef struct bench_result {
+  const char *stage, *unit;
+  double units; /* in a lap */
+  double flops; /* in a unit */
+} bench_result;
+
+/* Stage `k`: its result without running it; NULL beyond the last. */
+bool bench_stage(const bench_shape *s, int64_t k, bench_result *out);
+isc_status bench_stage_run(bench_study *b, int64_t k, bench_timer *t);
+
+#endif

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * bench_stages: how fast each stage of a study runs, and what share that is of what the machine's matrix products reach.
+ *
+ * The share is what can be compared between machines and between days; rates can not.
+ */
+#include "bench.h"
+#include "base/base.h"
+#include "config/config.h"
+#include "plugin/registry.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char HELP[] =
+    "usage: bench_stages [OPTION…]\n\n"
+    "Times the stages of a study on random numbers: harvest, backbone step, control step, "
+    "sampling.\n\n"
+    "  --shape NAME   gpt2-small, ioi-tiny or smoke; by default the first two\n"
+    "  --small        the same as --shape smoke: a second's work, to see that all of it runs\n"
+    "  --stage NAME   gemm, harvest, backbone, control, control-projected, sample or sample-apart\n"
+    "  --repeat N     laps of a stage, at most (default 200)\n"
+    "  --seconds S    time for the laps of a stage, beyond two (default 5)\n"
+    "  --threads N    threads of the CPU backend (default: every core)\n"
+    "  --json         one JSON object instead of a table\n\n"
+    "share: of the rate of a 1536 x 768 x 3072 product, timed between the laps. core: the same in "
+    "this\n"
+    "process's processor seconds, which other work on the machine disturbs less. busy: the share "
+    "of\n"
+    "its threads' time that this process got.\n";
+
+typedef struct options {
+  const char *shape, *stage; /* NULL = all */
+  bench_limits limits;
+  int64_t threads;
+  bool json, help;
+} options;
+
+typedef struct output {
+  const options *o;
+  isc_device *device;
+  int64_t threads;
+  isc_sb json;
+  bool any; /* was anything of that name run? */
+} output;
+
+/* ---- arguments */
+
+static isc_status number(const char *name, const char *s, double least, double most, double *out) {
+  char *end;
+  errno = 0;
+  *out = s ? strtod(s, &end) : 0;
+  if (s && *s && !*end && !errno && *out >= least && *out <= most) return ISC_OK;
+  return isc_fail(ISC_E_USAGE, "%s needs a number from %g to %g", name, least, most);
+}
+
+static isc_status text(const char *name, const char *s, const char **out) {
+  if (s) {
+    *out = s;
+    return ISC_OK;
+  }
+  return isc_fail(ISC_E_USAGE, "%s needs a name", name);
+}
+
+static isc_status with_value(options *o, const char *name, const char *value, int *used) {
+  double x = 0;
+  *used = 2;
+  if (!strcmp(name, "--shape")) return text(name, value, &o->shape);
+  if (!strcmp(name, "--stage")) return text(name, value, &o->stage);
+  if (!strcmp(name, "--seconds")) return number(name, value, 0, 1e6, &o->limits.seconds);
+  if (!strcmp(name, "--repeat")) {
+    ISC_TRY(number(name, value, 1, BENCH_LAPS, &x));
+    o->limits.repeat = (int64_t)x;
+    return ISC_OK;
+  }
+  if (!strcmp(name, "--threads")) {
+    ISC_TRY(number(name, value, 1, 1024, &x));
+    o->threads = (int64_t)x;
+    return ISC_OK;
+  }
+  return isc_fail(ISC_E_USAGE, "\"%s\": unknown option; --help lists them", name);
+}
+
+static isc_status parse(int argc, char **argv, options *o) {
+  *o = (options){.limits = {.repeat = 200, .seconds = 5}};
+  for (int i = 1, used = 1; i < argc; i += used) {
+    used = 1;
+    if (!strcmp(argv[i], "--json"))
+      o->json = true;
+    else if (!strcmp(argv[i], "--small"))
+      o->shape = "smoke";
+    else if (!strcmp(argv[i], "--help"))
+      o->help = true;
+    else
+      ISC_TRY(with_value(o, argv[i], i + 1 < argc ? argv[i + 1] : NULL, &used));
+  }
+  return ISC_OK;
+}
+
+/* ---- the device */
+
+static isc_status open_device(int64_t threads, isc_device **out) {
+  isc_status st = ISC_OK;
+  const isc_registry_entry *e;
+  isc_config *config = NULL;
+  void *conf = NULL;
+  char setting[64];
+  ISC_GO(isc_registry_search_path(NULL, 0));
+  ISC_GO(isc_registry_find(ISC_BACKEND, "cpu", &e));
+  ISC_GO(isc_calloc(1, e->cls->conf_size, "a backend's settings", &conf));
+  snprintf(setting, sizeof setting, "threads = %lld;", (long long)threads);
+  ISC_GO(isc_config_parse(setting, strlen(setting), "--threads", ".", &config));
+  ISC_GO(isc_config_fill(config, "", e->cls->options, NULL, conf));
+  ISC_GO(isc_device_open("cpu", conf, out, NULL));
+done:
+  isc_config_free(config);
+  free(conf);
+  return st;
+}
+
+/* ---- results */
+
+typedef struct figures {
+  double lap, best, rate, flops, share, core, busy;
+} figures;
+
+static figures figure(const bench_result *r, const bench_timer *t, const bench_gemm *g,
+                      int64_t threads) {
+  double work = r->units * r->flops, product = bench_gemm_flops(g);
+  double lap = bench_median(t->wall, t->n), core = bench_median(t->core, t->n);
+  return (figures){.lap = lap,
+                   .best = bench_least(t->wall, t->n),
+                   .rate = r->units / lap,
+                   .flops = work / lap,
+                   .share = work / lap / (product / bench_median(g->wall, g->n)),
+                   .core = work / core / (product / bench_median(g->core, g->n)),
+                   .busy = core / lap / (double)threads};
+}
+
+static void print_head(const output *out, const bench_shape *s) {
+  double load[3] = {0};
+  getloadavg(load, 3);
+  printf("%s; load %.1f\n%s: %lld blocks, %lld heads, width %lld, vocabulary %lld\n",
+         out->device->description, load[0], s->name, (long long)s->layers, (long long)s->heads,
+         (long long)s->width, (long long)s->vocab);
+  printf("  %-18s %10s %10s  %-10s %9s %8s %6s %6s %6s %5s\n", "stage", "lap, ms", "rate", "",
+         "MFLOP", "GFLOP/s", "share", "core", "busy", "laps");
+}
+
+static void report(output *out, const bench_shape *s, const bench_result *r, const bench_timer *t) {
+  const figures f = figure(r, t, t->gemm, out->threads);
+  out->any = true;
+  if (!out->o->json) {
+    printf("  %-18s %10.2f %10.1f  %-10s %9.4g %8.1f %5.0f%% %5.0f%% %5.0f%% %5lld\n", r->stage,
+           1e3 * f.lap, f.rate, r->unit, 1e-6 * r->flops, 1e-9 * f.flops, 100 * f.share,
+           100 * f.core, 100 * f.busy, (long long)t->n);
+    fflush(stdout);
+    return;
+  }
+  isc_sb_addf(&out->json, "%s\n  {\"shape\": \"%s\", \"stage\": \"%s\", \"unit\": \"%s\"",
+              out->json.len ? "," : "", s->name, r->stage, r->unit);
+  const struct {
+    const char *name;
+    double value;
+  } list[] = {{"seconds", f.lap},      {"best_seconds", f.best}, {"units", r->units},
+              {"rate", f.rate},        {"flop", r->flops},       {"flops", f.flops},
+              {"gemm_share", f.share}, {"core_share", f.core},   {"busy", f.busy},
+              {"laps", (double)t->n}};
+  for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+    isc_sb_addf(&out->json, ", \"%s\": ", list[i].name);
+    isc_sb_add_double(&out->json, list[i].value);
+  }
+  isc_sb_add(&out->json, "}");
+}
+
+static isc_status print_json(output *out) {
+  double load[3] = {0};
+  char *stages = NULL;
+  isc_sb b = {0};
+  getloadavg(load, 3);
+  ISC_TRY(isc_sb_finish(&out->json, &stages));
+  isc_sb_add_json(&b, out->device->description, strlen(out->device->description));
+  printf("{\"device\": %s, \"threads\": %lld, \"load\": %.2f, \"stages\": [%s]}\n",
+         b.s ? b.s : "null", (long long)out->threads, load[0], stages);
+  isc_sb_free(&b);
+  free(stages);
+  return ISC_OK;
+}
+
+/* ---- running */
+
+static bool wanted(const output *out, const char *stage) {
+  return !out->o->stage || !strcmp(out->o->stage, stage);
+}
+
+static isc_status run_gemm(output *out, const bench_shape *s, bench_gemm *g, bench_timer *t) {
+  const bench_result r = {"gemm", "products/s", 1, bench_gemm_flops(g)};
+  bool enough = false;
+  bench_limits limits = out->o->limits;
+  if (limits.repeat > 20) limits.repeat = 20;
+  ISC_TRY(bench_timer_start(t, g, &limits, 1));
+  while (!enough) {
+    ISC_TRY(g->device->ops->gemm(g->device->impl, &g->product));
+    ISC_TRY(bench_timer_lap(t, &enough));
+  }
+  report(out, s, &r, t);
+  return ISC_OK;
+}
+
+static isc_status run_stages(output *out, bench_study *b, bench_gemm *g, bench_timer *t) {
+  bench_result r;
+  for (int64_t k = 0; bench_stage(b->shape, k, &r); k++) {
+    if (!wanted(out, r.stage)) continue;
+    /* Memory grows in the first two laps. */
+    ISC_TRY(bench_timer_start(t, g, &out->o->limits, 2));
+    ISC_TRY(bench_stage_run(b, k, t));
+    report(out, b->shape, &r, t);
+  }
+  return ISC_OK;
+}
+
+static isc_status run_shape(output *out, const bench_shape *s) {
+  isc_status st = ISC_OK;
+  bench_study study = {0};
+  bench_gemm gemm = {0};
+  void *timer = NULL;
+  ISC_GO(isc_calloc(1, sizeof(bench_timer), "a timer", &timer));
+  ISC_GO(bench_gemm_open(out->device, s->gemm, &gemm));
+  if (!out->o->json) print_head(out, s);
+  if (wanted(out, "gemm")) ISC_GO(run_gemm(out, s, &gemm, timer));
+  if (out->o->stage && out->any) goto done;
+  ISC_GO(bench_study_open(s, out->device, &study));
+  ISC_GO(run_stages(out, &study, &gemm, timer));
+done:
+  bench_study_close(&study);
+  bench_gemm_close(&gemm);
+  free(timer);
+  return st;
+}
+
+/* The threads the backend was opened with: what its description ends in, unless they were asked for. */
+static int64_t thread_count(const options *o, const isc_device *dev) {
+  const char *comma = strrchr(dev->description, ',');
+  int64_t n = o->threads ? o->threads : comma ? strtoll(comma + 1, NULL, 10) : 1;
+  return n > 0 ? n : 1;
+}
+
+static isc_status run(const options *o) {
+  isc_status st = ISC_OK;
+  output out = {.o = o};
+  bool shape = false;
+  ISC_GO(open_device(o->threads, &out.device));
+  out.threads = thread_count(o, out.device);
+  for (const bench_shape *s = bench_shapes; s->name; s++) {
+    if (o->shape ? strcmp(o->shape, s->name) != 0 : s->gemm != 1) continue;
+    shape = true;
+    ISC_GO(run_shape(&out, s));
+  }
+  if (!shape) ISC_GO(isc_fail(ISC_E_USAGE, "\"%s\": no such shape; --help lists them", o->shape));
+  if (!out.any) ISC_GO(isc_fail(ISC_E_USAGE, "\"%s\": no such stage; --help lists them", o->stage));
+  if (o->json) st = print_json(&out);
+done:
+  isc_sb_free(&out.json);
+  isc_device_close(out.device);
+  return st;
+}
+
+int main(int argc, char **argv) {
+  options o;
+  isc_status st = parse(argc, argv, &o);
+  if (st == ISC_OK && o.help)
+    fputs(HELP, stdout);
+  else if (st == ISC_OK)
+    st = run(&o);
+  if (st != ISC_OK) fprintf(stderr, "bench_stages: %s\n", isc_error());
+  return isc_exit_code(st);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The shapes that are timed, and how many floating-point operations each stage needs in them.
+ *
+ * Counted is what the mathematics needs, with the savings that cost nothing (collapsed scores, no weight gradients of
+ * frozen layers, no work behind the last site): what an implementation does beyond that lowers its share. Norms,
+ * activations, softmax and AdamW are not counted.
+ */
+#include "bench.h"
+
+const bench_shape bench_shapes[] = {{.name = "gpt2-small",
+                                     .layers = 12,
+                                     .heads = 12,
+                                     .width = 768,
+                                     .mlp = 3072,
+                                     .vocab = 50257,
+                                     .prompts = 64,
+                                     .tokens = 24,
+                                     .batch = 64,
+                                     .len = 24,
+                                     .control_batch = 64,
+                                     .control_heads = 32,
+                                     .control_dim = 64,
+                                     .score_scale = 1,
+                                     .rows = 16,
+                                     .samples = 16,
+                                     .draws = 20,
+                                     .gemm = 1},
+                                    {.name = "ioi-tiny",
+                                     .layers = 2,
+                                     .heads = 4,
+                                     .width = 64,
+                                     .mlp = 256,
+                                     .vocab = 47,
+                                     .prompts = 512,
+                                     .tokens = 17,
+                                     .batch = 128,
+                                     .len = 17,
+                                     .control_batch = 256,
+                                     .control_heads = 16,
+                                     .control_dim = 16,
+                                     .score_scale = 0.1,
+                                     .rows = 64,
+                                     .samples = 16,
+                                     .draws = 17,
+                                     .gemm = 1},
+                                    {.name = "smoke",
+                                     .layers = 2,
+                                     .heads = 2,
+                                     .width = 24,
+                                     .mlp = 40,
+                                     .vocab = 19,
+                                     .prompts = 6,
+                                     .tokens = 7,
+                                     .batch = 5,
+                                     .len = 6,
+                                     .control_batch = 7,
+                                     .control_heads = 3,
+                                     .control_dim = 4,
+                                     .score_scale = 1,
+                                     .rows = 3,
+                                     .samples = 2,
+                                     .draws = 5,
+                                     .gemm = 12},
+                                    {0}};
+
+/* One position through a block's matrices. */
+static double block(const bench_shape *s) {
+  return 2.0 * (double)s->width * (4.0 * (double)s->width + 2.0 * (double)s->mlp);
+}
+
+static double mlp(const bench_shape *s) {
+  return 4.0 * (double)s->width * (double)s->mlp;
+}
+
+/* Scores and mixture of one layer over n positions: position t sees t + 1. */
+static double attention(const bench_shape *s, int64_t n) {
+  return 2.0 * (double)s->width * (double)n * (double)(n + 1);
+}
+
+static double head(const bench_shape *s) {
+  return 2.0 * (double)s->width * (double)s->vocab;
+}
+
+/* One position's scores against, and sum over, the values of one control layer. */
+static double control(const bench_shape *s) {
+  return 4.0 * (double)s->control_heads * (double)s->width;
+}
+
+static double site_projection(const bench_shape *s) {
+  return 2.0 * (double)s->width * (double)s->width;
+}
+
+/* Keys, what they are to a layer-normed position, and values of one condition in one layer. */
+static double condition(const bench_shape *s, isc_control_value value) {
+  double d = (double)s->width, narrow = (double)s->control_heads * (double)s->control_dim;
+  double keys = 2 * d * narrow + 2 * narrow * d + 2 * narrow;
+  return keys + (value == ISC_VALUE_FULL ? 2 * d * (double)s->control_heads * d : 4 * d * narrow);
+}
+
+double bench_flops_harvest(const bench_shape *s) {
+  double layers = (double)s->layers, n = (double)s->tokens, d = (double)s->width;
+  return (layers - 1) * n * block(s) + n * 6 * d * d + layers * attention(s, s->tokens);
+}
+
+/* The gradients of a product are two more like it. */
+double bench_flops_backbone(const bench_shape *s) {
+  double layers = (double)s->layers;
+  return 3 * (layers * (block(s) + attention(s, s->len) / (double)s->len) + head(s));
+}
+
+/* Backwards through the frozen backbone only its inputs, and not beyond the first layer's control. */
+double bench_flops_control(const bench_shape *s, isc_control_value value) {
+  double layers = (double)s->layers, n = (double)s->len, d = (double)s->width;
+  double forward = n * (layers * block(s) + head(s)) + layers * attention(s, s->len);
+  double back =
+      n * ((layers - 1) * block(s) + mlp(s) + head(s)) + 2 * (layers - 1) * attention(s, s->len);
+  double noise = 2 * d * d / (double)s->heads; /* a head's factor to the residual stream */
+  return forward + back + 3 * layers * (n * control(s) + condition(s, value)) +
+         2 * site_projection(s) + noise;
+}
+
+double bench_flops_sample(const bench_shape *s, isc_control_value value, int64_t samples) {
+  double layers = (double)s->layers, n = (double)s->draws;
+  return n * (layers * (block(s) + control(s)) + head(s)) + layers * attention(s, s->draws) +
+         (layers * condition(s, value) + site_projection(s)) / (double)samples;
+}

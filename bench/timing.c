@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Laps on the clock, and large products in between as the measure of what the machine could do just then.
+ *
+ * Each is timed in wall seconds and in the processor seconds this process got, so that a figure from a machine with
+ * other work on it can be told from one without.
+ */
+#include "bench.h"
+#include "base/base.h"
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static double core_seconds(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int by_size(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+double bench_median(const double *x, int64_t n) {
+  double sorted[BENCH_PRODUCTS];
+  if (n == 0) return 0;
+  memcpy(sorted, x, (size_t)n * sizeof *x);
+  qsort(sorted, (size_t)n, sizeof *sorted, by_size);
+  return (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
+}
+
+double bench_least(const double *x, int64_t n) {
+  double least = n ? x[0] : 0;
+  for (int64_t i = 1; i < n; i++)
+    least = x[i] < least ? x[i] : least;
+  return least;
+}
+
+/* ---- products */
+
+static isc_status matrix(isc_device *dev, int64_t n, uint64_t index, float **out) {
+  isc_status st = ISC_OK;
+  void *host = NULL, *p;
+  ISC_GO(isc_malloc((size_t)n * sizeof **out, "a matrix", &host));
+  isc_rng r = isc_rng_at(1, ISC_RNG_USER, index);
+  isc_rng_normals(&r, host, n);
+  ISC_GO(dev->ops->alloc(dev->impl, (size_t)n * sizeof **out, &p));
+  *out = p;
+  ISC_GO(dev->ops->upload(dev->impl, *out, host, (size_t)n * sizeof **out));
+done:
+  free(host);
+  return st;
+}
+
+isc_status bench_gemm_open(isc_device *dev, int64_t divide, bench_gemm *out) {
+  int64_t m = 1536 / divide, k = 768 / divide, n = 3072 / divide;
+  *out = (bench_gemm){.device = dev};
+  ISC_TRY(matrix(dev, m * k, 1, &out->a));
+  ISC_TRY(matrix(dev, k * n, 2, &out->b));
+  ISC_TRY(matrix(dev, m * n, 3, &out->c));
+  out->product = (isc_gemm){.batch = 1,
+                            .m = m,
+                            .n = n,
+                            .k = k,
+                            .a = out->a,
+                            .b = out->b,
+                            .c = out->c,
+                            .lda = k,
+                            .ldb = n,
+                            .ldc = n,
+                            .alpha = 1};
+  return ISC_OK;
+}
+
+void bench_gemm_close(bench_gemm *g) {
+  float *const all[] = {g->a, g->b, g->c};
+  for (int i = 0; i < 3; i++)
+    if (all[i]) g->device->ops->free(g->device->impl, all[i]);
+  *g = (bench_gemm){0};
+}
+
+double bench_gemm_flops(const bench_gemm *g) {
+  return 2.0 * (double)g->product.m * (double)g->product.n * (double)g->product.k;
+}
+
+isc_status bench_gemm_time(bench_gemm *g) {
+  isc_device *dev = g->device;
+  if (g->n == BENCH_PRODUCTS) return ISC_OK;
+  double wall = isc_now(), core = core_seconds();
+  ISC_TRY(dev->ops->gemm(dev->impl, &g->product));
+  ISC_TRY(dev->ops->sync(dev->impl));
+  g->last = isc_now();
+  g->wall[g->n] = g->last - wall;
+  g->core[g->n++] = core_seconds() - core;
+  return ISC_OK;
+}
+
+/* ---- laps */
+
+/* A few products, unless the latest are fresh: long laps get several at either end. */
+static isc_status look_at_machine(bench_gemm *g) {
+  double age = isc_now() - g->last;
+  int64_t times = age < 0.2 ? 0 : age < 2 ? 1 : 4;
+  for (int64_t i = 0; i < times; i++)
+    ISC_TRY(bench_gemm_time(g));
+  return ISC_OK;
+}
+
+static void begin(bench_timer *t) {
+  t->core_at = core_seconds();
+  t->wall_at = isc_now();
+}
+
+isc_status bench_timer_start(bench_timer *t, bench_gemm *g, const bench_limits *limits,
+                             int64_t skip) {
+  *t = (bench_timer){.gemm = g, .limits = *limits, .skip = skip};
+  if (t->limits.repeat > BENCH_LAPS) t->limits.repeat = BENCH_LAPS;
+  g->n = 0;
+  g->last = 0;
+  ISC_TRY(g->device->ops->gemm(g->device->impl, &g->product)); /* caches and threads warm up */
+  ISC_TRY(look_at_machine(g));
+  begin(t);
+  return ISC_OK;
+}
+
+isc_status bench_timer_lap(bench_timer *t, bool *enough) {
+  isc_device *dev = t->gemm->device;
+  ISC_TRY(dev->ops->sync(dev->impl));
+  double wall = isc_now() - t->wall_at, core = core_seconds() - t->core_at;
+  if (t->skip > 0)
+    t->skip--;
+  else {
+    t->wall[t->n] = wall;
+    t->core[t->n++] = core;
+    t->spent += wall;
+  }
+  ISC_TRY(look_at_machine(t->gemm));
+  *enough = t->n >= t->limits.repeat || (t->n >= 2 && t->spent >= t->limits.seconds);
+  begin(t);
+  return ISC_OK;
+}
