@@ -59,6 +59,7 @@ static void gemm_panel(const isc_gemm *g, const gemm_operands *o, const tile_pla
     job.a = o->ap ? o->ap + i / o->step * o->k * MR
                   : g->a + (g->trans_a ? o->k0 * g->lda + p.i : p.i * g->lda + o->k0);
     if (direct) job.out = g->c + p.i * g->ldc + p.j;
+    if (!direct) tile_expect(g, &p);
     tile(&job);
     if (!direct) tile_finish(g, &p, t, width);
   }

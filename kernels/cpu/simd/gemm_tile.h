@@ -181,6 +181,16 @@ typedef struct tile_place {
   bool first, last;
 } tile_place;
 
+/* Fetches what tile_finish will write, while the sums are being made. */
+static void tile_expect(const isc_gemm *g, const tile_place *p) {
+  for (int64_t r = 0; r < p->rows; r++)
+    for (int64_t v = 0; v < p->cols; v += 16) {
+      const int64_t at = (p->i + r) * g->ldc + p->j + v;
+      __builtin_prefetch(g->c + at, 1);
+      if (p->last && g->pre) __builtin_prefetch(g->pre + at, 1);
+    }
+}
+
 /* C[i, j …] from a finished tile t, rows ld_t apart. */
 INLINE void tile_finish_act(const isc_gemm *g, const tile_place *p, const float *t, int64_t ld_t,
                             isc_act act) {

@@ -120,6 +120,22 @@ static void layernorm_grad_job(void *ctx, int64_t begin, int64_t end, int thread
   }
 }
 
+/* Adds the chunks' sums, in order, to dg and db: columns of a range. */
+static void layernorm_fold_job(void *ctx, int64_t begin, int64_t end, int thread) {
+  const layernorm_back *l = ctx;
+  const int64_t d = l->a->d;
+  (void)thread;
+  for (int which = 0; which < 2; which++) {
+    float *out = which ? l->a->db : l->a->dg;
+    for (int64_t i = begin; out && i < end; i += W) {
+      vf t = vload_part(out + i, end - i, 0.0f);
+      for (int64_t k = 0; k < l->chunks; k++)
+        t += vload_part(l->part + (2 * k + which) * d + i, end - i, 0.0f);
+      vstore_part(out + i, end - i, t);
+    }
+  }
+}
+
 static isc_status layernorm_grad(cpu *c, const isc_layernorm *a) {
   if (a->d <= 0 || a->rows <= 0) return ISC_OK;
   layernorm_back l = {.a = a, .chunk = ceil_div(a->rows, min64(64, ceil_div(a->rows, 16)))};
@@ -131,13 +147,7 @@ static isc_status layernorm_grad(cpu *c, const isc_layernorm *a) {
     l.part = part;
   }
   cpu_for(c, l.chunks, row_grain(a->d * l.chunk, 8192), layernorm_grad_job, &l);
-  for (int64_t k = 0; l.part && k < l.chunks; k++) {
-    const float *part = l.part + k * 2 * a->d;
-    for (int64_t i = 0; a->dg && i < a->d; i++)
-      a->dg[i] += part[i];
-    for (int64_t i = 0; a->db && i < a->d; i++)
-      a->db[i] += part[a->d + i];
-  }
+  if (l.part) cpu_for(c, a->d, a->d * l.chunks < 16384 ? a->d : 64, layernorm_fold_job, &l);
   return ISC_OK;
 }
 
