@@ -29,3 +29,6 @@ else
 check-local:
 	@echo "make check needs Criterion: install libcriterion-dev and run configure again" >&2; exit 1
 endif
+
+clean-local:
+	-rm -rf tests/scratch

@@ -112,8 +112,8 @@ Test(slot_feature, it_is_the_value_of_the_slot) {
   isc_prior p;
   isc_text x = {0}, want = {0};
   isc_assert_ok(isc_test_prior("ioi", "n_names = 4; n_places = 3;", 1, &p));
-  isc_test_feature place = feature("slot", "name = \"PLACE\";", &p),
-                   number = feature("slot", "name = \"template\";", &p);
+  isc_test_feature place = feature("slot", "slot = \"PLACE\";", &p),
+                   number = feature("slot", "slot = \"template\";", &p);
   for (int64_t i = 0; i < 500; i++) {
     isc_assert_ok(p.ops->draw(p.self, ISC_TEST, i, &x));
     isc_assert_ok(p.ops->slot(p.self, x.data, x.len, 2, &want));
@@ -126,7 +126,7 @@ Test(slot_feature, it_is_the_value_of_the_slot) {
   label_is(&place, "The market is closed to", "");
   survive(&place);
   isc_test_feature f;
-  isc_assert_fails(isc_test_feature_open("slot", "name = \"place\";", &p, &f), ISC_E_CONFIG,
+  isc_assert_fails(isc_test_feature_open("slot", "slot = \"place\";", &p, &f), ISC_E_CONFIG,
                    "no slot \"place\"; it has A, B, PLACE, OBJECT, template");
   isc_test_feature_close(&place);
   isc_test_feature_close(&number);
@@ -138,7 +138,7 @@ Test(slot_feature, it_is_the_value_of_the_slot) {
 Test(slot_feature, digits_of_an_addition_are_slots) {
   isc_prior p;
   isc_assert_ok(isc_test_prior("addition", "", 1, &p));
-  isc_test_feature f = feature("slot", "name = \"b2\";", &p);
+  isc_test_feature f = feature("slot", "slot = \"b2\";", &p);
   label_is(&f, "294+587=", "8");
   label_is(&f, "294+58=", "");
   isc_test_feature_close(&f);

@@ -10,11 +10,11 @@
 #include <string.h>
 
 typedef struct slot_conf {
-  const char *name;
+  const char *slot;
 } slot_conf;
 
 static const isc_option options[] = {
-    {"name", ISC_OPT_STRING, ISC_OPT_REQUIRED, offsetof(slot_conf, name), NULL, NULL, 0, 0, NULL,
+    {"slot", ISC_OPT_STRING, ISC_OPT_REQUIRED, offsetof(slot_conf, slot), NULL, NULL, 0, 0, NULL,
      "The slot of the prior whose value is the label, \"template\" for the template's number."},
     ISC_OPTIONS_END};
 
@@ -51,9 +51,9 @@ static isc_status slot_open(const void *conf, const isc_prior *prior, void **sel
     return isc_fail(ISC_E_CONFIG, "feature slot: the prior %s has no slots",
                     prior ? prior->name : "(none)");
   int64_t n = o->n_slots(prior->self), k = 0;
-  while (k < n && strcmp(o->slot_name(prior->self, k), c->name) != 0)
+  while (k < n && strcmp(o->slot_name(prior->self, k), c->slot) != 0)
     k++;
-  if (k == n) return no_such_slot(prior, c->name);
+  if (k == n) return no_such_slot(prior, c->slot);
   slot *s = malloc(sizeof *s);
   if (!s) return isc_fail(ISC_E_NOMEM, "feature slot: no memory");
   *s = (slot){*prior, k};
