@@ -137,7 +137,8 @@ static void add_hit(hits *h, int64_t j, double weight, double d) {
   h->total += weight;
 }
 
-/* Squared length of y_i − y_j from their product; what rounding makes negative is 0. */
+/* ‖y_i − y_j‖ from their product: good to about 1e-3 of the norms where they are close, which no kernel of a useful
+ * width can tell; what rounding makes negative is 0. */
 static double euclidean(double ni, double nj, double product) {
   double square = ni * ni + nj * nj - 2 * product;
   return square > 0 ? sqrt(square) : 0;
@@ -252,11 +253,15 @@ static double pair_distance(const isc_neighbours *nb, int64_t site, int64_t i, i
   const float *a = nb->host[site] + i * w, *b = nb->host[site] + j * w;
   double ni = nb->f->norm[site][i], nj = nb->f->norm[site][j], band = k->ops->band(k->self);
   float sum = 0;
-  if (nb->geometry == ISC_ANGULAR && band > 0 && !(fabs(nj - ni) < band * ni)) return INFINITY;
+  if (nb->geometry == ISC_ANGULAR) {
+    if (band > 0 && !(fabs(nj - ni) < band * ni)) return INFINITY;
+    for (int64_t c = 0; c < w; c++)
+      sum += a[c] * b[c];
+    return fmax(0, 1 - (double)sum);
+  }
   for (int64_t c = 0; c < w; c++)
-    sum += a[c] * b[c];
-  if (nb->geometry == ISC_ANGULAR) return fmax(0, 1 - (double)sum);
-  return euclidean(ni, nj, sum) / (nb->geometry == ISC_NORMALISED ? ni : 1);
+    sum += (a[c] - b[c]) * (a[c] - b[c]);
+  return sqrt(sum) / (nb->geometry == ISC_NORMALISED ? ni : 1);
 }
 
 static bool try_draw(const isc_neighbours *nb, int64_t site, int64_t i, isc_rng *rng,
