@@ -6,6 +6,7 @@
 #include "support_method.h"
 #include "method/corpus.h"
 #include "method/lm_trainer.h"
+#include "method/dropout.h"
 #include "method/factors.h"
 #include "method/vocabulary.h"
 #include "base/base.h"
@@ -189,5 +190,49 @@ Test(trainer, a_gradient_that_is_not_finite_stops_training_at_its_step) {
                                .forward = explode};
   isc_assert_fails(isc_train_run(&loop), ISC_E_NUMERIC, "training step 2");
   isc_params_free(p);
+  isc_device_close(dev);
+}
+
+/* ---- dropout */
+
+enum { ONES = 20000 };
+
+static void dropped(isc_device *dev, isc_dropout d, isc_place place, int64_t layer, float *out) {
+  const int64_t shape[] = {ONES / 100, 100};
+  const isc_taps taps = isc_dropout_taps(&d);
+  isc_step *s;
+  isc_tensor *x, *y;
+  for (int i = 0; i < ONES; i++)
+    out[i] = 1;
+  isc_assert_ok(isc_step_new(dev, &s));
+  isc_assert_ok(isc_tensor_from(s, 2, shape, out, &x));
+  isc_assert_ok(isc_tap(&taps, s, place, layer, x, &y));
+  isc_assert_ok(isc_tensor_download(s, y, out));
+  isc_step_free(s);
+}
+
+Test(trainer, dropout_zeroes_its_share_scales_the_rest_and_is_addressed) {
+  static float a[ONES], b[ONES];
+  isc_device *dev = isc_toy_device(2);
+  const isc_dropout d = {.p = 0.15, .seed = 3, .step = 7},
+                    later = {.p = 0.15, .seed = 3, .step = 8}, none = {0};
+  int64_t zero = 0;
+  dropped(dev, d, ISC_HEADS, 1, a);
+  for (int i = 0; i < ONES; i++) {
+    cr_assert(a[i] == 0 || fabs(a[i] - 1 / 0.85) < 1e-6);
+    zero += a[i] == 0;
+  }
+  /* 5 standard deviations of a binomial share: sqrt(.15·.85/20000) each. */
+  cr_assert(fabs((double)zero / ONES - 0.15) < 5 * 0.0026, "%g dropped", (double)zero / ONES);
+  dropped(dev, d, ISC_HEADS, 1, b);
+  cr_assert_arr_eq(a, b, sizeof a, "the same address is the same mask");
+  dropped(dev, later, ISC_HEADS, 1, b);
+  cr_assert(memcmp(a, b, sizeof a) != 0, "another step");
+  dropped(dev, d, ISC_MLP_OUT, 1, b);
+  cr_assert(memcmp(a, b, sizeof a) != 0, "another place");
+  dropped(dev, none, ISC_HEADS, 1, b);
+  dropped(dev, d, ISC_RESID_PRE, 1, a);
+  for (int i = 0; i < ONES; i++)
+    cr_assert(a[i] == 1 && b[i] == 1, "nothing is dropped");
   isc_device_close(dev);
 }

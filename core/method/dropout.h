@@ -18,6 +18,6 @@ typedef struct isc_dropout {
 } isc_dropout;
 
 /* Taps that drop; `d` must outlive them. */
-isc_taps isc_dropout_taps(isc_dropout *d);
+ISC_API isc_taps isc_dropout_taps(isc_dropout *d);
 
 #endif

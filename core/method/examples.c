@@ -64,7 +64,8 @@ void isc_examples_free(isc_examples *x) {
 
 /* ---- which input, which site */
 
-static isc_status host(isc_step *s, int64_t n, size_t size, void *out /* T ** */) {
+/* Zeroed step memory for n items; `out` is the address of a pointer to them. */
+static isc_status host(isc_step *s, int64_t n, size_t size, void *out) {
   void *p;
   ISC_TRY(isc_step_host_alloc(s, (size_t)n * size, &p));
   memset(p, 0, (size_t)n * size);
