@@ -68,22 +68,24 @@ static isc_status activations(const isc_method_env *env, int64_t site, const int
 
 /* ---- the model, as a target and as a backbone */
 
-/* The end of text gets a logit of about −32 everywhere, so every sampled text has its full length. */
+/* Every text gets its full length: coordinate 0 of what the head reads is always 30, and the end of text has −1 there. */
 static isc_status never_end(isc_params *params, int64_t vocab, int64_t width) {
   isc_status st = ISC_OK;
-  isc_param *wte = isc_params_find(params, "wte.weight"),
-            *bias = isc_params_find(params, "ln_f.bias");
-  void *table = NULL, *b = NULL;
+  isc_param *wte = isc_params_find(params, "wte.weight");
+  void *table = NULL, *row = NULL;
   ISC_GO(isc_calloc((size_t)(vocab * width), sizeof(float), "the embedding", &table));
-  ISC_GO(isc_calloc((size_t)width, sizeof(float), "a bias", &b));
+  ISC_GO(isc_calloc((size_t)width, sizeof(float), "a norm", &row));
   ISC_GO(isc_param_get(params, wte, table));
-  ((float *)b)[0] = 8;
-  ((float *)table)[(vocab - 1) * width] = -4;
+  ((float *)table)[(vocab - 1) * width] = -1;
   ISC_GO(isc_param_set(params, wte, table));
-  ISC_GO(isc_param_set(params, bias, b));
+  ((float *)row)[0] = 30;
+  ISC_GO(isc_param_set(params, isc_params_find(params, "ln_f.bias"), row));
+  for (int64_t i = 0; i < width; i++)
+    ((float *)row)[i] = i > 0;
+  ISC_GO(isc_param_set(params, isc_params_find(params, "ln_f.weight"), row));
 done:
   free(table);
-  free(b);
+  free(row);
   return st;
 }
 

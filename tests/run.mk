@@ -1,1 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
+EXTRA_DIST += tests/support_run.h tests/faulty_io.h
+check_LTLIBRARIES += tests/librun_support.la
+tests_librun_support_la_SOURCES = tests/support_run.c tests/support_snapshot.c
+tests_librun_support_la_LIBADD = libinversescope.la
+run_ldadd = tests/librun_support.la $(LDADD)
+
+check_PROGRAMS += \
+  tests/test_run \
+  tests/test_run_kill
+tests_test_run_SOURCES = tests/test_run.c tests/faulty_io.c
+tests_test_run_LDADD = $(run_ldadd)
+tests_test_run_kill_SOURCES = tests/test_run_kill.c tests/faulty_io.c
+tests_test_run_kill_LDADD = $(run_ldadd)

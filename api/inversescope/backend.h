@@ -46,7 +46,7 @@ typedef struct isc_gemm {
   float alpha, beta;
   const float *bias; /* [n] or NULL                              */
   isc_act act;
-  float *pre;        /* [m, n] rows ldc: argument of act, for its gradient; or NULL (batch 1 only) */
+  float *pre; /* [m, n] rows ldc: argument of act, for its gradient; or NULL (batch 1 only) */
 } isc_gemm;
 
 /* y = (x − mean)/sqrt(var + eps) · g + b per row; var is the biased variance. */
@@ -57,21 +57,21 @@ typedef struct isc_layernorm {
   float *y;               /* [rows, d]                                     */
   float *mean, *rstd;     /* [rows]: kept for the gradient; NULL forward-only */
   /* backward: */
-  const float *dy;        /* [rows, d]                                     */
-  float *dx;              /* [rows, d] += ; may be NULL                    */
-  float *dg, *db;         /* [d] += ; may be NULL                          */
+  const float *dy; /* [rows, d]                                     */
+  float *dx;       /* [rows, d] += ; may be NULL                    */
+  float *dg, *db;  /* [d] += ; may be NULL                          */
 } isc_layernorm;
 
 /* out[i] = wte[id[i]] + wpe[pos[i]]; ids outside the table were refused by the caller. */
 typedef struct isc_embed {
   int64_t rows, d;
-  const int32_t *id, *pos;  /* [rows]; pos NULL = no position table  */
-  const float *wte, *wpe;   /* [vocab, d], [n_ctx, d]                */
-  float *out;               /* [rows, d]                             */
+  const int32_t *id, *pos; /* [rows]; pos NULL = no position table  */
+  const float *wte, *wpe;  /* [vocab, d], [n_ctx, d]                */
+  float *out;              /* [rows, d]                             */
   int64_t vocab, n_ctx;
   /* backward: */
-  const float *dout;        /* [rows, d]                             */
-  float *dwte, *dwpe;       /* += ; may be NULL                      */
+  const float *dout;  /* [rows, d]                             */
+  float *dwte, *dwpe; /* += ; may be NULL                      */
 } isc_embed;
 
 /* Causal attention: query t of a sequence sees keys 0 … past + t.
@@ -79,14 +79,14 @@ typedef struct isc_embed {
 typedef struct isc_attention {
   int64_t batch, q_len, past, n_head, n_kv_head, d_head;
   float scale;
-  const float *q;            /* [batch, q_len, n_head, d_head], strides below      */
-  const float *k, *v;        /* [batch, past + q_len, n_kv_head, d_head]           */
-  float *out;                /* [batch, q_len, n_head, d_head]                     */
+  const float *q;     /* [batch, q_len, n_head, d_head], strides below      */
+  const float *k, *v; /* [batch, past + q_len, n_kv_head, d_head]           */
+  float *out;         /* [batch, q_len, n_head, d_head]                     */
   int64_t q_batch, q_row, kv_batch, kv_row, out_batch, out_row; /* in floats       */
-  float *lse;                /* [batch, n_head, q_len] log-sum-exp; NULL forward-only */
+  float *lse; /* [batch, n_head, q_len] log-sum-exp; NULL forward-only */
   /* backward (past = 0): */
-  const float *dout;         /* strides of out                                     */
-  float *dq, *dk, *dv;       /* strides of q and of k, v; overwritten              */
+  const float *dout;   /* strides of out                                     */
+  float *dq, *dk, *dv; /* strides of q and of k, v; overwritten              */
 } isc_attention;
 
 /* Next-token loss over a vocabulary without keeping the logits: logits = h wᵀ,
@@ -94,13 +94,13 @@ typedef struct isc_attention {
  * and, when dh is given, the gradient of L = −Σ weight[i]·logp[i] in the same pass. */
 typedef struct isc_xent {
   int64_t rows, d, vocab;
-  const float *h;         /* [rows, d]                        */
-  const float *w;         /* [vocab, d]                       */
-  const int32_t *target;  /* [rows]; < 0 = no loss here       */
-  const float *weight;    /* [rows] or NULL = all 1           */
-  float *logp;            /* [rows]                           */
-  float *dh;              /* [rows, d] overwritten, or NULL   */
-  float *dw;              /* [vocab, d] += , or NULL          */
+  const float *h;        /* [rows, d]                        */
+  const float *w;        /* [vocab, d]                       */
+  const int32_t *target; /* [rows]; < 0 = no loss here       */
+  const float *weight;   /* [rows] or NULL = all 1           */
+  float *logp;           /* [rows]                           */
+  float *dh;             /* [rows, d] overwritten, or NULL   */
+  float *dw;             /* [vocab, d] += , or NULL          */
 } isc_xent;
 
 /* Control layer, collapsed scores (paper 3.1; FACTS 2):
@@ -108,25 +108,25 @@ typedef struct isc_xent {
 typedef struct isc_control {
   int64_t batch, len, heads, d;
   float scale;
-  const float *x, *hn;    /* [batch, len, d]                                   */
-  const float *u, *v;     /* [batch, heads, d]                                 */
-  const float *c;         /* [batch, heads]                                    */
-  float *out;             /* [batch, len, d]; may alias x                      */
-  float *omega;           /* [batch, len, heads]: kept for the gradient; never NULL */
+  const float *x, *hn; /* [batch, len, d]                                   */
+  const float *u, *v;  /* [batch, heads, d]                                 */
+  const float *c;      /* [batch, heads]                                    */
+  float *out;          /* [batch, len, d]; may alias x                      */
+  float *omega;        /* [batch, len, heads]: kept for the gradient; never NULL */
   /* backward (the gradient to x is dout itself and is the caller's): */
-  const float *dout;      /* [batch, len, d]                                   */
-  float *dhn;             /* [batch, len, d] += ; may be NULL                  */
-  float *du, *dv, *dc;    /* [batch, heads, d], same, [batch, heads]; overwritten */
+  const float *dout;   /* [batch, len, d]                                   */
+  float *dhn;          /* [batch, len, d] += ; may be NULL                  */
+  float *du, *dv, *dc; /* [batch, heads, d], same, [batch, heads]; overwritten */
 } isc_control;
 
 /* One AdamW step (decoupled decay, PyTorch's order of operations) on one parameter:
  * g ← g·grad_scale; p ← p(1 − lr·wd); m, v updated; p ← p − lr·m̂/(sqrt(v̂) + eps), m̂ = m/(1 − β1^step). */
 typedef struct isc_adamw {
   int64_t n;
-  float *p, *m, *v;     /* [n] */
-  const float *g;       /* [n] */
+  float *p, *m, *v; /* [n] */
+  const float *g;   /* [n] */
   double lr, beta1, beta2, eps, weight_decay, grad_scale;
-  int64_t step;         /* 1 at the first update of this parameter */
+  int64_t step; /* 1 at the first update of this parameter */
 } isc_adamw;
 
 /* Draw token id[i] ~ softmax(logits[i]/temperature) by inversion of its cumulative sum (f64, in id order) at the
@@ -134,13 +134,13 @@ typedef struct isc_adamw {
  * temperature 0 = arg max (lowest id among ties). logp[i] += log of the drawn token's probability. */
 typedef struct isc_sample {
   int64_t rows, vocab;
-  const float *logits;    /* [rows, vocab]      */
+  const float *logits; /* [rows, vocab]      */
   double temperature;
   uint64_t seed;
-  const uint64_t *index;  /* [rows], host       */
+  const uint64_t *index; /* [rows], host       */
   uint32_t draw;
-  int32_t *id;            /* [rows], host       */
-  double *logp;           /* [rows], host, +=   */
+  int32_t *id;  /* [rows], host       */
+  double *logp; /* [rows], host, +=   */
 } isc_sample;
 /* The uniform in (0, 1) that `isc_sample` uses; every backend gives the same. */
 ISC_API double isc_sample_uniform(uint64_t seed, uint64_t index, uint32_t draw);
@@ -152,12 +152,12 @@ ISC_API double isc_sample_uniform(uint64_t seed, uint64_t index, uint32_t draw);
 typedef struct isc_noise {
   int64_t rows, dim;
   bool angular;
-  const float *z;         /* [rows, dim]                      */
-  float *out;             /* [rows, dim]; may alias z         */
-  const float *radius;    /* [rows], host; radial             */
+  const float *z;               /* [rows, dim]                      */
+  float *out;                   /* [rows, dim]; may alias z         */
+  const float *radius;          /* [rows], host; radial             */
   const float *rho, *cos, *sin; /* [rows], host; angular      */
   uint64_t seed;
-  const uint64_t *index;  /* [rows], host                     */
+  const uint64_t *index; /* [rows], host                     */
 } isc_noise;
 
 typedef struct isc_backend_ops {
@@ -175,10 +175,12 @@ typedef struct isc_backend_ops {
   isc_status (*zero)(void *impl, void *dst, size_t bytes);
   isc_status (*sync)(void *impl);
   isc_status (*gemm)(void *impl, const isc_gemm *a);
-  isc_status (*act)(void *impl, isc_act act, int64_t n, const float *x, float *y); /* y = act(x); may alias */
+  isc_status (*act)(void *impl, isc_act act, int64_t n, const float *x,
+                    float *y); /* y = act(x); may alias */
   isc_status (*act_grad)(void *impl, isc_act act, int64_t n, const float *pre, const float *dy,
-                         float *dx);                    /* dx = dy·act'(pre); dx may alias dy   */
-  isc_status (*col_sum)(void *impl, int64_t rows, int64_t n, const float *x, float *out); /* out[n] += Σ rows */
+                         float *dx); /* dx = dy·act'(pre); dx may alias dy   */
+  isc_status (*col_sum)(void *impl, int64_t rows, int64_t n, const float *x,
+                        float *out); /* out[n] += Σ rows */
   isc_status (*layernorm)(void *impl, const isc_layernorm *a);
   isc_status (*layernorm_grad)(void *impl, const isc_layernorm *a);
   isc_status (*embed)(void *impl, const isc_embed *a);
@@ -192,13 +194,18 @@ typedef struct isc_backend_ops {
   isc_status (*sum_squares)(void *impl, int64_t n, const float *x, double *host_out);
   isc_status (*sample)(void *impl, const isc_sample *a);
   isc_status (*noise)(void *impl, const isc_noise *a);
-  isc_status (*add)(void *impl, int64_t n, const float *a, const float *b, float *out); /* may alias */
-  isc_status (*axpy)(void *impl, int64_t n, float alpha, const float *x, float *y);     /* y += alpha x */
-  isc_status (*mul)(void *impl, int64_t n, const float *a, const float *b, float *out); /* may alias */
+  isc_status (*add)(void *impl, int64_t n, const float *a, const float *b,
+                    float *out); /* may alias */
+  isc_status (*axpy)(void *impl, int64_t n, float alpha, const float *x,
+                     float *y); /* y += alpha x */
+  isc_status (*mul)(void *impl, int64_t n, const float *a, const float *b,
+                    float *out); /* may alias */
   /* out[i] = x[row[i]]; rows of `width` floats. `row` is host memory. */
-  isc_status (*gather)(void *impl, int64_t n, int64_t width, const float *x, const int64_t *row, float *out);
+  isc_status (*gather)(void *impl, int64_t n, int64_t width, const float *x, const int64_t *row,
+                       float *out);
   /* x[row[i]] += in[i], in the order of i. */
-  isc_status (*scatter_add)(void *impl, int64_t n, int64_t width, const float *in, const int64_t *row, float *x);
+  isc_status (*scatter_add)(void *impl, int64_t n, int64_t width, const float *in,
+                            const int64_t *row, float *x);
 } isc_backend_ops;
 
 /* An opened backend. */

@@ -32,7 +32,8 @@ typedef struct isc_taps {
   size_t size;
   void *user;
   bool (*wants)(void *user, isc_place place, int64_t layer);
-  isc_status (*at)(void *user, isc_step *s, isc_place place, int64_t layer, isc_tensor *x, isc_tensor **out);
+  isc_status (*at)(void *user, isc_step *s, isc_place place, int64_t layer, isc_tensor *x,
+                   isc_tensor **out);
   /* The forward pass ends right after this place (no final norm, hidden = NULL); stop_layer < 0 = run to the end. */
   int64_t stop_layer;
   isc_place stop_place;
@@ -42,7 +43,8 @@ typedef struct isc_taps {
 } isc_taps;
 
 /* Call the tap if there is one: *out = x when nobody asked. For targets that write their own forward. */
-ISC_API isc_status isc_tap(const isc_taps *taps, isc_step *s, isc_place place, int64_t layer, isc_tensor *x, isc_tensor **out);
+ISC_API isc_status isc_tap(const isc_taps *taps, isc_step *s, isc_place place, int64_t layer,
+                           isc_tensor *x, isc_tensor **out);
 /* Does the pass end after this place? */
 ISC_API bool isc_tap_stops(const isc_taps *taps, isc_place place, int64_t layer);
 
@@ -52,9 +54,9 @@ typedef struct isc_decoder_spec {
   int64_t n_layer, n_head, d_model, d_head, d_mlp, vocab, n_ctx;
   isc_act act;
   double norm_eps;
-  double attn_scale;    /* 0 = 1/sqrt(d_head)                       */
-  bool scale_by_layer;  /* GPT-2's scale_attn_by_inverse_layer_idx  */
-  bool untied_head;     /* false: the head is wte                   */
+  double attn_scale;   /* 0 = 1/sqrt(d_head)                       */
+  bool scale_by_layer; /* GPT-2's scale_attn_by_inverse_layer_idx  */
+  bool untied_head;    /* false: the head is wte                   */
 } isc_decoder_spec;
 
 typedef struct isc_decoder isc_decoder;
@@ -64,7 +66,8 @@ typedef struct isc_decoder isc_decoder;
  *   h.L.attn.c_attn.weight [d, 3·n_head·d_head] /bias · h.L.attn.c_proj.weight [n_head·d_head, d] /bias ·
  *   h.L.ln_2.* · h.L.mlp.c_fc.weight [d, d_mlp] /bias · h.L.mlp.c_proj.weight [d_mlp, d] /bias ·
  *   ln_f.weight/bias · lm_head.weight [vocab, d] if untied. */
-ISC_API isc_status isc_decoder_new(isc_device *dev, const isc_decoder_spec *spec, isc_decoder **out);
+ISC_API isc_status isc_decoder_new(isc_device *dev, const isc_decoder_spec *spec,
+                                   isc_decoder **out);
 ISC_API void isc_decoder_free(isc_decoder *d);
 ISC_API const isc_decoder_spec *isc_decoder_get_spec(const isc_decoder *d);
 ISC_API isc_params *isc_decoder_params(isc_decoder *d);
@@ -78,7 +81,8 @@ ISC_API isc_status isc_decoder_spec_read(const char *dir, isc_decoder_spec *out)
  * writes the file's name for a canonical one; names are tried with and without the prefix "transformer.". A missing
  * tensor, a wrong shape (both are printed) or a dtype that cannot be converted is an error; f32, f16, bf16 are read. */
 typedef void (*isc_rename_fn)(void *user, const char *canonical, char *buf, size_t n);
-ISC_API isc_status isc_decoder_load(isc_decoder *d, const char *dir, isc_rename_fn rename, void *user);
+ISC_API isc_status isc_decoder_load(isc_decoder *d, const char *dir, isc_rename_fn rename,
+                                    void *user);
 /* Write model.safetensors (Hugging Face GPT-2 names, f32) and config.json into `dir`, each atomically. `bos`, `eos` < 0 = none.
  * A spec that config.json cannot say (another attn_scale, n_head·d_head ≠ d_model) → ISC_E_UNSUPPORTED. */
 ISC_API isc_status isc_decoder_save(isc_decoder *d, const char *dir, int32_t bos, int32_t eos);
@@ -92,7 +96,8 @@ ISC_API isc_status isc_decoder_fingerprint(isc_decoder *d, const char *more, cha
 
 /* ---- forward */
 typedef struct isc_kv_cache isc_kv_cache;
-ISC_API isc_status isc_kv_cache_new(isc_decoder *d, int64_t batch, int64_t n_ctx, isc_kv_cache **out);
+ISC_API isc_status isc_kv_cache_new(isc_decoder *d, int64_t batch, int64_t n_ctx,
+                                    isc_kv_cache **out);
 ISC_API void isc_kv_cache_free(isc_kv_cache *c);
 ISC_API int64_t isc_kv_cache_len(const isc_kv_cache *c);
 ISC_API void isc_kv_cache_rewind(isc_kv_cache *c, int64_t len); /* forget positions ≥ len */
@@ -109,11 +114,12 @@ typedef struct isc_decoder_input {
 /* *hidden = final-norm output [batch·len, d_model] (NULL when the taps stop earlier). Longer than n_ctx →
  * ISC_E_SHAPE. Padding never changes a real position. With a cache, `ids` continue its sequences and its length grows
  * by len (no tape); a pass that taps stopped fills the layers it ran only, so it must always stop at one place. */
-ISC_API isc_status isc_decoder_forward(isc_decoder *d, isc_step *s, const isc_decoder_input *in, const isc_taps *taps,
-                               isc_tensor **hidden);
+ISC_API isc_status isc_decoder_forward(isc_decoder *d, isc_step *s, const isc_decoder_input *in,
+                                       const isc_taps *taps, isc_tensor **hidden);
 /* The head's weight [vocab, d] for isc_op_xent, and logits = hidden·wᵀ. */
 ISC_API isc_tensor *isc_decoder_head(isc_decoder *d);
-ISC_API isc_status isc_decoder_logits(isc_decoder *d, isc_step *s, isc_tensor *hidden, isc_tensor **logits);
+ISC_API isc_status isc_decoder_logits(isc_decoder *d, isc_step *s, isc_tensor *hidden,
+                                      isc_tensor **logits);
 /* W_O of one head, host [d_head, d_model]: maps the head's factor to its contribution to the residual stream. */
 ISC_API isc_status isc_decoder_head_map(isc_decoder *d, int64_t layer, int64_t head, float *out);
 

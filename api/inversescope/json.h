@@ -23,11 +23,15 @@ ISC_API void isc_json_close(isc_json *j);
 
 /* Top-level keys. The first form fails when the key is absent; `_or` gives the fallback then (and when null).
  * A value of another type, or an integer outside [min, max], is always an error. */
-ISC_API isc_status isc_json_int(const isc_json *j, const char *key, int64_t min, int64_t max, int64_t *out);
-ISC_API isc_status isc_json_int_or(const isc_json *j, const char *key, int64_t min, int64_t max, int64_t fallback, int64_t *out);
-ISC_API isc_status isc_json_float_or(const isc_json *j, const char *key, double fallback, double *out);
+ISC_API isc_status isc_json_int(const isc_json *j, const char *key, int64_t min, int64_t max,
+                                int64_t *out);
+ISC_API isc_status isc_json_int_or(const isc_json *j, const char *key, int64_t min, int64_t max,
+                                   int64_t fallback, int64_t *out);
+ISC_API isc_status isc_json_float_or(const isc_json *j, const char *key, double fallback,
+                                     double *out);
 ISC_API isc_status isc_json_bool_or(const isc_json *j, const char *key, bool fallback, bool *out);
-ISC_API isc_status isc_json_string_or(const isc_json *j, const char *key, const char *fallback, const char **out);
+ISC_API isc_status isc_json_string_or(const isc_json *j, const char *key, const char *fallback,
+                                      const char **out);
 ISC_API const char *isc_json_path(const isc_json *j);
 
 #ifdef __cplusplus

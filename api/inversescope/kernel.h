@@ -23,15 +23,16 @@ typedef enum isc_geometry {
 
 /* Under which measure p(d) ∝ k(d/ε) is a density. */
 typedef enum isc_measure {
-  ISC_LEBESGUE = 0,  /* on R^n (the paper)                                             */
-  ISC_PROFILE = 1,   /* d itself has density ∝ k(d/ε), the norm is uniform in the band */
-  ISC_INVARIANT = 2  /* angular: sphere's area × log-norm, so that p(z'|x) has the same constant for every x;
+  ISC_LEBESGUE = 0, /* on R^n (the paper)                                             */
+  ISC_PROFILE = 1,  /* d itself has density ∝ k(d/ε), the norm is uniform in the band */
+  ISC_INVARIANT =
+      2 /* angular: sphere's area × log-norm, so that p(z'|x) has the same constant for every x;
                         noise_law.h says why                                           */
 } isc_measure;
 
 typedef struct isc_noise_draw {
-  double d;        /* distance of the noisy activation from the clean one */
-  double radius;   /* euclidean: ‖r‖; normalised: ‖r‖/‖ẑ‖                  */
+  double d;             /* distance of the noisy activation from the clean one */
+  double radius;        /* euclidean: ‖r‖; normalised: ‖r‖/‖ẑ‖                  */
   double rho, cos, sin; /* angular: z' = rho·‖ẑ‖(cos·û + sin·v)           */
 } isc_noise_draw;
 
@@ -41,7 +42,8 @@ typedef struct isc_kernel_ops {
   isc_status (*open)(const void *conf, int64_t dim, void **self);
   void (*close)(void *self);
   isc_geometry (*geometry)(void *self);
-  double (*epsilon)(void *self);               /* also the radius of the refusal test: a sample is inside when d < ε */
+  double (*epsilon)(
+      void *self); /* also the radius of the refusal test: a sample is inside when d < ε */
   double (*band)(void *self);                  /* δ of the norm band; 0 = none                 */
   double (*profile)(void *self, double ratio); /* k(d/ε) at ratio = d/ε; in [0, 1], k(0) = 1   */
   void (*draw)(void *self, isc_rng *rng, isc_noise_draw *out);

@@ -21,9 +21,9 @@ extern "C" {
 /* A site as methods see it: a name and where its activations lie. An activation z [dim] is kept as a factor
  * a [stored] with z = a·map; map NULL = stored is z itself. */
 typedef struct isc_site {
-  const char *name;       /* "head.2.1" */
+  const char *name; /* "head.2.1" */
   int64_t dim, stored;
-  const float *map;       /* host [stored, dim] or NULL */
+  const float *map; /* host [stored, dim] or NULL */
 } isc_site;
 
 /* What the core gives a method. Valid from open to close. */
@@ -33,7 +33,7 @@ typedef struct isc_method_env {
   uint64_t seed;
   const isc_prior *prior;
   const isc_tokenizer *target_tokenizer;
-  const isc_site *sites;  /* [n_sites] */
+  const isc_site *sites; /* [n_sites] */
   int64_t n_sites;
   const isc_kernel *const *kernels; /* [n_sites] opened for each site's dim (shared where equal) */
   isc_measure measure;
@@ -41,7 +41,8 @@ typedef struct isc_method_env {
   /* Text of training input i, 0 ≤ i < n_train. */
   isc_status (*text)(const struct isc_method_env *env, int64_t i, isc_text *out);
   /* Stored factors of `n` training inputs at `site`: host out [n, stored]. `rows` NULL = 0 … n−1. */
-  isc_status (*activations)(const struct isc_method_env *env, int64_t site, const int64_t *rows, int64_t n, float *out);
+  isc_status (*activations)(const struct isc_method_env *env, int64_t site, const int64_t *rows,
+                            int64_t n, float *out);
   void *core; /* the core's own */
 } isc_method_env;
 
@@ -53,10 +54,12 @@ typedef struct isc_metric {
 /* A training stage's ears and mouth. */
 typedef struct isc_train_io {
   size_t size;
-  const char *dir; /* the stage's directory: checkpoints go here, and are found here after a kill          */
+  const char *
+      dir; /* the stage's directory: checkpoints go here, and are found here after a kill          */
   void *core;
   /* Report step `done` of `total` with a few metrics ("loss", "lr", …); cheap, call every step. */
-  isc_status (*progress)(struct isc_train_io *io, int64_t done, int64_t total, const isc_metric *m, int64_t n);
+  isc_status (*progress)(struct isc_train_io *io, int64_t done, int64_t total, const isc_metric *m,
+                         int64_t n);
   /* Time to save? Says yes every so many seconds and before stopping. */
   bool (*checkpoint_due)(struct isc_train_io *io);
   /* Asked to stop (signal)? Save, then return ISC_E_INTERRUPTED. */
@@ -76,7 +79,8 @@ typedef struct isc_invert {
   int64_t batch;         /* sequences decoded together; changes no sample     */
   void *user;
   /* Called for each sample, in any order: row, j, text, log q(x | ẑ). A failure stops the inversion. */
-  isc_status (*sample)(void *user, int64_t row, int64_t j, const char *text, size_t len, double log_q);
+  isc_status (*sample)(void *user, int64_t row, int64_t j, const char *text, size_t len,
+                       double log_q);
 } isc_invert;
 
 /* What a training stage reads, beside its options and the training texts. */
@@ -98,8 +102,10 @@ typedef struct isc_method_ops {
   isc_status (*load)(void *self, int64_t stage, const char *dir);
   isc_status (*invert)(void *self, const isc_invert *req); /* NULL: does not invert */
   /* Unconditional samples (the backbone's own), to judge validity; site/z ignored. NULL: none. */
-  isc_status (*sample_prior)(void *self, int64_t n, double temperature, uint64_t seed, int64_t batch, void *user,
-                             isc_status (*sample)(void *user, int64_t row, int64_t j, const char *text, size_t len, double log_q));
+  isc_status (*sample_prior)(void *self, int64_t n, double temperature, uint64_t seed,
+                             int64_t batch, void *user,
+                             isc_status (*sample)(void *user, int64_t row, int64_t j,
+                                                  const char *text, size_t len, double log_q));
   /* Label of each of n activations at `site` (into caller's texts); NULL: does not classify. */
   isc_status (*classify)(void *self, int64_t site, const float *z, int64_t n, isc_text *label);
   int64_t (*parameters)(void *self); /* trained parameters, for reports */

@@ -47,29 +47,30 @@ typedef struct isc_list {
 } isc_list;
 
 enum {
-  ISC_OPT_REQUIRED = 1u << 0, /* no default: the config must give it                    */
-  ISC_OPT_OPEN_MIN = 1u << 1, /* the value must be > min, not ≥                         */
-  ISC_OPT_OPEN_MAX = 1u << 2, /* the value must be < max, not ≤                         */
+  ISC_OPT_REQUIRED = 1u << 0,   /* no default: the config must give it                    */
+  ISC_OPT_OPEN_MIN = 1u << 1,   /* the value must be > min, not ≥                         */
+  ISC_OPT_OPEN_MAX = 1u << 2,   /* the value must be < max, not ≤                         */
   ISC_OPT_MUST_EXIST = 1u << 3, /* PATH: the file or directory must be there             */
-  ISC_OPT_RUNTIME = 1u << 4   /* does not change results (threads, batch size of sampling …):
+  ISC_OPT_RUNTIME = 1u << 4     /* does not change results (threads, batch size of sampling …):
                                  left out of stage fingerprints                        */
 };
 
 typedef struct isc_option {
-  const char *name;     /* snake_case key in the config; "backbone.lr" is lr in the sub-group backbone,
+  const char *name; /* snake_case key in the config; "backbone.lr" is lr in the sub-group backbone,
                            and such options stand together in the table                  */
   isc_option_type type;
   uint32_t flags;
-  size_t offset;        /* of the field in the conf struct                                */
-  const char *unit;     /* "steps", "tokens", … or NULL                                   */
-  const char *preset;   /* default as config text: "0.1", "hard", "[1, 2]" for lists; NULL = none
+  size_t offset;      /* of the field in the conf struct                                */
+  const char *unit;   /* "steps", "tokens", … or NULL                                   */
+  const char *preset; /* default as config text: "0.1", "hard", "[1, 2]" for lists; NULL = none
                            (then a STRING/PATH is NULL, a list is empty, or the option REQUIRED) */
-  double min, max;      /* closed range of INT/FLOAT (and list elements); both 0 = unbounded */
+  double min, max;    /* closed range of INT/FLOAT (and list elements); both 0 = unbounded */
   const char *const *choices; /* NULL-terminated, for ENUM                                */
-  const char *doc;      /* one sentence                                                    */
+  const char *doc;            /* one sentence                                                    */
 } isc_option;
 
-#define ISC_OPTIONS_END {0}
+#define ISC_OPTIONS_END                                                                            \
+  { 0 }
 
 #ifdef __cplusplus
 }

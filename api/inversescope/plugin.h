@@ -32,7 +32,7 @@ typedef enum isc_kind {
 ISC_API const char *isc_kind_name(isc_kind kind);
 
 typedef struct isc_class {
-  size_t size;               /* sizeof(isc_class)                                         */
+  size_t size; /* sizeof(isc_class)                                         */
   isc_kind kind;
   const char *name;          /* [a-z][a-z0-9-]*, unique within its kind                   */
   const char *version;       /* "1.2.0"; part of every fingerprint                        */
@@ -45,8 +45,8 @@ typedef struct isc_class {
 } isc_class;
 
 typedef struct isc_plugin {
-  size_t size;               /* sizeof(isc_plugin)                                        */
-  uint32_t abi_minor;        /* ISC_ABI_MINOR the plugin was built against                */
+  size_t size;        /* sizeof(isc_plugin)                                        */
+  uint32_t abi_minor; /* ISC_ABI_MINOR the plugin was built against                */
   const char *name;
   const char *version;
   const isc_class *const *classes; /* NULL-terminated                                     */
@@ -58,10 +58,10 @@ typedef struct isc_plugin {
 #else
 #define ISC_PLUGIN_EXTERN
 #endif
-#define ISC_PLUGIN(plugin_name, plugin_version, ...)                                    \
-  static const isc_class *const isc_plugin_classes_[] = {__VA_ARGS__, NULL};            \
-  ISC_PLUGIN_EXTERN ISC_API const isc_plugin isc_plugin_v1;                             \
-  const isc_plugin isc_plugin_v1 = {sizeof(isc_plugin), ISC_ABI_MINOR, plugin_name,     \
+#define ISC_PLUGIN(plugin_name, plugin_version, ...)                                               \
+  static const isc_class *const isc_plugin_classes_[] = {__VA_ARGS__, NULL};                       \
+  ISC_PLUGIN_EXTERN ISC_API const isc_plugin isc_plugin_v1;                                        \
+  const isc_plugin isc_plugin_v1 = {sizeof(isc_plugin), ISC_ABI_MINOR, plugin_name,                \
                                     plugin_version, isc_plugin_classes_}
 
 #ifdef __cplusplus

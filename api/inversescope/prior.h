@@ -58,7 +58,8 @@ typedef struct isc_prior {
 ISC_API isc_status isc_split_check(int64_t support, double test_fraction);
 ISC_API int64_t isc_split_count(int64_t support, double test_fraction, isc_split split);
 /* Index in the support of input i of a split, 0 ≤ i < count. */
-ISC_API int64_t isc_split_index(uint64_t seed, int64_t support, double test_fraction, isc_split split, int64_t i);
+ISC_API int64_t isc_split_index(uint64_t seed, int64_t support, double test_fraction,
+                                isc_split split, int64_t i);
 
 #ifdef __cplusplus
 }

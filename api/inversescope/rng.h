@@ -20,16 +20,16 @@ extern "C" {
 typedef enum isc_purpose {
   ISC_RNG_PRIOR_TRAIN = 1,
   ISC_RNG_PRIOR_TEST = 2,
-  ISC_RNG_INIT = 3,          /* parameter initialisation                  */
-  ISC_RNG_BATCH = 4,         /* which examples form a training batch      */
-  ISC_RNG_NOISE_RADIUS = 5,  /* a kernel's 1-D draws                      */
+  ISC_RNG_INIT = 3,         /* parameter initialisation                  */
+  ISC_RNG_BATCH = 4,        /* which examples form a training batch      */
+  ISC_RNG_NOISE_RADIUS = 5, /* a kernel's 1-D draws                      */
   ISC_RNG_NOISE_DIRECTION = 6,
-  ISC_RNG_SAMPLE = 7,        /* token draws of the generator              */
+  ISC_RNG_SAMPLE = 7, /* token draws of the generator              */
   ISC_RNG_BOOTSTRAP = 8,
   ISC_RNG_SPLIT = 9,
   ISC_RNG_NEIGHBOUR = 10,
   ISC_RNG_DROPOUT = 11,
-  ISC_RNG_USER = 1000        /* plugins take ISC_RNG_USER + n             */
+  ISC_RNG_USER = 1000 /* plugins take ISC_RNG_USER + n             */
 } isc_purpose;
 
 /* A stream: the numbers at one (seed, purpose, index), read in order. By value; 32 bytes of state;

@@ -17,9 +17,9 @@ extern "C" {
 #endif
 
 #if defined(__GNUC__)
-#define ISC_API __attribute__((visibility("default")))
+#define ISC_API          __attribute__((visibility("default")))
 #define ISC_PRINTF(f, a) __attribute__((format(printf, f, a)))
-#define ISC_MUST_USE __attribute__((warn_unused_result))
+#define ISC_MUST_USE     __attribute__((warn_unused_result))
 #else
 #define ISC_API
 #define ISC_PRINTF(f, a)
@@ -29,18 +29,18 @@ extern "C" {
 /* Values are part of the ABI: append only. The sysexits code of each stands beside it. */
 typedef enum isc_status {
   ISC_OK = 0,
-  ISC_E_USAGE = 1,       /* 64: a wrong call, argument or command line          */
-  ISC_E_CONFIG = 2,      /* 78: a config file or an option is wrong             */
-  ISC_E_FORMAT = 3,      /* 65: a file's content breaks its format's rules      */
-  ISC_E_MISSING = 4,     /* 66: a file, tensor, plugin or site is not there     */
-  ISC_E_IO = 5,          /* 74: reading or writing failed                       */
-  ISC_E_NOMEM = 6,       /* 70: memory (host or device) could not be had        */
-  ISC_E_SHAPE = 7,       /* 65: shapes, lengths or vocabularies do not agree    */
-  ISC_E_UNSUPPORTED = 8, /* 70: valid, but this build, backend or plugin cannot */
-  ISC_E_DEVICE = 9,      /* 70: a device or its library failed                  */
+  ISC_E_USAGE = 1,        /* 64: a wrong call, argument or command line          */
+  ISC_E_CONFIG = 2,       /* 78: a config file or an option is wrong             */
+  ISC_E_FORMAT = 3,       /* 65: a file's content breaks its format's rules      */
+  ISC_E_MISSING = 4,      /* 66: a file, tensor, plugin or site is not there     */
+  ISC_E_IO = 5,           /* 74: reading or writing failed                       */
+  ISC_E_NOMEM = 6,        /* 70: memory (host or device) could not be had        */
+  ISC_E_SHAPE = 7,        /* 65: shapes, lengths or vocabularies do not agree    */
+  ISC_E_UNSUPPORTED = 8,  /* 70: valid, but this build, backend or plugin cannot */
+  ISC_E_DEVICE = 9,       /* 70: a device or its library failed                  */
   ISC_E_INTERRUPTED = 10, /* 75: stopped on request; state was saved, run again */
-  ISC_E_INTERNAL = 11,   /* 70: a broken invariant: a bug                       */
-  ISC_E_NUMERIC = 12     /* 70: NaN or infinity where none may be               */
+  ISC_E_INTERNAL = 11,    /* 70: a broken invariant: a bug                       */
+  ISC_E_NUMERIC = 12      /* 70: NaN or infinity where none may be               */
 } isc_status;
 
 /* Record a failure of this thread and return `code`. `fmt` says what, where (file, tensor, field)
@@ -65,17 +65,17 @@ ISC_API int isc_exit_code(isc_status s);
 ISC_API const char *isc_status_name(isc_status s);
 
 /* Return early with the callee's status. */
-#define ISC_TRY(expr)                     \
-  do {                                    \
-    isc_status isc_try_ = (expr);         \
-    if (isc_try_ != ISC_OK) return isc_try_; \
+#define ISC_TRY(expr)                                                                              \
+  do {                                                                                             \
+    isc_status isc_try_ = (expr);                                                                  \
+    if (isc_try_ != ISC_OK) return isc_try_;                                                       \
   } while (0)
 
 /* Leave for the function's one clean-up label with the callee's status in the local `st`. */
-#define ISC_GO(expr)             \
-  do {                           \
-    st = (expr);                 \
-    if (st != ISC_OK) goto done; \
+#define ISC_GO(expr)                                                                               \
+  do {                                                                                             \
+    st = (expr);                                                                                   \
+    if (st != ISC_OK) goto done;                                                                   \
   } while (0)
 
 #ifdef __cplusplus

@@ -30,12 +30,14 @@ typedef struct isc_target_ops {
   void (*info)(void *self, isc_target_info *out);
   const isc_tokenizer *(*tokenizer)(void *self);
   /* As isc_decoder_forward / _logits / _head_map. */
-  isc_status (*forward)(void *self, isc_step *s, const isc_decoder_input *in, const isc_taps *taps, isc_tensor **hidden);
+  isc_status (*forward)(void *self, isc_step *s, const isc_decoder_input *in, const isc_taps *taps,
+                        isc_tensor **hidden);
   isc_status (*logits)(void *self, isc_step *s, isc_tensor *hidden, isc_tensor **logits);
   isc_status (*head_map)(void *self, int64_t layer, int64_t head, float *out);
   /* Hash of the weights and everything else that decides its numbers, 32 hex digits. */
   isc_status (*fingerprint)(void *self, char hex[33]);
-  isc_status (*kv_cache)(void *self, int64_t batch, int64_t n_ctx, isc_kv_cache **out); /* may be NULL */
+  isc_status (*kv_cache)(void *self, int64_t batch, int64_t n_ctx,
+                         isc_kv_cache **out); /* may be NULL */
 } isc_target_ops;
 
 #ifdef __cplusplus

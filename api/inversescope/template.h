@@ -15,22 +15,24 @@ extern "C" {
 #endif
 
 typedef struct isc_template_slot {
-  const char *name;           /* "A" is written [A] in a template                        */
-  const char *const *values;  /* [n] distinct, non-empty                                 */
+  const char *name;          /* "A" is written [A] in a template                        */
+  const char *const *values; /* [n] distinct, non-empty                                 */
   int64_t n;
-  const char *differs_from;   /* name of an earlier slot this one never equals, or NULL; its values must be those of
+  const char *
+      differs_from; /* name of an earlier slot this one never equals, or NULL; its values must be those of
                                  this slot, or none of them */
 } isc_template_slot;
 
 typedef struct isc_template_spec {
   size_t size;
-  const char *const *templates; /* [n_templates] "Then , [A] and [B] went to the [PLACE] ."; a slot may occur
+  const char *const
+      *templates; /* [n_templates] "Then , [A] and [B] went to the [PLACE] ."; a slot may occur
                                    several times, and then has one value */
   int64_t n_templates;
   const isc_template_slot *slots;
   int64_t n_slots;
-  double test_fraction;         /* of the support held out as the test split, in (0, 1)  */
-  uint64_t seed;                /* of the split and of the order                         */
+  double test_fraction; /* of the support held out as the test split, in (0, 1)  */
+  uint64_t seed;        /* of the split and of the order                         */
 } isc_template_spec;
 
 typedef struct isc_template isc_template;
@@ -49,7 +51,8 @@ ISC_API int64_t isc_template_support(void *t);
 ISC_API isc_status isc_template_enumerate(void *t, int64_t i, isc_text *out);
 ISC_API int64_t isc_template_n_slots(void *t);
 ISC_API const char *isc_template_slot_name(void *t, int64_t k);
-ISC_API isc_status isc_template_slot_value(void *t, const char *text, size_t len, int64_t k, isc_text *out);
+ISC_API isc_status isc_template_slot_value(void *t, const char *text, size_t len, int64_t k,
+                                           isc_text *out);
 ISC_API isc_status isc_template_fingerprint(void *t, char hex[33]);
 ISC_API int64_t isc_template_slot_choices(void *t, int64_t k);
 ISC_API const char *isc_template_slot_choice(void *t, int64_t k, int64_t j);

@@ -14,7 +14,8 @@
 
 /* ---- memory. Fail with ISC_E_NOMEM and a message naming `what`; size 0 gives a non-NULL pointer. */
 ISC_API isc_status isc_malloc(size_t size, const char *what, void **out);
-ISC_API isc_status isc_calloc(size_t n, size_t size, const char *what, void **out); /* overflow-checked */
+ISC_API isc_status isc_calloc(size_t n, size_t size, const char *what,
+                              void **out); /* overflow-checked */
 ISC_API isc_status isc_realloc(void **p, size_t n, size_t size, const char *what);
 ISC_API isc_status isc_strdup(const char *s, char **out);
 ISC_API isc_status isc_asprintf(char **out, const char *fmt, ...) ISC_PRINTF(2, 3);
@@ -45,11 +46,13 @@ typedef struct isc_sb {
 ISC_API void isc_sb_add(isc_sb *b, const char *s);
 ISC_API void isc_sb_addn(isc_sb *b, const char *s, size_t n);
 ISC_API void isc_sb_addf(isc_sb *b, const char *fmt, ...) ISC_PRINTF(2, 3);
-ISC_API void isc_sb_add_json(isc_sb *b, const char *s, size_t n); /* quoted, escaped; bad UTF-8 → U+FFFD */
-ISC_API void isc_sb_add_html(isc_sb *b, const char *s, size_t n); /* &<>"' escaped; bad UTF-8, controls → U+FFFD */
+ISC_API void isc_sb_add_json(isc_sb *b, const char *s,
+                             size_t n); /* quoted, escaped; bad UTF-8 → U+FFFD */
+ISC_API void isc_sb_add_html(isc_sb *b, const char *s,
+                             size_t n); /* &<>"' escaped; bad UTF-8, controls → U+FFFD */
 /* The shortest decimal that reads back to the same double, whatever the locale; "nan", "inf", "-inf". */
 ISC_API void isc_sb_add_double(isc_sb *b, double v);
-ISC_API isc_status isc_sb_finish(isc_sb *b, char **out);          /* hands the string over */
+ISC_API isc_status isc_sb_finish(isc_sb *b, char **out); /* hands the string over */
 ISC_API void isc_sb_free(isc_sb *b);
 
 /* ---- small text helpers */
@@ -77,7 +80,8 @@ typedef struct isc_map {
   size_t size;
   int fd;
 } isc_map;
-ISC_API isc_status isc_map_open(const char *path, isc_map *m); /* read-only mmap; size 0 is an error */
+ISC_API isc_status isc_map_open(const char *path,
+                                isc_map *m); /* read-only mmap; size 0 is an error */
 /* Has the file been truncated since? (checked before bulk reads so that it ends in an error, not SIGBUS) */
 ISC_API isc_status isc_map_check(const isc_map *m, const char *path);
 ISC_API void isc_map_close(isc_map *m);
@@ -88,7 +92,8 @@ ISC_API isc_status isc_mkdirs(const char *path);
 ISC_API bool isc_exists(const char *path);
 ISC_API bool isc_is_dir(const char *path);
 ISC_API bool isc_dir_is_empty(const char *path); /* also true of what is not a directory */
-ISC_API isc_status isc_path_join(const char *dir, const char *name, char **out); /* absolute `name` wins */
+ISC_API isc_status isc_path_join(const char *dir, const char *name,
+                                 char **out); /* absolute `name` wins */
 ISC_API isc_status isc_path_dir(const char *path, char **out);
 
 /* ---- hashing (XXH3-128), as a stream or at once. */
@@ -100,13 +105,15 @@ typedef struct isc_digest {
 } isc_digest;
 ISC_API isc_status isc_hash_begin(isc_hash *h);
 ISC_API void isc_hash_add(isc_hash *h, const void *data, size_t len);
-ISC_API void isc_hash_str(isc_hash *h, const char *s); /* with its terminator, so that fields do not run together */
+ISC_API void
+isc_hash_str(isc_hash *h,
+             const char *s); /* with its terminator, so that fields do not run together */
 ISC_API isc_digest isc_hash_end(isc_hash *h);
 ISC_API isc_status isc_hash_file(const char *path, isc_digest *out);
 ISC_API void isc_digest_hex(isc_digest d, char out[33]);
 
 /* ---- clock */
-ISC_API double isc_now(void);                  /* monotonic seconds        */
-ISC_API void isc_utc(char out[32]);            /* "2026-01-31T12:00:00Z"   */
+ISC_API double isc_now(void);       /* monotonic seconds        */
+ISC_API void isc_utc(char out[32]); /* "2026-01-31T12:00:00Z"   */
 
 #endif

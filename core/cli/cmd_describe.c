@@ -74,12 +74,24 @@ static int kind_of(const char *text, size_t len) {
   return 0;
 }
 
+/* "name = { … };" as it stands in a run's config: features are a list of groups. */
+static void print_stanza_text(isc_kind kind, const char *text) {
+  const char *group = strchr(text, '{'), *end = strrchr(text, '}');
+  if (kind == ISC_FEATURE && group && end)
+    printf("features = (\n%.*s\n);\n", (int)(end + 1 - group), group);
+  else
+    fputs(text, stdout);
+}
+
 static int print_stanza(const isc_class *c) {
   char *text = NULL;
-  isc_status st = isc_option_stanza(c->kind == ISC_FEATURE ? "features" : isc_kind_name(c->kind),
-                                    c->name, c->options, &text);
+  if (c->kind == ISC_BACKEND) {
+    printf("# A backend is chosen by its name.\nrun = {\n  device = \"%s\";\n};\n", c->name);
+    return 0;
+  }
+  isc_status st = isc_option_stanza(isc_kind_name(c->kind), c->name, c->options, &text);
   if (st != ISC_OK) return isc_cli_fail(st);
-  fputs(text, stdout);
+  print_stanza_text(c->kind, text);
   free(text);
   return 0;
 }

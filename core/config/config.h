@@ -20,13 +20,13 @@ typedef struct isc_config_source {
   const char *const *overrides; /* [n_overrides] "path.to.key=value", value in config syntax;
                                    a bare word is taken as a string                           */
   int64_t n_overrides;
-  bool allow_outside_includes;  /* let @include leave the file's own directory tree            */
+  bool allow_outside_includes; /* let @include leave the file's own directory tree            */
 } isc_config_source;
 
 ISC_API isc_status isc_config_load(const isc_config_source *src, isc_config **out);
 /* The same from text; `name` stands for the file in messages, `dir` is where paths are relative to. */
 ISC_API isc_status isc_config_parse(const char *text, size_t len, const char *name, const char *dir,
-                            isc_config **out);
+                                    isc_config **out);
 ISC_API void isc_config_free(isc_config *c);
 
 /* Is there a setting at `path` ("run.seed", "features.[0].plugin")? */
@@ -40,16 +40,18 @@ ISC_API int64_t isc_config_count(const isc_config *c, const char *path);
  * A missing group is an empty one. Strings and lists stored in `conf` belong to `c`. Every value, given
  * or default, is recorded under `path` for isc_config_resolved. */
 ISC_API isc_status isc_config_fill(isc_config *c, const char *path, const isc_option *options,
-                           const char *const *also, void *conf);
+                                   const char *const *also, void *conf);
 
 /* A group { plugin = "name"; …options… } at `path`: find the class in the registry and fill a fresh
  * conf (malloc'd, conf_size bytes; the caller frees). `fallback` is the plugin's name when the key is
  * absent (NULL = required). */
-ISC_API isc_status isc_config_plugin(isc_config *c, const char *path, isc_kind kind, const char *fallback,
-                             const char *const *also, const isc_class **cls, void **conf);
+ISC_API isc_status isc_config_plugin(isc_config *c, const char *path, isc_kind kind,
+                                     const char *fallback, const char *const *also,
+                                     const isc_class **cls, void **conf);
 
 /* Settings at the top level that nobody filled or named → error naming the first. */
-ISC_API isc_status isc_config_check_unused(isc_config *c, const char *const *known /* NULL-terminated */);
+ISC_API isc_status isc_config_check_unused(isc_config *c,
+                                           const char *const *known /* NULL-terminated */);
 
 /* The location "file:line" of a setting ("file" when absent); valid until the config is freed. */
 ISC_API const char *isc_config_where(const isc_config *c, const char *path);
@@ -61,7 +63,7 @@ ISC_API isc_status isc_config_resolved(const isc_config *c, char **text);
 ISC_API isc_status isc_config_canonical(const isc_config *c, const char *path, char **text);
 
 /* The settings of `cls` as a commented stanza (describe --conf). malloc'd. */
-ISC_API isc_status isc_option_stanza(const char *group, const char *plugin, const isc_option *options,
-                             char **text);
+ISC_API isc_status isc_option_stanza(const char *group, const char *plugin,
+                                     const isc_option *options, char **text);
 
 #endif

@@ -13,8 +13,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-typedef enum isc_st_dtype { ISC_ST_BOOL, ISC_ST_U8, ISC_ST_I8, ISC_ST_I16, ISC_ST_U16, ISC_ST_F16, ISC_ST_BF16, ISC_ST_I32,
-  ISC_ST_U32, ISC_ST_F32, ISC_ST_F64, ISC_ST_I64, ISC_ST_U64 } isc_st_dtype;
+typedef enum isc_st_dtype {
+  ISC_ST_BOOL,
+  ISC_ST_U8,
+  ISC_ST_I8,
+  ISC_ST_I16,
+  ISC_ST_U16,
+  ISC_ST_F16,
+  ISC_ST_BF16,
+  ISC_ST_I32,
+  ISC_ST_U32,
+  ISC_ST_F32,
+  ISC_ST_F64,
+  ISC_ST_I64,
+  ISC_ST_U64
+} isc_st_dtype;
 
 typedef struct isc_st_tensor {
   const char *name;
@@ -33,20 +46,26 @@ ISC_API isc_status isc_st_open(const char *path, isc_safetensors **out);
 ISC_API void isc_st_close(isc_safetensors *f);
 ISC_API int64_t isc_st_count(const isc_safetensors *f);
 ISC_API const isc_st_tensor *isc_st_at(const isc_safetensors *f, int64_t i);
-ISC_API const isc_st_tensor *isc_st_find(const isc_safetensors *f, const char *name); /* NULL if absent */
-ISC_API const char *isc_st_metadata(const isc_safetensors *f, const char *key);       /* NULL if absent */
+ISC_API const isc_st_tensor *isc_st_find(const isc_safetensors *f,
+                                         const char *name);                     /* NULL if absent */
+ISC_API const char *isc_st_metadata(const isc_safetensors *f, const char *key); /* NULL if absent */
 /* Elements [first, first+n) as f32 (from f32, f16, bf16, f64) / as i64 (from any integer type). Checks that the file was
  * not truncated since it was mapped. */
-ISC_API isc_status isc_st_read_f32(const isc_safetensors *f, const isc_st_tensor *t, int64_t first, int64_t n, float *out);
-ISC_API isc_status isc_st_read_i64(const isc_safetensors *f, const isc_st_tensor *t, int64_t first, int64_t n, int64_t *out);
+ISC_API isc_status isc_st_read_f32(const isc_safetensors *f, const isc_st_tensor *t, int64_t first,
+                                   int64_t n, float *out);
+ISC_API isc_status isc_st_read_i64(const isc_safetensors *f, const isc_st_tensor *t, int64_t first,
+                                   int64_t n, int64_t *out);
 
 /* Writer: declare every tensor, then stream the data in that order. */
 typedef struct isc_st_writer isc_st_writer;
 ISC_API isc_status isc_st_writer_new(const char *path, isc_st_writer **out);
 ISC_API isc_status isc_st_writer_metadata(isc_st_writer *w, const char *key, const char *value);
-ISC_API isc_status isc_st_writer_declare(isc_st_writer *w, const char *name, isc_st_dtype dtype, int32_t ndim, const int64_t *shape);
-ISC_API isc_status isc_st_writer_data(isc_st_writer *w, const void *data, size_t bytes); /* the next bytes, any split */
-ISC_API isc_status isc_st_writer_commit(isc_st_writer *w); /* checks all was written, fsync, rename; frees w also on error */
+ISC_API isc_status isc_st_writer_declare(isc_st_writer *w, const char *name, isc_st_dtype dtype,
+                                         int32_t ndim, const int64_t *shape);
+ISC_API isc_status isc_st_writer_data(isc_st_writer *w, const void *data,
+                                      size_t bytes); /* the next bytes, any split */
+ISC_API isc_status isc_st_writer_commit(
+    isc_st_writer *w); /* checks all was written, fsync, rename; frees w also on error */
 ISC_API void isc_st_writer_abandon(isc_st_writer *w);
 
 #endif

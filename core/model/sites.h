@@ -27,16 +27,18 @@ typedef struct isc_site_set {
   int64_t *layer, *head; /* [n]; head −1 unless a head site                           */
   int64_t last_layer;    /* the forward pass may stop after (last_layer, last_place)  */
   isc_place last_place;
-  float *maps;           /* storage of the head maps                                  */
-  char *names;           /* storage of the names                                      */
+  float *maps; /* storage of the head maps                                  */
+  char *names; /* storage of the names                                      */
 } isc_site_set;
 
-ISC_API isc_status isc_target_open(const isc_class *cls, const void *conf, isc_device *dev, isc_target *out);
+ISC_API isc_status isc_target_open(const isc_class *cls, const void *conf, isc_device *dev,
+                                   isc_target *out);
 ISC_API void isc_target_close(isc_target *t);
 
 /* Patterns → sites, in model order (layer, place, head), duplicates dropped. A pattern that matches nothing is an error
  * that says what exists. An index left out stands for all: "head", "attn_out", "*.3". */
-ISC_API isc_status isc_sites_select(const isc_target *t, const char *const *patterns, int64_t n, isc_site_set *out);
+ISC_API isc_status isc_sites_select(const isc_target *t, const char *const *patterns, int64_t n,
+                                    isc_site_set *out);
 ISC_API void isc_sites_free(isc_site_set *s);
 /* Index of a site given by any accepted name, or −1. */
 ISC_API int64_t isc_sites_find(const isc_site_set *s, const char *name);
@@ -52,7 +54,7 @@ typedef struct isc_harvest {
   const char *const *text; /* [n] */
   const size_t *len;       /* [n] */
   int64_t n, position, batch;
-  float *const *out;       /* [sites->n] host [n, stored] */
+  float *const *out; /* [sites->n] host [n, stored] */
   bool *bad;
 } isc_harvest;
 /* The step is reset before every batch and at the end. */
@@ -61,12 +63,14 @@ ISC_API isc_status isc_harvest_run(const isc_harvest *h, isc_step *s);
 /* A patch: at the site, in sequence b, position pos[b], the stored value becomes value[b] [stored]. */
 typedef struct isc_patch {
   int64_t site;
-  const int64_t *pos;  /* [batch] */
-  const float *value;  /* host [batch, stored] */
+  const int64_t *pos; /* [batch] */
+  const float *value; /* host [batch, stored] */
 } isc_patch;
 /* Capture and patch in one pass over given ids: captures[site] host [batch, len, stored] (NULL entries skipped; NULL = none),
  * taken after the patches. With `hidden` NULL the pass ends at the set's deepest site. */
-ISC_API isc_status isc_forward_patched(const isc_target *t, const isc_site_set *sites, isc_step *s, const isc_decoder_input *in,
-                               const isc_patch *patch, int64_t n_patch, float *const *captures, isc_tensor **hidden);
+ISC_API isc_status isc_forward_patched(const isc_target *t, const isc_site_set *sites, isc_step *s,
+                                       const isc_decoder_input *in, const isc_patch *patch,
+                                       int64_t n_patch, float *const *captures,
+                                       isc_tensor **hidden);
 
 #endif

@@ -14,7 +14,7 @@ typedef struct isc_registry_entry {
   const isc_class *cls;
   const char *plugin; /* plugin name                              */
   const char *plugin_version;
-  const char *path;   /* of the .so; "(built in)" for the core's  */
+  const char *path; /* of the .so; "(built in)" for the core's  */
 } isc_registry_entry;
 
 /* Append directories to look in, in order of precedence: the environment variable
@@ -30,7 +30,8 @@ ISC_API isc_status isc_registry_add_builtin(const isc_class *cls);
 /* Find class `kind`/`name`: built-in, already loaded, or opened from `<kind>_<name>.so` (dashes in a
  * name become underscores), else from any plugin on the path that offers it. On a miss the message
  * lists where it looked, why a candidate would not load, and the nearest known name. */
-ISC_API isc_status isc_registry_find(isc_kind kind, const char *name, const isc_registry_entry **out);
+ISC_API isc_status isc_registry_find(isc_kind kind, const char *name,
+                                     const isc_registry_entry **out);
 
 /* Open every plugin on the path. Files that will not load do not stop the scan: their number and
  * messages come back through `problems` (malloc'd array of malloc'd strings, may be NULL). */

@@ -151,6 +151,21 @@ static isc_status load_stages(isc_study *s) {
   return ISC_OK;
 }
 
+/* The harvest's own words about a text that the judge marked as unread. */
+static isc_status refuse_text(const isc_judge *judge, const char *text, size_t len) {
+  const isc_study *s = judge->study;
+  const isc_harvest h = {.target = &s->target,
+                         .sites = &s->sites,
+                         .text = &text,
+                         .len = &len,
+                         .n = 1,
+                         .position = s->target_settings.position,
+                         .batch = 1,
+                         .out = judge->factor};
+  ISC_TRY(isc_harvest_run(&h, s->step));
+  return isc_fail(ISC_E_SHAPE, "the target cannot read \"%s\"", text);
+}
+
 static isc_status ask_study(isc_study *s, const isc_ask *ask, isc_answer *a) {
   isc_status st = ISC_OK;
   isc_judge judge = {0};
@@ -159,7 +174,7 @@ static isc_status ask_study(isc_study *s, const isc_ask *ask, isc_answer *a) {
   const size_t len = strlen(text);
   const int64_t site = isc_sites_find(&s->sites, ask->site);
   if (site < 0)
-    return isc_fail(ISC_E_MISSING, "%s: the run has no site \"%s\"; it has %lld, from %s to %s",
+    return isc_fail(ISC_E_USAGE, "%s: the run has no site \"%s\"; it has %lld, from %s to %s",
                     s->dir, ask->site, (long long)s->sites.n, s->sites.site[0].name,
                     s->sites.site[s->sites.n - 1].name);
   if (!s->method_ops->invert)
@@ -170,9 +185,7 @@ static isc_status ask_study(isc_study *s, const isc_ask *ask, isc_answer *a) {
   ISC_GO(answer_new(s, ask, site, a));
   ISC_GO(isc_judge_texts(&judge, &text, &len, 1, &asked));
   if (asked.unread[0]) {
-    st = isc_fail(ISC_E_SHAPE,
-                  "the target cannot read \"%s\" (a word it lacks, too long, or no such position)",
-                  text);
+    st = refuse_text(&judge, text, len);
     goto done;
   }
   for (int64_t f = 0; f < s->n_features; f++)

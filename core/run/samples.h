@@ -32,16 +32,16 @@ typedef struct isc_sample_distance {
   double angular, norm_ratio, normalised;
 } isc_sample_distance;
 
-isc_status isc_samples_new(isc_samples *s, int64_t n_sites, int64_t n_conditions, int64_t n_samples,
-                           int64_t n_unconditional);
-void isc_samples_free(isc_samples *s);
+ISC_API isc_status isc_samples_new(isc_samples *s, int64_t n_sites, int64_t n_conditions,
+                                   int64_t n_samples, int64_t n_unconditional);
+ISC_API void isc_samples_free(isc_samples *s);
 /* Id of a text, added if new. */
-isc_status isc_samples_intern(isc_samples *s, const char *text, size_t len, int64_t *id);
-int64_t isc_samples_rows(const isc_samples *s);
+ISC_API isc_status isc_samples_intern(isc_samples *s, const char *text, size_t len, int64_t *id);
+ISC_API int64_t isc_samples_rows(const isc_samples *s);
 
-isc_status isc_samples_write(const isc_samples *s, const char *path);
-isc_status isc_samples_read(const char *path, isc_samples *s);
-isc_status isc_distances_write(const isc_samples *s, const isc_sample_distance *d /* [rows] */,
-                               const char *path);
+ISC_API isc_status isc_samples_write(const isc_samples *s, const char *path);
+ISC_API isc_status isc_samples_read(const char *path, isc_samples *s);
+ISC_API isc_status isc_distances_write(const isc_samples *s,
+                                       const isc_sample_distance *d /* [rows] */, const char *path);
 
 #endif

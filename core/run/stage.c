@@ -220,6 +220,7 @@ isc_status isc_stage_run(isc_run_state *r, const char *name, const char key[33],
   r->stage_started = r->last_checkpoint = isc_now();
   r->last_logged = 0;
   isc_curve_free(&r->curve);
+  r->curve_unsaved = false;
   ISC_TRY(isc_study_path(r->study, &r->stage_dir, "%s", name));
   ISC_TRY(isc_stage_check(r));
   if (isc_stage_is_done(r->stage_dir, key)) {
@@ -242,6 +243,9 @@ isc_status isc_stage_progress(isc_run_state *r, int64_t done, int64_t total, con
   const isc_run_events *ev = &r->request->events;
   const double now = isc_now();
   if (n > 0) ISC_TRY(isc_curve_add(&r->curve, done, total, m, n));
+  /* What asked for a checkpoint could not be told of an error: a disk that is still full is one now. */
+  if (r->curve_unsaved) ISC_TRY(isc_curve_write(&r->curve, r->stage_dir));
+  r->curve_unsaved = false;
   if (ev->progress) ev->progress(ev->user, r->stage, done, total, m, n, now - r->stage_started);
   if (now - r->last_logged >= 2 || done == total) {
     r->last_logged = now;
@@ -262,12 +266,14 @@ isc_status isc_stage_check(const isc_run_state *r) {
 }
 
 bool isc_stage_save_curve(isc_run_state *r) {
-  return !r->curve.n || isc_curve_write(&r->curve, r->stage_dir) == ISC_OK;
+  r->curve_unsaved = r->curve.n && isc_curve_write(&r->curve, r->stage_dir) != ISC_OK;
+  return !r->curve_unsaved;
 }
 
 bool isc_stage_checkpoint_due(isc_run_state *r) {
   const double now = isc_now();
-  if (now - r->last_checkpoint < r->study->run.checkpoint_seconds) return false;
+  if (!isc_stage_stopping(r) && now - r->last_checkpoint < r->study->run.checkpoint_seconds)
+    return false;
   /* The curve goes first: on resume, points past the checkpoint are dropped, but none may be missing. */
   if (!isc_stage_save_curve(r)) return false;
   r->last_checkpoint = now;

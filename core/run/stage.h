@@ -35,6 +35,7 @@ typedef struct isc_run_state {
   char *stage_dir;
   double stage_started, last_checkpoint, last_logged;
   isc_curve curve;
+  bool curve_unsaved; /* a checkpoint was due and the curve could not be written */
 } isc_run_state;
 
 typedef isc_status (*isc_stage_fn)(isc_run_state *r, void *arg);
@@ -61,10 +62,11 @@ bool isc_stage_checkpoint_due(isc_run_state *r);
 isc_train_io isc_stage_io(isc_run_state *r);
 
 /* ---- curve.c */
-isc_status isc_curve_add(isc_curve *c, int64_t done, int64_t total, const isc_metric *m, int64_t n);
-isc_status isc_curve_write(const isc_curve *c, const char *dir);
-isc_status isc_curve_read(isc_curve *c, const char *dir); /* empty when there is none */
-void isc_curve_free(isc_curve *c);
+ISC_API isc_status isc_curve_add(isc_curve *c, int64_t done, int64_t total, const isc_metric *m,
+                                 int64_t n);
+ISC_API isc_status isc_curve_write(const isc_curve *c, const char *dir);
+ISC_API isc_status isc_curve_read(isc_curve *c, const char *dir); /* empty when there is none */
+ISC_API void isc_curve_free(isc_curve *c);
 
 /* ---- fingerprints (fingerprint.c): 32 hex digits each */
 isc_status isc_key_harvest(isc_study *s, char key[33]);
