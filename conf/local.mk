@@ -13,3 +13,8 @@ dist_ioitiny_DATA = \
   conf/models/ioi-tiny/config.json \
   conf/models/ioi-tiny/model.safetensors \
   conf/models/ioi-tiny/tokenizer.json
+additionmodeldir = $(confdir)/models/addition
+dist_additionmodel_DATA = \
+  conf/models/addition/config.json \
+  conf/models/addition/model.safetensors \
+  conf/models/addition/tokenizer.json

@@ -24,6 +24,7 @@ include tests/eval.mk
 include tests/method.mk
 include tests/run.mk
 include tests/report.mk
+include tests/shipped.mk
 TESTS = $(check_PROGRAMS) $(dist_check_SCRIPTS)
 else
 check-local:

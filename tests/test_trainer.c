@@ -217,22 +217,47 @@ Test(trainer, dropout_zeroes_its_share_scales_the_rest_and_is_addressed) {
   const isc_dropout d = {.p = 0.15, .seed = 3, .step = 7},
                     later = {.p = 0.15, .seed = 3, .step = 8}, none = {0};
   int64_t zero = 0;
-  dropped(dev, d, ISC_HEADS, 1, a);
+  dropped(dev, d, ISC_ATTN_OUT, 1, a);
   for (int i = 0; i < ONES; i++) {
     cr_assert(a[i] == 0 || fabs(a[i] - 1 / 0.85) < 1e-6);
     zero += a[i] == 0;
   }
   /* 5 standard deviations of a binomial share: sqrt(.15·.85/20000) each. */
   cr_assert(fabs((double)zero / ONES - 0.15) < 5 * 0.0026, "%g dropped", (double)zero / ONES);
-  dropped(dev, d, ISC_HEADS, 1, b);
+  dropped(dev, d, ISC_ATTN_OUT, 1, b);
   cr_assert_arr_eq(a, b, sizeof a, "the same address is the same mask");
-  dropped(dev, later, ISC_HEADS, 1, b);
+  dropped(dev, later, ISC_ATTN_OUT, 1, b);
   cr_assert(memcmp(a, b, sizeof a) != 0, "another step");
   dropped(dev, d, ISC_MLP_OUT, 1, b);
   cr_assert(memcmp(a, b, sizeof a) != 0, "another place");
-  dropped(dev, none, ISC_HEADS, 1, b);
+  dropped(dev, none, ISC_ATTN_OUT, 1, b);
   dropped(dev, d, ISC_RESID_PRE, 1, a);
   for (int i = 0; i < ONES; i++)
     cr_assert(a[i] == 1 && b[i] == 1, "nothing is dropped");
+  isc_device_close(dev);
+}
+
+/* A head's values at a position are kept whole or dropped whole; queries and keys are untouched. */
+Test(trainer, attention_dropout_drops_values_by_position_and_head) {
+  static float a[ONES];
+  isc_device *dev = isc_toy_device(2);
+  const isc_dropout d = {.attention = 0.3, .d_head = 11, .seed = 3, .step = 7};
+  const int64_t width = 100,
+                first = width / 3 * 2; /* 33 value columns: 3 heads of 11, then a rest */
+  int64_t zero = 0, heads = 0;
+  dropped(dev, d, ISC_QKV, 0, a);
+  for (int64_t i = 0; i < ONES / width; i++) {
+    for (int64_t j = 0; j < first; j++)
+      cr_assert(a[i * width + j] == 1);
+    for (int64_t h = 0; h < 3; h++, heads++) {
+      const float *v = a + i * width + first + h * 11;
+      cr_assert(v[0] == 0 || fabs(v[0] - 1 / 0.7) < 1e-6);
+      for (int64_t j = 1; j < 11; j++)
+        cr_assert(v[j] == v[0]);
+      zero += v[0] == 0;
+    }
+  }
+  /* 5 standard deviations of a binomial share of 600. */
+  cr_assert(fabs((double)zero / (double)heads - 0.3) < 5 * 0.0187);
   isc_device_close(dev);
 }

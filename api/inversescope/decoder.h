@@ -23,7 +23,10 @@ typedef enum isc_place {
   ISC_RESID_MID,     /* [batch·len, d_model] after the attention's residual add              */
   ISC_MLP_OUT,       /* [batch·len, d_model]                                                 */
   ISC_RESID_POST,    /* [batch·len, d_model] leaving the block                               */
-  ISC_PLACE_COUNT
+  ISC_PLACE_COUNT,   /* places that are sites */
+  ISC_QKV =
+      ISC_PLACE_COUNT /* [batch·len, 3·n_head·d_head] queries, keys, values; no site, and tapped only
+                               where `wants` asks for it */
 } isc_place;
 
 /* What a forward pass does at each place. `at` may capture x and may return a replacement in *out (which it

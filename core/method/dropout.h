@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Dropout while a decoder trains: GPT-2's on the embedding sum and on both residual outputs, and on the heads'
- * outputs in place of its attention weights'.
+ * Dropout while a decoder trains, where GPT-2 has it: on the embedding sum, on both residual outputs, and on
+ * attention.
  *
- * Rationale for the heads: a mask per head and position keeps the attention kernel whole, and serves the same end: no
- * head may lean on a single coordinate. A small target trained with it keeps one thing in a head instead of a blend of many.
+ * Rationale for attention: a mask on the values, one number for each position and head, stands in for the mask on the
+ * attention weights. A dropped key is dropped for every later query alike, the attention kernel stays whole, and a head
+ * still may not lean on a single position. Targets trained with it keep one thing in a head instead of a blend of many.
  */
 #ifndef ISC_CORE_DROPOUT_H
 #define ISC_CORE_DROPOUT_H
@@ -12,7 +13,9 @@
 #include <inversescope/decoder.h>
 
 typedef struct isc_dropout {
-  double p; /* share of coordinates zeroed, in [0, 1) */
+  double p;         /* share of coordinates zeroed, in [0, 1)          */
+  double attention; /* share of a head's positions zeroed, in [0, 1)  */
+  int64_t d_head;
   uint64_t seed;
   int64_t step; /* masks are addressed by (seed, step, layer, place) */
 } isc_dropout;

@@ -22,7 +22,11 @@ static isc_status forward(void *user, isc_step *s, int64_t k, isc_tensor **loss,
     row[r] = isc_epoch_row(t->seed, t->corpus->n, k * batch + r);
   ISC_TRY(isc_corpus_take(t->corpus, s, row, batch, &b));
   const isc_decoder_input in = {.batch = b.batch, .len = b.len, .ids = b.ids};
-  isc_dropout dropout = {.p = t->dropout, .seed = t->seed, .step = k};
+  isc_dropout dropout = {.p = t->dropout,
+                         .attention = t->attention_dropout,
+                         .d_head = isc_decoder_get_spec(t->decoder)->d_head,
+                         .seed = t->seed,
+                         .step = k};
   const isc_taps taps = isc_dropout_taps(&dropout);
   ISC_TRY(isc_decoder_forward(t->decoder, s, &in, &taps, &hidden));
   return isc_op_xent(s, hidden, isc_decoder_head(t->decoder), b.target, NULL, NULL, loss);

@@ -15,8 +15,8 @@ typedef struct isc_lm_training {
   isc_device *device;
   const isc_corpus *corpus;
   const isc_recipe *recipe;
-  uint64_t seed;  /* of the batches and of dropout */
-  double dropout; /* see dropout.h; 0 = none       */
+  uint64_t seed;                     /* of the batches and of dropout */
+  double dropout, attention_dropout; /* see dropout.h; 0 = none */
   isc_train_io *io;
   isc_watch *watch; /* NULL, or looks at samples while it trains */
 } isc_lm_training;

@@ -37,8 +37,9 @@ const isc_option isc_pretrain_options[] = {
     {"init_std", ISC_OPT_FLOAT, ISC_OPT_OPEN_MIN, AT(init_std), NULL, "0.1", 0, 10, NULL,
      "Standard deviation of the initial weights; GPT-2's 0.02 makes a small model slow to learn."},
     {"dropout", ISC_OPT_FLOAT, ISC_OPT_OPEN_MAX, AT(dropout), NULL, "0.0", 0, 1, NULL,
-     "Share of coordinates zeroed in training: of the embedding sum, the heads' outputs and both "
-     "residual outputs."},
+     "Share of coordinates zeroed in training: of the embedding sum and both residual outputs."},
+    {"attention_dropout", ISC_OPT_FLOAT, ISC_OPT_OPEN_MAX, AT(attention_dropout), NULL, "0.0", 0, 1,
+     NULL, "Share of the positions that each head may not see in training."},
     {"loss", ISC_OPT_ENUM, 0, AT(loss), NULL, "all", 0, 0, losses,
      "all: every token of text and answer is predicted; answer: only the answer's."},
     {"train", ISC_OPT_INT, 0, AT(train), "inputs", "0", 0, 1e12, NULL,
@@ -236,6 +237,7 @@ static isc_status train(maker *m, isc_train_io *io) {
                              .recipe = &m->conf->recipe,
                              .seed = (uint64_t)m->conf->seed,
                              .dropout = m->conf->dropout,
+                             .attention_dropout = m->conf->attention_dropout,
                              .io = io};
   ISC_GO(isc_lm_train(&t));
 done:

@@ -13,7 +13,7 @@
 typedef struct isc_pretrain_conf { /* group `pretrain` */
   int32_t tokenizer;
   int64_t layers, heads, width, mlp, context;
-  double init_std, dropout;
+  double init_std, dropout, attention_dropout;
   int32_t loss;
   int64_t train, test, seed;
   isc_recipe recipe;

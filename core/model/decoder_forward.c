@@ -90,6 +90,7 @@ static isc_status attention_branch(pass *p, int64_t layer, isc_tensor *x, isc_te
   isc_tensor *h;
   ISC_TRY(isc_op_layernorm(p->s, x, &l->ln_1_w->value, &l->ln_1_b->value, p->d->spec.norm_eps, &h));
   ISC_TRY(isc_op_linear(p->s, h, &l->qkv_w->value, ISC_IN_OUT, &l->qkv_b->value, ISC_ACT_NONE, &h));
+  if (p->taps && p->taps->wants) ISC_TRY(isc_tap(p->taps, p->s, ISC_QKV, layer, h, &h));
   ISC_TRY(attend(p, layer, h, &h));
   ISC_TRY(tap(p, ISC_HEADS, layer, &h));
   if (p->stopped) return ISC_OK;
