@@ -7,8 +7,16 @@ run_ldadd = tests/librun_support.la $(LDADD)
 
 check_PROGRAMS += \
   tests/test_run \
-  tests/test_run_kill
+  tests/test_run_errors \
+  tests/test_run_kill \
+  tests/test_samples \
+  tests/test_store
 tests_test_run_SOURCES = tests/test_run.c tests/faulty_io.c
 tests_test_run_LDADD = $(run_ldadd)
 tests_test_run_kill_SOURCES = tests/test_run_kill.c tests/faulty_io.c
 tests_test_run_kill_LDADD = $(run_ldadd)
+tests_test_run_errors_SOURCES = tests/test_run_errors.c
+tests_test_run_errors_LDADD = $(run_ldadd)
+tests_test_samples_SOURCES = tests/test_samples.c
+tests_test_samples_LDADD = $(LDADD) $(SQLITE_LIBS)
+tests_test_store_SOURCES = tests/test_store.c

@@ -65,6 +65,12 @@ void isc_test_write(const char *dir, const char *name, const void *data, size_t 
   isc_assert_ok(isc_write_file(isc_test_path(dir, name), data, len));
 }
 
+const char *isc_scratch(const char *name) {
+  char *dir = NULL;
+  isc_assert_ok(isc_strdup(isc_test_dir(name), &dir));
+  return dir;
+}
+
 void isc_micro_write(const char *dir) {
   isc_test_write(dir, "prior.inc", PRIOR, sizeof PRIOR - 1);
   isc_test_write(dir, "pretrain.cfg", PRETRAIN, sizeof PRETRAIN - 1);
@@ -74,7 +80,7 @@ void isc_micro_write(const char *dir) {
 const char *isc_micro_new(const char *name) {
   isc_pretrain_result result = {0};
   char *model = NULL;
-  const char *dir = isc_test_dir(name);
+  const char *dir = isc_scratch(name);
   isc_micro_write(dir);
   const isc_run_request req = {.source = {.path = isc_test_path(dir, "pretrain.cfg")},
                                .dir = isc_test_path(dir, "pretrain")};

@@ -11,7 +11,9 @@
 
 /* Write study.cfg, pretrain.cfg and prior.inc into `dir`. */
 void isc_micro_write(const char *dir);
-/* A fresh scratch directory with those and the target in model/. The buffer rule of isc_test_dir. */
+/* A fresh scratch directory. The path lasts as long as the test. */
+const char *isc_scratch(const char *name);
+/* One with those files and the target in model/. */
 const char *isc_micro_new(const char *name);
 
 /* Run dir/study.cfg in this process with settings overridden (`set` NULL-terminated, or NULL), into dir/`run`. */
@@ -58,7 +60,7 @@ typedef struct isc_cli {
 isc_cli isc_cli_run(const char *cwd, const char *const *args, void (*before)(void));
 void isc_cli_free(isc_cli *c);
 
-/* Path dir/name; the buffer rule of isc_test_dir. */
+/* Path dir/name. Static buffer: valid until the eighth next call. */
 const char *isc_test_path(const char *dir, const char *name);
 /* A whole file, malloc'd, with a NUL behind it; asserts that it is there. */
 char *isc_test_read(const char *dir, const char *name, size_t *len);

@@ -162,8 +162,9 @@ static isc_status refuse_text(const isc_judge *judge, const char *text, size_t l
                          .position = s->target_settings.position,
                          .batch = 1,
                          .out = judge->factor};
-  ISC_TRY(isc_harvest_run(&h, s->step));
-  return isc_fail(ISC_E_SHAPE, "the target cannot read \"%s\"", text);
+  if (isc_harvest_run(&h, s->step) != ISC_OK)
+    return isc_fail_in("%s: the target cannot read the text asked about", s->dir);
+  return isc_fail(ISC_E_SHAPE, "%s: the target cannot read the text \"%s\"", s->dir, text);
 }
 
 static isc_status ask_study(isc_study *s, const isc_ask *ask, isc_answer *a) {

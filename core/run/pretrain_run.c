@@ -51,7 +51,7 @@ static isc_status open_study(const isc_run_request *q, isc_study *s, job *j) {
   ISC_TRY(isc_config_fill(s->config, "run", isc_run_options, NULL, &s->run));
   ISC_TRY(fill_group(s->config, j));
   ISC_TRY(isc_study_run_dir(s, q->dir));
-  ISC_TRY(isc_study_device(s->run.device, s->run.threads, &s->device, &s->device_report));
+  ISC_TRY(isc_study_run_device(s));
   ISC_TRY(isc_study_fill(s->config, "prior", ISC_PRIOR, NULL, isc_prior_options, &s->prior_settings,
                          &s->prior_class, &s->prior_conf));
   s->prior.ops = s->prior_class->ops;

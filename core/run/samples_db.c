@@ -10,6 +10,7 @@
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static isc_status db_fail(sqlite3 *db, const char *path) {
@@ -18,7 +19,9 @@ static isc_status db_fail(sqlite3 *db, const char *path) {
                             ? ISC_E_FORMAT
                         : code == SQLITE_NOMEM ? ISC_E_NOMEM
                                                : ISC_E_IO;
-  return isc_fail(st, "%s: %s", path, sqlite3_errmsg(db));
+  const int why = st == ISC_E_IO ? sqlite3_system_errno(db) : 0;
+  return isc_fail(st, "%s: %s%s%s", path, sqlite3_errmsg(db), why ? ": " : "",
+                  why ? strerror(why) : "");
 }
 
 static isc_status run_sql(sqlite3 *db, const char *path, const char *sql) {
@@ -232,15 +235,30 @@ done:
 static isc_status read_unconditional(sqlite3 *db, const char *path, isc_samples *s) {
   sqlite3_stmt *q = NULL;
   isc_status st = ISC_OK;
-  ISC_GO(prepare(db, path, "SELECT text FROM unconditional ORDER BY j", &q));
+  ISC_GO(prepare(db, path, "SELECT j, text FROM unconditional ORDER BY j", &q));
   for (int64_t j = 0; j < s->n_unconditional; j++) {
     ISC_GO(next_row(db, path, q));
-    s->unconditional[j] = sqlite3_column_int64(q, 0);
+    if (sqlite3_column_int64(q, 0) != j)
+      ISC_GO(
+          isc_fail(ISC_E_FORMAT, "%s: unconditional sample %lld is missing", path, (long long)j));
+    s->unconditional[j] = sqlite3_column_int64(q, 1);
     ISC_GO(check_text(s, path, s->unconditional[j]));
   }
 done:
   sqlite3_finalize(q);
   return st;
+}
+
+/* SQLite reads what is missing at the end of a file as zeros. */
+static isc_status check_size(sqlite3 *db, const char *path) {
+  struct stat sb;
+  int64_t pages = 0, size = 0;
+  ISC_TRY(scalar(db, path, "PRAGMA page_count", &pages));
+  ISC_TRY(scalar(db, path, "PRAGMA page_size", &size));
+  if (stat(path, &sb) == 0 && pages > 0 && sb.st_size / pages == size && sb.st_size % pages == 0)
+    return ISC_OK;
+  return isc_fail(ISC_E_FORMAT, "%s: not %lld pages of %lld bytes; is it truncated?", path,
+                  (long long)pages, (long long)size);
 }
 
 isc_status isc_samples_read(const char *path, isc_samples *s) {
@@ -252,6 +270,7 @@ isc_status isc_samples_read(const char *path, isc_samples *s) {
     st = isc_fail(ISC_E_MISSING, "%s: %s", path, sqlite3_errmsg(db));
     goto done;
   }
+  ISC_GO(check_size(db, path));
   ISC_GO(scalar(db, path, "SELECT coalesce(max(site), -1) + 1 FROM sample", &sites));
   ISC_GO(scalar(db, path, "SELECT coalesce(max(cond), -1) + 1 FROM sample", &conds));
   ISC_GO(scalar(db, path, "SELECT coalesce(max(j), -1) + 1 FROM sample", &js));

@@ -83,8 +83,9 @@ static isc_status open_target(isc_study *s) {
   ISC_TRY(isc_study_fill(s->config, "target", ISC_TARGET, NULL, isc_target_options,
                          &s->target_settings, &cls, &s->target_conf));
   ISC_TRY(isc_target_open(cls, s->target_conf, s->device, &s->target));
-  return isc_sites_select(&s->target, s->target_settings.sites.at.s, s->target_settings.sites.count,
-                          &s->sites);
+  const isc_list *sites = &s->target_settings.sites;
+  const isc_status st = isc_sites_select(&s->target, sites->at.s, sites->count, &s->sites);
+  return st == ISC_E_MISSING ? isc_study_blame(s, "target.sites") : st;
 }
 
 static isc_status open_prior(isc_study *s) {
@@ -182,7 +183,7 @@ isc_status isc_study_open(const isc_config_source *source, const char *dir, isc_
   ISC_TRY(isc_registry_add_builtin(isc_method_inversescope_class()));
   ISC_TRY(isc_calloc(1, sizeof *s, "study", (void **)&s));
   ISC_GO(open_config(s, source, dir));
-  ISC_GO(isc_study_device(s->run.device, s->run.threads, &s->device, &s->device_report));
+  ISC_GO(isc_study_run_device(s));
   ISC_GO(isc_step_new(s->device, &s->step));
   ISC_GO(open_prior(s));
   ISC_GO(open_features(s));

@@ -83,6 +83,16 @@ done:
   return st;
 }
 
+isc_status isc_study_blame(const isc_study *s, const char *path) {
+  return isc_fail(ISC_E_CONFIG, "%s: %s: %s", isc_config_where(s->config, path), path, isc_error());
+}
+
+isc_status isc_study_run_device(isc_study *s) {
+  const isc_status st =
+      isc_study_device(s->run.device, s->run.threads, &s->device, &s->device_report);
+  return st == ISC_E_MISSING ? isc_study_blame(s, "run.device") : st;
+}
+
 static int64_t count_options(const isc_option *o) {
   int64_t n = 0;
   for (; o && o->name; o++)

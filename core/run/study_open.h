@@ -14,6 +14,10 @@ isc_status isc_study_run_dir(isc_study *s, const char *dir);
 /* Open a backend with a thread count (0 = its default). `report` as isc_device_open. */
 ISC_API isc_status isc_study_device(const char *name, int64_t threads, isc_device **out,
                                     char **report);
+/* s->device as the group `run` asks for it. */
+isc_status isc_study_run_device(isc_study *s);
+/* Turn this thread's error into one of the setting at `path`, with its place in the config: ISC_E_CONFIG. */
+isc_status isc_study_blame(const isc_study *s, const char *path);
 /* Fill a plugin's conf from the group at `path`, and beside it `extra` by the core's own table (both NULL = none). */
 ISC_API isc_status isc_study_fill(isc_config *c, const char *path, isc_kind kind,
                                   const char *fallback, const isc_option *extra_options,
