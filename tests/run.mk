@@ -6,9 +6,12 @@ tests_librun_support_la_LIBADD = libinversescope.la
 run_ldadd = tests/librun_support.la $(LDADD)
 
 check_PROGRAMS += \
+  tests/test_cli \
+  tests/test_cli_signals \
   tests/test_run \
   tests/test_run_errors \
   tests/test_run_kill \
+  tests/test_run_score \
   tests/test_samples \
   tests/test_store
 tests_test_run_SOURCES = tests/test_run.c tests/faulty_io.c
@@ -18,5 +21,14 @@ tests_test_run_kill_LDADD = $(run_ldadd)
 tests_test_run_errors_SOURCES = tests/test_run_errors.c
 tests_test_run_errors_LDADD = $(run_ldadd)
 tests_test_samples_SOURCES = tests/test_samples.c
+tests_test_samples_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS)
 tests_test_samples_LDADD = $(LDADD) $(SQLITE_LIBS)
 tests_test_store_SOURCES = tests/test_store.c
+tests_test_run_score_SOURCES = tests/test_run_score.c tests/faulty_io.c
+tests_test_run_score_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS) $(JANSSON_CFLAGS)
+tests_test_run_score_LDADD = $(run_ldadd) $(SQLITE_LIBS) $(JANSSON_LIBS)
+tests_test_cli_SOURCES = tests/test_cli.c tests/faulty_io.c
+tests_test_cli_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+tests_test_cli_LDADD = $(run_ldadd) $(JANSSON_LIBS)
+tests_test_cli_signals_SOURCES = tests/test_cli_signals.c tests/faulty_io.c
+tests_test_cli_signals_LDADD = $(run_ldadd)
