@@ -17,4 +17,5 @@ additionmodeldir = $(confdir)/models/addition
 dist_additionmodel_DATA = \
   conf/models/addition/config.json \
   conf/models/addition/model.safetensors \
-  conf/models/addition/tokenizer.json
+  conf/models/addition/tokenizer.json \
+  conf/models/addition/tokenizer_config.json
