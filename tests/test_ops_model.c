@@ -57,7 +57,7 @@ ISC_TEST_ON_BOTH(ops_model, attention) {
 
 /* A prefill of `first` positions and then one position at a time gives the whole sequence's rows. */
 static void check_cached(isc_device *dev, int64_t first) {
-  const int64_t shape[] = {BATCH + 1, LEN + 2, WIDTH};
+  const int64_t shape[] = {LEN + 2, BATCH + 1, WIDTH};
   const isc_test_input in = {3, {BATCH, LEN, 3 * WIDTH}};
   float *qkv = isc_test_values(&in, 0), piece[BATCH * LEN * 3 * WIDTH], got[BATCH * LEN * WIDTH];
   isc_tensor k, v, *x, *out;

@@ -39,7 +39,7 @@ ISC_API isc_status isc_op_embed(isc_step *s, isc_tensor *wte, isc_tensor *wpe, c
 ISC_API isc_status isc_op_attention(isc_step *s, isc_tensor *qkv, int64_t batch, int64_t len,
                                     int64_t n_head, float scale, isc_tensor **out);
 /* The same for `len` new positions after `past` cached ones (no gradient): appends k and v to the caches
- * [batch, n_ctx, d] at `past` and attends over them. */
+ * [n_ctx, batch, d] at `past` and attends over them. Rationale for the order: what a position adds lies together. */
 ISC_API isc_status isc_op_attention_cached(isc_step *s, isc_tensor *qkv, int64_t batch, int64_t len,
                                            int64_t n_head, float scale, isc_tensor *k_cache,
                                            isc_tensor *v_cache, int64_t past, isc_tensor **out);

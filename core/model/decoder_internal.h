@@ -33,8 +33,8 @@ struct isc_kv_cache {
   isc_device *dev;
   int64_t n_layer, capacity; /* capacity: sequences there is room for                 */
   int64_t batch, n_ctx, width, len;
-  isc_tensor *k, *v; /* [n_layer] of [batch, n_ctx, width = n_head·d_head]    */
-  isc_tensor spare;  /* [capacity, n_ctx, width]: where a selection is made   */
+  isc_tensor *k, *v; /* [n_layer] of [n_ctx, batch, width = n_head·d_head]    */
+  isc_tensor spare;  /* [n_ctx, capacity, width]: where a selection is made   */
 };
 
 /* "config.json" of a directory, and back. */

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 static isc_status new_buffers(isc_kv_cache *c) {
-  const int64_t shape[3] = {c->batch, c->n_ctx, c->width};
+  const int64_t shape[3] = {c->n_ctx, c->batch, c->width};
   for (int64_t l = 0; l < c->n_layer; l++) {
     ISC_TRY(isc_tensor_alloc(c->dev, 3, shape, &c->k[l]));
     ISC_TRY(isc_tensor_alloc(c->dev, 3, shape, &c->v[l]));
@@ -65,10 +65,12 @@ void isc_kv_cache_rewind(isc_kv_cache *c, int64_t len) {
 }
 
 static isc_status select_rows(isc_kv_cache *c, isc_tensor *t, const int64_t *row, int64_t n) {
-  ISC_TRY(c->dev->ops->gather(c->dev->impl, n, c->n_ctx * c->width, t->data, row, c->spare.data));
+  for (int64_t i = 0; i < c->len; i++)
+    ISC_TRY(c->dev->ops->gather(c->dev->impl, n, c->width, t->data + i * c->batch * c->width, row,
+                                c->spare.data + i * n * c->width));
   float *old = t->data;
   t->data = c->spare.data;
-  t->shape[0] = n;
+  t->shape[1] = n;
   c->spare.data = old;
   return ISC_OK;
 }

@@ -78,25 +78,29 @@ isc_status isc_op_attention(isc_step *s, isc_tensor *qkv, int64_t batch, int64_t
   return isc_tape_record(s, &qkv, 1, *out, attention_backward, p);
 }
 
-/* Rows of k and v into the caches at `past`; row by row, because both sides are strided. */
+/* Row (i, t) of k and v to (past + t, i) of the caches: one gather for each position. */
 static isc_status append(isc_step *s, const isc_tensor *qkv, int64_t batch, int64_t len, int64_t d,
                          isc_tensor *k_cache, isc_tensor *v_cache, int64_t past) {
   const isc_backend_ops *ops = s->dev->ops;
-  size_t bytes = (size_t)d * sizeof(float);
+  int64_t plane = k_cache->shape[1] * d;
+  void *p;
+  ISC_TRY(isc_step_host_alloc(s, (size_t)batch * sizeof(int64_t), &p));
+  int64_t *row = p;
   for (int64_t i = 0; i < batch; i++)
-    for (int64_t t = 0; t < len; t++) {
-      const float *row = qkv->data + (i * len + t) * 3 * d;
-      int64_t at = (i * k_cache->shape[1] + past + t) * d;
-      ISC_TRY(ops->copy(s->dev->impl, k_cache->data + at, row + d, bytes));
-      ISC_TRY(ops->copy(s->dev->impl, v_cache->data + at, row + 2 * d, bytes));
-    }
+    row[i] = 3 * i * len; /* in rows of d */
+  for (int64_t t = 0; t < len; t++) {
+    const float *k = qkv->data + (3 * t + 1) * d;
+    int64_t at = (past + t) * plane;
+    ISC_TRY(ops->gather(s->dev->impl, batch, d, k, row, k_cache->data + at));
+    ISC_TRY(ops->gather(s->dev->impl, batch, d, k + d, row, v_cache->data + at));
+  }
   return ISC_OK;
 }
 
 static isc_status fit_cache(const isc_tensor *c, int64_t batch, int64_t last, int64_t past,
                             int64_t d) {
   char text[96];
-  if (past >= 0 && c->ndim == 3 && c->shape[0] >= batch && c->shape[1] >= last && c->shape[2] == d)
+  if (past >= 0 && c->ndim == 3 && c->shape[0] >= last && c->shape[1] >= batch && c->shape[2] == d)
     return ISC_OK;
   return isc_fail(ISC_E_SHAPE,
                   "attention: the cache %s has no room for positions %lld to %lld of %lld "
@@ -132,8 +136,8 @@ isc_status isc_op_attention_cached(isc_step *s, isc_tensor *qkv, int64_t batch, 
                            .out = (*out)->data,
                            .q_batch = len * 3 * d,
                            .q_row = 3 * d,
-                           .kv_batch = k_cache->shape[1] * d,
-                           .kv_row = d,
+                           .kv_batch = d,
+                           .kv_row = k_cache->shape[1] * d,
                            .out_batch = len * d,
                            .out_row = d};
   return s->dev->ops->attention(s->dev->impl, &a);
