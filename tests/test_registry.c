@@ -303,7 +303,10 @@ Test(class_check, each_rule_of_the_class_is_kept) {
 }
 
 Test(class_check, each_rule_of_the_options_is_kept) {
-  BREAK(table[0].name = "a-b", "name must match");
+  BREAK(table[0].name = "a-b", "name must be words");
+  BREAK(table[0].name = "a..b", "name must be words");
+  BREAK(table[0].name = ".a", "name must be words");
+  BREAK(table[0].name = "a.", "name must be words");
   BREAK(table[0].name = "plugin", "names the plugin itself");
   BREAK(table[1].name = "n", "declared twice");
   BREAK(table[0].doc = NULL, "no one-line doc");
