@@ -60,7 +60,8 @@ enum { BENCH_LAPS = 1000, BENCH_PRODUCTS = 4000 };
 typedef struct bench_gemm {
   isc_device *device;
   isc_gemm product;
-  float *a, *b, *c;
+  bool gradient; /* is the product a weight's gradient? */
+  float *x, *w, *y;
   int64_t n;
   double last; /* when a product was timed last */
   double wall[BENCH_PRODUCTS], core[BENCH_PRODUCTS];
@@ -71,6 +72,23 @@ void bench_gemm_close(bench_gemm *g);
 double bench_gemm_flops(const bench_gemm *g);
 isc_status bench_gemm_time(bench_gemm *g);
 
+double bench_core_seconds(void); /* of this process so far */
+
+/* Where the time goes: a device that counts what each operation of another costs. */
+enum { BENCH_OPS = 40 };
+typedef struct bench_op {
+  const char *name;
+  int64_t calls;
+  double seconds, flops; /* processor seconds */
+} bench_op;
+typedef struct bench_account bench_account;
+isc_status bench_account_new(const isc_device *inner, bench_account **out);
+void bench_account_free(bench_account *a);
+isc_device *bench_account_device(bench_account *a);
+void bench_account_clear(bench_account *a);
+/* The operations that were used, the dearest first. What the counting itself cost is taken off them, and off *total. */
+int64_t bench_account_read(const bench_account *a, bench_op out[BENCH_OPS], double *total);
+
 typedef struct bench_limits {
   int64_t repeat; /* laps that count, at most           */
   double seconds; /* of laps, unless they are fewer than 2 */
@@ -79,7 +97,8 @@ typedef struct bench_limits {
 typedef struct bench_timer {
   bench_gemm *gemm;
   bench_limits limits;
-  int64_t skip; /* laps that do not count, before those that do */
+  bench_account *account; /* cleared before the first lap that counts; or NULL */
+  int64_t skip;           /* laps that do not count, before those that do */
   int64_t n;
   double wall_at, core_at, spent;
   double wall[BENCH_LAPS], core[BENCH_LAPS];
@@ -97,6 +116,7 @@ typedef struct bench_result {
   const char *stage, *unit;
   double units; /* in a lap */
   double flops; /* in a unit */
+  int64_t warm; /* laps before those that count, in which memory is had for the first time */
 } bench_result;
 
 /* Stage `k`: its result without running it; NULL beyond the last. */

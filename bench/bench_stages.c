@@ -14,31 +14,31 @@
 
 static const char HELP[] =
     "usage: bench_stages [OPTION…]\n\n"
-    "Times the stages of a study on random numbers: harvest, backbone step, control step, "
-    "sampling.\n\n"
+    "Times the stages of a study on random numbers: harvest, training, sampling.\n\n"
     "  --shape NAME   gpt2-small, ioi-tiny or smoke; by default the first two\n"
-    "  --small        the same as --shape smoke: a second's work, to see that all of it runs\n"
+    "  --small        the same as --shape smoke: to see that all of it runs\n"
     "  --stage NAME   gemm, harvest, backbone, control, control-projected, sample or sample-apart\n"
     "  --repeat N     laps of a stage, at most (default 200)\n"
     "  --seconds S    time for the laps of a stage, beyond two (default 5)\n"
     "  --threads N    threads of the CPU backend (default: every core)\n"
+    "  --ops          what each operation of the backend costs in each stage\n"
     "  --json         one JSON object instead of a table\n\n"
-    "share: of the rate of a 1536 x 768 x 3072 product, timed between the laps. core: the same in "
-    "this\n"
-    "process's processor seconds, which other work on the machine disturbs less. busy: the share "
-    "of\n"
-    "its threads' time that this process got.\n";
+    "share: of the machine's rate, that of a matrix product timed between the laps:\n"
+    "[1536, 768] by [768, 3072], or its weight's gradient if that is faster. core: the\n"
+    "same in processor seconds, which other work on the machine disturbs less. busy:\n"
+    "how much of its threads' time this process got.\n";
 
 typedef struct options {
   const char *shape, *stage; /* NULL = all */
   bench_limits limits;
   int64_t threads;
-  bool json, help;
+  bool json, ops, help;
 } options;
 
 typedef struct output {
   const options *o;
   isc_device *device;
+  bench_account *account; /* NULL unless asked for */
   int64_t threads;
   isc_sb json;
   bool any; /* was anything of that name run? */
@@ -87,6 +87,8 @@ static isc_status parse(int argc, char **argv, options *o) {
     used = 1;
     if (!strcmp(argv[i], "--json"))
       o->json = true;
+    else if (!strcmp(argv[i], "--ops"))
+      o->ops = true;
     else if (!strcmp(argv[i], "--small"))
       o->shape = "smoke";
     else if (!strcmp(argv[i], "--help"))
@@ -121,7 +123,7 @@ done:
 /* ---- results */
 
 typedef struct figures {
-  double lap, best, rate, flops, share, core, busy;
+  double lap, best, on_cores, rate, flops, share, core, busy;
 } figures;
 
 static figures figure(const bench_result *r, const bench_timer *t, const bench_gemm *g,
@@ -130,6 +132,7 @@ static figures figure(const bench_result *r, const bench_timer *t, const bench_g
   double lap = bench_median(t->wall, t->n), core = bench_median(t->core, t->n);
   return (figures){.lap = lap,
                    .best = bench_least(t->wall, t->n),
+                   .on_cores = core,
                    .rate = r->units / lap,
                    .flops = work / lap,
                    .share = work / lap / (product / bench_median(g->wall, g->n)),
@@ -162,10 +165,10 @@ static void report(output *out, const bench_shape *s, const bench_result *r, con
   const struct {
     const char *name;
     double value;
-  } list[] = {{"seconds", f.lap},      {"best_seconds", f.best}, {"units", r->units},
-              {"rate", f.rate},        {"flop", r->flops},       {"flops", f.flops},
-              {"gemm_share", f.share}, {"core_share", f.core},   {"busy", f.busy},
-              {"laps", (double)t->n}};
+  } list[] = {{"seconds", f.lap},  {"best_seconds", f.best}, {"core_seconds", f.on_cores},
+              {"units", r->units}, {"rate", f.rate},         {"flop", r->flops},
+              {"flops", f.flops},  {"gemm_share", f.share},  {"core_share", f.core},
+              {"busy", f.busy},    {"laps", (double)t->n}};
   for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
     isc_sb_addf(&out->json, ", \"%s\": ", list[i].name);
     isc_sb_add_double(&out->json, list[i].value);
@@ -194,11 +197,11 @@ static bool wanted(const output *out, const char *stage) {
 }
 
 static isc_status run_gemm(output *out, const bench_shape *s, bench_gemm *g, bench_timer *t) {
-  const bench_result r = {"gemm", "products/s", 1, bench_gemm_flops(g)};
+  const bench_result r = {"gemm", "products/s", 1, bench_gemm_flops(g), 1};
   bool enough = false;
   bench_limits limits = out->o->limits;
   if (limits.repeat > 20) limits.repeat = 20;
-  ISC_TRY(bench_timer_start(t, g, &limits, 1));
+  ISC_TRY(bench_timer_start(t, g, &limits, r.warm));
   while (!enough) {
     ISC_TRY(g->device->ops->gemm(g->device->impl, &g->product));
     ISC_TRY(bench_timer_lap(t, &enough));
@@ -207,14 +210,34 @@ static isc_status run_gemm(output *out, const bench_shape *s, bench_gemm *g, ben
   return ISC_OK;
 }
 
+/* Of the processor time of the laps. */
+static void report_ops(const bench_account *a, const bench_timer *t) {
+  bench_op op[BENCH_OPS];
+  double all = 0, left;
+  for (int64_t i = 0; i < t->n; i++)
+    all += t->core[i];
+  int64_t n = bench_account_read(a, op, &all);
+  left = all;
+  for (int64_t i = 0; i < n; i++) {
+    left -= op[i].seconds;
+    if (op[i].seconds < 0.005 * all) continue;
+    printf("    %-16s %5.1f%% %10.3f ms %8.1f calls", op[i].name, 100 * op[i].seconds / all,
+           1e3 * op[i].seconds / (double)t->n, (double)op[i].calls / (double)t->n);
+    if (op[i].flops > 0) printf(" %8.1f GFLOP/s of a core", 1e-9 * op[i].flops / op[i].seconds);
+    putchar('\n');
+  }
+  printf("    %-16s %5.1f%% %10.3f ms\n", "the host", 100 * left / all, 1e3 * left / (double)t->n);
+}
+
 static isc_status run_stages(output *out, bench_study *b, bench_gemm *g, bench_timer *t) {
   bench_result r;
   for (int64_t k = 0; bench_stage(b->shape, k, &r); k++) {
     if (!wanted(out, r.stage)) continue;
-    /* Memory grows in the first two laps. */
-    ISC_TRY(bench_timer_start(t, g, &out->o->limits, 2));
+    ISC_TRY(bench_timer_start(t, g, &out->o->limits, r.warm));
+    t->account = out->account;
     ISC_TRY(bench_stage_run(b, k, t));
     report(out, b->shape, &r, t);
+    if (out->account && !out->o->json) report_ops(out->account, t);
   }
   return ISC_OK;
 }
@@ -229,7 +252,8 @@ static isc_status run_shape(output *out, const bench_shape *s) {
   if (!out->o->json) print_head(out, s);
   if (wanted(out, "gemm")) ISC_GO(run_gemm(out, s, &gemm, timer));
   if (out->o->stage && out->any) goto done;
-  ISC_GO(bench_study_open(s, out->device, &study));
+  isc_device *dev = out->account ? bench_account_device(out->account) : out->device;
+  ISC_GO(bench_study_open(s, dev, &study));
   ISC_GO(run_stages(out, &study, &gemm, timer));
 done:
   bench_study_close(&study);
@@ -251,6 +275,7 @@ static isc_status run(const options *o) {
   bool shape = false;
   ISC_GO(open_device(o->threads, &out.device));
   out.threads = thread_count(o, out.device);
+  if (o->ops) ISC_GO(bench_account_new(out.device, &out.account));
   for (const bench_shape *s = bench_shapes; s->name; s++) {
     if (o->shape ? strcmp(o->shape, s->name) != 0 : s->gemm != 1) continue;
     shape = true;
@@ -261,6 +286,7 @@ static isc_status run(const options *o) {
   if (o->json) st = print_json(&out);
 done:
   isc_sb_free(&out.json);
+  bench_account_free(out.account);
   isc_device_close(out.device);
   return st;
 }

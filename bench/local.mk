@@ -4,12 +4,14 @@ noinst_PROGRAMS += bench/bench_stages
 bench_bench_stages_SOURCES = \
   bench/bench.h \
   bench/bench_stages.c \
+  bench/ops.c \
   bench/shapes.c \
   bench/stages.c \
   bench/study.c \
   bench/timing.c
-bench_bench_stages_LDADD = libinversescope.la
-EXTRA_DIST += bench/README.md
+bench_bench_stages_LDADD = libinversescope.la -lm
+dist_check_SCRIPTS += bench/check_bench
+EXTRA_DIST += bench/README.md bench/pytorch.py
 
 .PHONY: bench
 bench: bench/bench_stages$(EXEEXT) $(plugins_LTLIBRARIES)

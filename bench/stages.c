@@ -249,17 +249,19 @@ enum { HARVEST, BACKBONE, CONTROL, CONTROL_PROJECTED, SAMPLE, SAMPLE_APART, STAG
 
 bool bench_stage(const bench_shape *s, int64_t k, bench_result *out) {
   int64_t texts = s->rows * s->samples;
+  int64_t all_sites = (s->layers * s->heads + s->control_batch - 1) / s->control_batch;
   const bench_result all[] = {
-      [HARVEST] = {"harvest", "prompts/s", (double)s->prompts, bench_flops_harvest(s)},
-      [BACKBONE] = {"backbone", "tokens/s", (double)(s->batch * s->len), bench_flops_backbone(s)},
+      [HARVEST] = {"harvest", "prompts/s", (double)s->prompts, bench_flops_harvest(s), 1},
+      [BACKBONE] = {"backbone", "tokens/s", (double)(s->batch * s->len), bench_flops_backbone(s),
+                    2},
       [CONTROL] = {"control", "examples/s", (double)s->control_batch,
-                   bench_flops_control(s, ISC_VALUE_FULL)},
+                   bench_flops_control(s, ISC_VALUE_FULL), 1 + all_sites},
       [CONTROL_PROJECTED] = {"control-projected", "examples/s", (double)s->control_batch,
-                             bench_flops_control(s, ISC_VALUE_PROJECTED)},
+                             bench_flops_control(s, ISC_VALUE_PROJECTED), 1 + all_sites},
       [SAMPLE] = {"sample", "texts/s", (double)texts,
-                  bench_flops_sample(s, ISC_VALUE_FULL, s->samples)},
+                  bench_flops_sample(s, ISC_VALUE_FULL, s->samples), 1},
       [SAMPLE_APART] = {"sample-apart", "texts/s", (double)texts,
-                        bench_flops_sample(s, ISC_VALUE_FULL, 1)}};
+                        bench_flops_sample(s, ISC_VALUE_FULL, 1), 1}};
   if (k < 0 || k >= STAGES) return false;
   *out = all[k];
   return true;
