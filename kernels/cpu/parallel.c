@@ -15,7 +15,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { SPINS = 600, CHUNKS_PER_THREAD = 4, CHUNKS_MOST = 4096 };
+enum { SPINS = 1200, CHUNKS_PER_THREAD = 4, CHUNKS_MOST = 4096 };
 
 struct cpu_pool {
   /* generation << 32 | chunks << 16 | next chunk. A thread that moves `next` on by compare-and-swap

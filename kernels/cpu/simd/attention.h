@@ -36,12 +36,7 @@ static void attention_rows(const attention_args *t, int64_t b, int64_t h, int64_
       inverse[x] = 1.0f / sum;
       if (a->lse) a->lse[(b * a->n_head + h) * a->q_len + i + x] = max + logf(sum);
     }
-    weighted(nq, s, t->ld, v, a->kv_row, first, a->d_head, out, a->out_row);
-    for (int64_t x = 0; x < nq; x++)
-      for (int64_t k = 0; k < a->d_head; k += W) {
-        float *o = out + x * a->out_row + k;
-        vstore_part(o, a->d_head - k, vload_part(o, a->d_head - k, 0.0f) * vset1(inverse[x]));
-      }
+    weighted(nq, s, t->ld, v, a->kv_row, first, a->d_head, inverse, out, a->out_row);
   }
 }
 
@@ -124,7 +119,7 @@ static void attention_grad_head(const attention_args *t, int64_t b, int64_t h, c
     for (int64_t x = 0; x < nq; x++)
       attention_grad_row(s + x * t->ld, dp + x * t->ld, i + x + 1, keys,
                          a->lse[(b * a->n_head + h) * a->q_len + i + x], a->scale);
-    weighted(nq, dp, t->ld, a->k + kv, a->kv_row, i, a->d_head, a->dq + at, a->q_row);
+    weighted(nq, dp, t->ld, a->k + kv, a->kv_row, i, a->d_head, NULL, a->dq + at, a->q_row);
     const bool add = h % t->group != 0 || keys < a->q_len;
     outer(nq, dp, t->ld, a->q + at, a->q_row, keys, a->d_head, add, a->dk + kv, a->kv_row);
     outer(nq, s, t->ld, dout, a->out_row, keys, a->d_head, add, a->dv + kv, a->kv_row);

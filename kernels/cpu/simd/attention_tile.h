@@ -22,26 +22,30 @@ static void head_transpose(const float *x, int64_t row, int64_t rows, int64_t d,
                        t + i * ld + j, ld);
 }
 
-/* s[i][j] = scale · Σ_d q[i][d] kt[d][j], j < keys rounded up to KB. */
-INLINE void scores_body(int nq, const float *q, int64_t q_row, const float *kt, int64_t ld,
-                        int64_t d, int64_t keys, float scale, float *s) {
-  const vf sc = vset1(scale);
-  for (int64_t j = 0; j < keys; j += KB) {
-    vf acc[QB][2];
-    UNROLL for (int i = 0; i < nq; i++) acc[i][0] = acc[i][1] = vzero();
-    for (int64_t k = 0; k < d; k++) {
-      const vf k0 = vload(kt + k * ld + j), k1 = vload(kt + k * ld + j + W);
-      UNROLL for (int i = 0; i < nq; i++) {
-        const vf a = vset1(q[i * q_row + k]);
-        acc[i][0] = vfma(a, k0, acc[i][0]);
-        acc[i][1] = vfma(a, k1, acc[i][1]);
-      }
-    }
+/* s[i][j … j + nv·W) = scale · Σ_d q[i][d] kt[d][…] */
+INLINE void scores_tile(int nq, int nv, const float *q, int64_t q_row, const float *kt, int64_t ld,
+                        int64_t d, float scale, float *s) {
+  vf acc[QB][2];
+  UNROLL for (int i = 0; i < nq; i++) UNROLL for (int v = 0; v < nv; v++) acc[i][v] = vzero();
+  for (int64_t k = 0; k < d; k++) {
+    vf key[2];
+    UNROLL for (int v = 0; v < nv; v++) key[v] = vload(kt + k * ld + v * W);
     UNROLL for (int i = 0; i < nq; i++) {
-      vstore(s + i * ld + j, acc[i][0] * sc);
-      vstore(s + i * ld + j + W, acc[i][1] * sc);
+      const vf a = vset1(q[i * q_row + k]);
+      UNROLL for (int v = 0; v < nv; v++) acc[i][v] = vfma(a, key[v], acc[i][v]);
     }
   }
+  UNROLL for (int i = 0; i < nq; i++) UNROLL for (int v = 0; v < nv; v++)
+      vstore(s + i * ld + v * W, acc[i][v] * vset1(scale));
+}
+
+/* The scores of keys 0 … keys-1, rounded up to whole vectors. */
+INLINE void scores_body(int nq, const float *q, int64_t q_row, const float *kt, int64_t ld,
+                        int64_t d, int64_t keys, float scale, float *s) {
+  int64_t j = 0;
+  for (; j + W < keys; j += 2 * W)
+    scores_tile(nq, 2, q, q_row, kt + j, ld, d, scale, s + j);
+  if (j < keys) scores_tile(nq, 1, q, q_row, kt + j, ld, d, scale, s + j);
 }
 
 static void scores(int64_t nq, const float *q, int64_t q_row, const float *kt, int64_t ld,
@@ -53,22 +57,33 @@ static void scores(int64_t nq, const float *q, int64_t q_row, const float *kt, i
       scores_body(1, q + i * q_row, q_row, kt, ld, d, keys, scale, s + i * ld);
 }
 
-/* out[i][0 … n) = Σ_{j0 ≤ j < j1} p[i][j] v[j], going on from what is there unless j0 = 0; n ≤ nv·W. */
+/* out[i][0 … n) = factor[i] · Σ_{j ≤ first + i} p[i][j] v[j], n ≤ nv·W; factor NULL = 1. What lies
+ * beyond a query's last key is not read for it: it may hold anything. */
 INLINE void weighted_body(int nq, int nv, const float *p, int64_t ld, const float *v, int64_t v_row,
-                          int64_t j0, int64_t j1, int64_t n, float *out, int64_t out_row) {
-  vf acc[QB][4];
-  UNROLL for (int i = 0; i < nq; i++) UNROLL for (int k = 0; k < nv; k++) acc[i][k] =
-      j0 == 0 ? vzero() : vload_part(out + i * out_row + k * W, n - k * W, 0.0f);
-  for (int64_t j = j0; j < j1; j++) {
-    vf x[4];
+                          int64_t first, int64_t n, const float *factor, float *out,
+                          int64_t out_row) {
+  vf acc[QB][4], x[4];
+  UNROLL for (int i = 0; i < nq; i++) UNROLL for (int k = 0; k < nv; k++) acc[i][k] = vzero();
+  for (int64_t j = 0; j <= first; j++) {
     UNROLL for (int k = 0; k < nv; k++) x[k] = vload_part(v + j * v_row + k * W, n - k * W, 0.0f);
     UNROLL for (int i = 0; i < nq; i++) {
       const vf a = vset1(p[i * ld + j]);
       UNROLL for (int k = 0; k < nv; k++) acc[i][k] = vfma(a, x[k], acc[i][k]);
     }
   }
-  UNROLL for (int i = 0; i < nq; i++) UNROLL for (int k = 0; k < nv; k++)
-      vstore_part(out + i * out_row + k * W, n - k * W, acc[i][k]);
+  UNROLL for (int more = 1; more < nq; more++) { /* the keys that only later queries see */
+    const int64_t j = first + more;
+    UNROLL for (int k = 0; k < nv; k++) x[k] = vload_part(v + j * v_row + k * W, n - k * W, 0.0f);
+    UNROLL for (int i = more; i < nq; i++) {
+      const vf a = vset1(p[i * ld + j]);
+      UNROLL for (int k = 0; k < nv; k++) acc[i][k] = vfma(a, x[k], acc[i][k]);
+    }
+  }
+  UNROLL for (int i = 0; i < nq; i++) {
+    const vf f = vset1(factor ? factor[i] : 1.0f);
+    UNROLL for (int k = 0; k < nv; k++)
+        vstore_part(out + i * out_row + k * W, n - k * W, acc[i][k] * f);
+  }
 }
 
 /* Columns of one call of a body: 4, 2 or 1 vectors, the last possibly in part. */
@@ -76,37 +91,26 @@ INLINE int column_vectors(int64_t left) {
   return left > 3 * W ? 4 : left > W ? 2 : 1;
 }
 
-#define WEIGHTED(nq)                                                                               \
+#define WEIGHTED(nq, p, first, factor, out)                                                        \
   for (int64_t k = 0; k < d;) {                                                                    \
     const int nv = column_vectors(d - k);                                                          \
     const int64_t n = min64(d - k, nv * W);                                                        \
     if (nv == 4)                                                                                   \
-      weighted_body(nq, 4, p, ld, v + k, v_row, j0, j1, n, out + k, out_row);                      \
+      weighted_body(nq, 4, p, ld, v + k, v_row, first, n, factor, out + k, out_row);               \
     else if (nv == 2)                                                                              \
-      weighted_body(nq, 2, p, ld, v + k, v_row, j0, j1, n, out + k, out_row);                      \
+      weighted_body(nq, 2, p, ld, v + k, v_row, first, n, factor, out + k, out_row);               \
     else                                                                                           \
-      weighted_body(nq, 1, p, ld, v + k, v_row, j0, j1, n, out + k, out_row);                      \
+      weighted_body(nq, 1, p, ld, v + k, v_row, first, n, factor, out + k, out_row);               \
     k += n;                                                                                        \
   }
-static void weighted_block(const float *p, int64_t ld, const float *v, int64_t v_row, int64_t j0,
-                           int64_t j1, int64_t d, float *out, int64_t out_row) {
-  WEIGHTED(QB)
-}
-static void weighted_row(const float *p, int64_t ld, const float *v, int64_t v_row, int64_t j0,
-                         int64_t j1, int64_t d, float *out, int64_t out_row) {
-  WEIGHTED(1)
-}
-
-/* out[i] = Σ_{j ≤ first + i} p[i][j] v[j]: what lies beyond a query's last key is not read. */
 static void weighted(int64_t nq, const float *p, int64_t ld, const float *v, int64_t v_row,
-                     int64_t first, int64_t d, float *out, int64_t out_row) {
-  int64_t done = 0;
+                     int64_t first, int64_t d, const float *factor, float *out, int64_t out_row) {
   if (nq == QB) {
-    done = first + 1;
-    weighted_block(p, ld, v, v_row, 0, done, d, out, out_row);
+    WEIGHTED(QB, p, first, factor, out)
+  } else {
+    for (int64_t i = 0; i < nq; i++)
+      WEIGHTED(1, p + i * ld, first + i, factor ? factor + i : NULL, out + i * out_row)
   }
-  for (int64_t i = done > 0; i < nq; i++)
-    weighted_row(p + i * ld, ld, v, v_row, done, first + i + 1, d, out + i * out_row, out_row);
 }
 
 /* out[j] (+)= Σ_i s[i][j] x[i], j < keys, n ≤ nv·W. */
