@@ -106,3 +106,15 @@ Test(config_nested, stanza_parses_to_the_defaults) {
   free(text);
   isc_config_free(c);
 }
+
+Test(config_nested, a_misplaced_top_level_name_is_suggested) {
+  static const char *const known[] = {"method", "evaluate", NULL};
+  static const char text[] = "method = {\n evaluat = 3;\n};";
+  isc_config *c = NULL;
+  conf k = {0};
+  isc_assert_ok(isc_config_parse(text, strlen(text), "x.cfg", "/tmp", &c));
+  isc_assert_ok(isc_config_check_unused(c, known));
+  isc_assert_fails(isc_config_fill(c, "method", options, NULL, &k), ISC_E_CONFIG,
+                   "x.cfg:2: method.evaluat: unknown setting; did you mean \"evaluate\"?");
+  isc_config_free(c);
+}

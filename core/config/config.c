@@ -133,10 +133,11 @@ static isc_status top_names(isc_config *c, const char *const *known, const char 
 
 isc_status isc_config_check_unused(isc_config *c, const char *const *known) {
   const char **names;
+  c->known = known;
   for (const isc_node *n = c->root->first; n; n = n->next) {
     if (n->used || is_known(n->name, known)) continue;
     ISC_TRY(top_names(c, known, &names));
-    return isc_fail_unknown(n, "", names);
+    return isc_fail_unknown(c, n, "", names);
   }
   return ISC_OK;
 }

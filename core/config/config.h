@@ -49,7 +49,8 @@ ISC_API isc_status isc_config_plugin(isc_config *c, const char *path, isc_kind k
                                      const char *fallback, const char *const *also,
                                      const isc_class **cls, void **conf);
 
-/* Settings at the top level that nobody filled or named → error naming the first. */
+/* Settings at the top level that nobody filled or named → error naming the first. `known` must outlive
+ * the config: later messages suggest from it too. */
 ISC_API isc_status isc_config_check_unused(isc_config *c,
                                            const char *const *known /* NULL-terminated */);
 

@@ -24,8 +24,11 @@ static isc_status at_setting(const char *where, const char *path, const char *ke
 
 /* ---- unknown keys */
 
-isc_status isc_fail_unknown(const isc_node *n, const char *path, const char *const *names) {
+isc_status isc_fail_unknown(const isc_config *c, const isc_node *n, const char *path,
+                            const char *const *names) {
   const char *near = isc_nearest_name(n->name, names);
+  /* A group written inside another by mistake is near a name of the top level. */
+  if (!near && c->known) near = isc_nearest_name(n->name, c->known);
   if (near)
     isc_fail(ISC_E_CONFIG, "unknown setting; did you mean \"%s\"?", near);
   else
@@ -114,7 +117,7 @@ static isc_status check_keys(isc_config *c, const isc_fill_request *r, const cha
     }
     ISC_TRY(isc_asprintf(&path, "%s%s%s", r->path, *prefix && r->path[0] ? "." : "", prefix));
     if (*prefix) path[strlen(path) - 1] = '\0';
-    isc_status st = isc_fail_unknown(n, path, names);
+    isc_status st = isc_fail_unknown(c, n, path, names);
     free(path);
     return st;
   }

@@ -38,6 +38,8 @@ struct isc_config {
   const char *name, *dir;
   isc_node *root;
   isc_record *first, *last;
+  const char *const
+      *known; /* names of the top level, once isc_config_check_unused told; not owned */
 };
 
 /* A step of a path: "name" or "[3]". */
@@ -60,7 +62,8 @@ isc_node *isc_node_find(const isc_node *root, const char *path);
 const char *isc_node_kind(const isc_node *n);
 
 /* "where: path.name: unknown setting; did you mean …". */
-isc_status isc_fail_unknown(const isc_node *n, const char *path, const char *const *names);
+isc_status isc_fail_unknown(const isc_config *c, const isc_node *n, const char *path,
+                            const char *const *names);
 
 /* Lint and parse `text` into a tree. `tree` is the directory @include must stay below (NULL = none). */
 isc_status isc_tree_parse(isc_pool *pool, const char *text, size_t len, const isc_lint_file *file,
