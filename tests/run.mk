@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-EXTRA_DIST += tests/support_run.h tests/faulty_io.h
+EXTRA_DIST += tests/support_run.h tests/faulty_io.h tests/leaks.sh \
+  tests/data/micro/prior.inc tests/data/micro/pretrain.cfg tests/data/micro/study.cfg
 check_LTLIBRARIES += tests/librun_support.la
 tests_librun_support_la_SOURCES = tests/support_run.c tests/support_snapshot.c
 tests_librun_support_la_LIBADD = libinversescope.la
@@ -32,3 +33,7 @@ tests_test_cli_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_test_cli_LDADD = $(run_ldadd) $(JANSSON_LIBS)
 tests_test_cli_signals_SOURCES = tests/test_cli_signals.c tests/faulty_io.c
 tests_test_cli_signals_LDADD = $(run_ldadd)
+# For leaks.sh.
+noinst_PROGRAMS += tests/alloc_sweep
+tests_alloc_sweep_SOURCES = tests/alloc_sweep.c
+tests_alloc_sweep_LDADD = libinversescope.la

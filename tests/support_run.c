@@ -14,36 +14,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const char PRIOR[] = "prior = {\n"
-                            "  plugin = \"ioi\"; spacing = \"words\";\n"
-                            "  n_templates = 1; n_names = 4; n_places = 2; n_objects = 2;\n"
-                            "  test_fraction = 0.25; train = 72; test = 24;\n"
-                            "};\n";
-
-static const char PRETRAIN[] =
-    "run = { name = \"micro-target\"; seed = 3; threads = 1; dir = \"pretrain\"; };\n"
-    "@include \"prior.inc\"\n"
-    "pretrain = { output = \"model\"; tokenizer = \"words\"; layers = 2; heads = 2; width = 16;\n"
-    "  mlp = 32; loss = \"answer\"; seed = 3; steps = 30; batch = 16; lr = 1e-2; warmup = 5; };\n";
-
-static const char STUDY[] =
-    "run = { name = \"micro\"; seed = 5; threads = 1; dir = \"study\"; };\n"
-    "target = { plugin = \"gpt2\"; path = \"model\"; sites = [\"head.*.*\"]; };\n"
-    "@include \"prior.inc\"\n"
-    "kernel = { plugin = \"cosine-band\"; profile = \"hard\"; epsilon = 0.1; delta = 0.1; };\n"
-    "features = (\n"
-    "  { plugin = \"ioi-object\"; name = \"object\"; },\n"
-    "  { plugin = \"ioi-subject\"; name = \"subject\"; }\n"
-    ");\n"
-    "method = {\n"
-    "  plugin = \"inversescope\";\n"
-    "  backbone = { layers = 1; heads = 2; width = 16; mlp = 32; init_std = 0.1; looks = 2;\n"
-    "    steps = 60; batch = 16; lr = 2e-2; warmup = 5; schedule = \"linear\"; };\n"
-    "  control = { heads = 2; head_dim = 4; score_scale = 0.3; looks = 2;\n"
-    "    steps = 20; batch = 16; lr = 1e-2; warmup = 5; };\n"
-    "};\n"
-    "evaluate = { conditions = 10; samples = 5; unconditional = 40; bootstrap = 50; };\n";
-
 const char *isc_test_path(const char *dir, const char *name) {
   static char buffer[8][1024];
   static int slot;
@@ -72,9 +42,13 @@ const char *isc_scratch(const char *name) {
 }
 
 void isc_micro_write(const char *dir) {
-  isc_test_write(dir, "prior.inc", PRIOR, sizeof PRIOR - 1);
-  isc_test_write(dir, "pretrain.cfg", PRETRAIN, sizeof PRETRAIN - 1);
-  isc_test_write(dir, "study.cfg", STUDY, sizeof STUDY - 1);
+  static const char *const names[] = {"prior.inc", "pretrain.cfg", "study.cfg", NULL};
+  for (int i = 0; names[i]; i++) {
+    size_t len;
+    char *text = isc_test_read(isc_test_source("tests/data/micro"), names[i], &len);
+    isc_test_write(dir, names[i], text, len);
+    free(text);
+  }
 }
 
 const char *isc_micro_new(const char *name) {

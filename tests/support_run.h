@@ -9,7 +9,7 @@
 
 #include "run/run.h"
 
-/* Write study.cfg, pretrain.cfg and prior.inc into `dir`. */
+/* Copy tests/data/micro (study.cfg, pretrain.cfg and prior.inc) into `dir`. */
 void isc_micro_write(const char *dir);
 /* A fresh scratch directory. The path lasts as long as the test. */
 const char *isc_scratch(const char *name);

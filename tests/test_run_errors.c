@@ -52,13 +52,13 @@ Test(run_errors, an_unknown_key_is_shown_with_its_line_and_the_nearest_name) {
   const char *dir = isc_scratch("errors");
   isc_micro_write(dir);
   edit(dir, "study.cfg", "top.cfg", "\nevaluate = ", "\n# one line more\nevaluat = ");
-  expect(dir, ARGS("run", "top.cfg"), NULL, 78, "top.cfg:17: evaluat: unknown setting",
+  expect(dir, ARGS("run", "top.cfg"), NULL, 78, "top.cfg:18: evaluat: unknown setting",
          "did you mean \"evaluate\"?");
   edit(dir, "study.cfg", "low.cfg", "samples = 5", "smaples = 5");
-  expect(dir, ARGS("run", "low.cfg"), NULL, 78, "low.cfg:16: evaluate.smaples: unknown setting",
+  expect(dir, ARGS("run", "low.cfg"), NULL, 78, "low.cfg:17: evaluate.smaples: unknown setting",
          "did you mean \"samples\"?");
   edit(dir, "prior.inc", "prior.inc", "n_names", "n_nmaes");
-  expect(dir, ARGS("pretrain", "pretrain.cfg"), NULL, 78, "prior.inc:3: prior.n_nmaes",
+  expect(dir, ARGS("pretrain", "pretrain.cfg"), NULL, 78, "prior.inc:4: prior.n_nmaes",
          "did you mean \"n_names\"?");
 }
 

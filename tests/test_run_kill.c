@@ -58,7 +58,7 @@ Test(run_kill, at_any_commit_the_next_run_ends_in_the_same_bytes) {
   int half = 0;
   const char *dir = undisturbed(&commits);
   for (int64_t k = 0; k < MOMENTS; k++) {
-    char run[16];
+    char run[32];
     const int64_t at = 1 + k * (commits - 1) / (MOMENTS - 1);
     snprintf(run, sizeof run, "run%lld", (long long)k);
     disturb(dir, run, k % 2 ? ISC_FAULT_KILL_AFTER : ISC_FAULT_KILL_BEFORE, at, &half);
@@ -71,7 +71,7 @@ Test(run_kill, at_random_commits_the_next_run_ends_in_the_same_bytes) {
   int half = 0;
   const char *dir = undisturbed(&commits);
   for (uint64_t k = 0; k < 6; k++) {
-    char run[16];
+    char run[32];
     isc_rng r = isc_rng_at(17, ISC_RNG_USER, k);
     const bool after = isc_rng_below(&r, 2);
     const int64_t at = 1 + (int64_t)isc_rng_below(&r, (uint64_t)commits);
@@ -123,7 +123,7 @@ enum { N_MOMENTS = sizeof MOMENTS / sizeof *MOMENTS };
 Test(run_kill, at_any_progress_the_next_run_ends_in_the_same_bytes) {
   const char *dir = undisturbed(NULL);
   for (int k = 0; k < N_MOMENTS; k++) {
-    char run[16], told[64];
+    char run[32], told[64];
     moment at = {.stage = MOMENTS[k].stage, .left = MOMENTS[k].at};
     const isc_run_events ev = {.user = &at, .progress = on_progress};
     snprintf(run, sizeof run, "run%d", k);
@@ -140,7 +140,7 @@ Test(run_kill, a_stop_is_obeyed_in_every_stage_and_the_next_run_goes_on) {
   static const char *const rarely[] = {"run.checkpoint_seconds=60", "method.backbone.steps=12",
                                        "method.control.steps=12", NULL};
   for (int k = 0; k < N_MOMENTS; k++) {
-    char run[16], told[64];
+    char run[32], told[64];
     volatile sig_atomic_t stop = 0;
     moment at = {.stage = MOMENTS[k].stage, .left = MOMENTS[k].at, .stop = &stop};
     const isc_run_events ev = {.user = &at, .progress = on_progress};
@@ -161,7 +161,7 @@ Test(run_kill, a_commit_that_fails_is_an_error_and_the_next_run_goes_on) {
   int half = 0;
   const char *dir = undisturbed(&commits);
   for (int64_t k = 0; k < FAILURES; k++) {
-    char run[16];
+    char run[32];
     snprintf(run, sizeof run, "run%lld", (long long)k);
     disturb(dir, run, ISC_FAULT_FULL, 1 + k * (commits - 1) / (FAILURES - 1), &half);
   }
