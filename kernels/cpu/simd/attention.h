@@ -126,6 +126,21 @@ static void attention_grad_head(const attention_args *t, int64_t b, int64_t h, c
   }
 }
 
+/* What the item after this one reads and writes. */
+static void attention_grad_expect(const attention_args *t, int64_t x) {
+  const isc_attention *a = t->a;
+  const int64_t kh = x % a->n_kv_head, b = x / a->n_kv_head;
+  const int64_t kv = b * a->kv_batch + kh * a->d_head, d = t->group * a->d_head;
+  const int64_t q = b * a->q_batch + kh * d;
+  head_expect(a->k + kv, a->kv_row, t->keys, a->d_head);
+  head_expect(a->v + kv, a->kv_row, t->keys, a->d_head);
+  head_expect(a->dk + kv, a->kv_row, t->keys, a->d_head);
+  head_expect(a->dv + kv, a->kv_row, t->keys, a->d_head);
+  head_expect(a->q + q, a->q_row, a->q_len, d);
+  head_expect(a->dq + q, a->q_row, a->q_len, d);
+  head_expect(a->dout + b * a->out_batch + kh * d, a->out_row, a->q_len, d);
+}
+
 static void attention_grad_job(void *ctx, int64_t begin, int64_t end, int thread) {
   const attention_args *t = ctx;
   const isc_attention *a = t->a;
@@ -134,6 +149,7 @@ static void attention_grad_job(void *ctx, int64_t begin, int64_t end, int thread
   for (int64_t x = begin; x < end; x++) {
     const int64_t kh = x % a->n_kv_head, b = x / a->n_kv_head,
                   kv = b * a->kv_batch + kh * a->d_head;
+    if (x + 1 < end) attention_grad_expect(t, x + 1);
     head_transpose(a->k + kv, a->kv_row, t->keys, a->d_head, kt, t->ld);
     head_transpose(a->v + kv, a->kv_row, t->keys, a->d_head, vt, t->ld);
     for (int64_t h = kh * t->group; h < (kh + 1) * t->group; h++)

@@ -22,6 +22,14 @@ static void head_transpose(const float *x, int64_t row, int64_t rows, int64_t d,
                        t + i * ld + j, ld);
 }
 
+/* Asks for a head's part of `rows` rows: too short a run in each for the processor to foresee. Long
+ * sequences are left alone, as they would push out what is in use. */
+static void head_expect(const float *x, int64_t row, int64_t rows, int64_t d) {
+  for (int64_t j = 0; j < rows && rows <= 128; j++)
+    for (int64_t i = 0; i < d; i += 16)
+      __builtin_prefetch(x + j * row + i, 0, 2);
+}
+
 /* s[i][j … j + nv·W) = scale · Σ_d q[i][d] kt[d][…] */
 INLINE void scores_tile(int nq, int nv, const float *q, int64_t q_row, const float *kt, int64_t ld,
                         int64_t d, float scale, float *s) {
