@@ -11,7 +11,7 @@ usage() { echo "usage: $0 [--valgrind] BUILDDIR" >&2; exit 64; }
 
 valgrind=no
 [ "${1:-}" = --valgrind ] && { valgrind=yes; shift; }
-[ $# = 1 ] && [ -x "$1/inversescope" ] || usage
+if [ $# != 1 ] || [ ! -x "$1/inversescope" ]; then usage; fi
 build=$(cd "$1" && pwd)
 data=$(cd "$(dirname "${BASH_SOURCE[0]}")/data/micro" && pwd)
 mkdir -p "$build/tests/scratch"
@@ -28,12 +28,12 @@ if [ $valgrind = yes ]; then
   command -v valgrind >/dev/null || { echo "leaks: valgrind is not installed" >&2; exit 1; }
   # OpenMP keeps its thread pool, which is still reachable, and that is no error here.
   checker=("$build/libtool" --mode=execute valgrind -q --error-exitcode=99 --leak-check=full
-    --show-leak-kinds=definite,indirect,possible --errors-for-leak-kinds=definite,indirect,possible)
+    "--show-leak-kinds=definite,indirect,possible" "--errors-for-leak-kinds=definite,indirect,possible")
   points=8
 else
   grep -q fsanitize "$build/config.status" || { echo "leaks: $1 is not a sanitizer build" >&2; exit 1; }
   checker=()
-  points=120
+  points=60
 fi
 program=("${checker[@]}" "$build/inversescope")
 

@@ -51,15 +51,19 @@ void isc_micro_write(const char *dir) {
   }
 }
 
-const char *isc_micro_new(const char *name) {
+void isc_micro_pretrain(const char *dir) {
   isc_pretrain_result result = {0};
   char *model = NULL;
-  const char *dir = isc_scratch(name);
-  isc_micro_write(dir);
   const isc_run_request req = {.source = {.path = isc_test_path(dir, "pretrain.cfg")},
                                .dir = isc_test_path(dir, "pretrain")};
   isc_assert_ok(isc_pretrain_run(&req, &result, &model));
   free(model);
+}
+
+const char *isc_micro_new(const char *name) {
+  const char *dir = isc_scratch(name);
+  isc_micro_write(dir);
+  isc_micro_pretrain(dir);
   return dir;
 }
 
@@ -124,7 +128,8 @@ isc_cli isc_cli_run(const char *cwd, const char *const *args, void (*before)(voi
   const char *argv[32] = {isc_test_build("inversescope")};
   for (int i = 0; args[i] && i < 30; i++)
     argv[i + 1] = args[i];
-  const char *out = isc_test_path(cwd, "cli.out"), *err = isc_test_path(cwd, "cli.err");
+  const char *dir = isc_scratch("cli-output"), *out = isc_test_path(dir, "out"),
+             *err = isc_test_path(dir, "err");
   const pid_t pid = fork();
   cr_assert(pid >= 0);
   if (pid == 0) {
@@ -136,8 +141,8 @@ isc_cli isc_cli_run(const char *cwd, const char *const *args, void (*before)(voi
     _exit(127);
   }
   c.status = status_of(pid);
-  c.out = isc_test_read(cwd, "cli.out", NULL);
-  c.err = isc_test_read(cwd, "cli.err", NULL);
+  c.out = isc_test_read(dir, "out", NULL);
+  c.err = isc_test_read(dir, "err", NULL);
   return c;
 }
 

@@ -11,6 +11,8 @@
 
 /* Copy tests/data/micro (study.cfg, pretrain.cfg and prior.inc) into `dir`. */
 void isc_micro_write(const char *dir);
+/* Make dir/model by dir/pretrain.cfg. */
+void isc_micro_pretrain(const char *dir);
 /* A fresh scratch directory. The path lasts as long as the test. */
 const char *isc_scratch(const char *name);
 /* One with those files and the target in model/. */

@@ -13,6 +13,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
@@ -205,6 +206,103 @@ Test(cli, run_prints_the_table_and_where_the_report_is) {
   cr_assert(strstr(second.err, "backbone (up to date)"), "%s", second.err);
   isc_cli_free(&first);
   isc_cli_free(&second);
+}
+
+/* What a run shows on standard error when that is a terminal; malloc'd. */
+static char *shown_on_terminal(const char *dir) {
+  const int master = posix_openpt(O_RDWR | O_NOCTTY);
+  if (master < 0 || grantpt(master) != 0 || unlockpt(master) != 0)
+    cr_skip_test("SKIPPED: needs a pseudo-terminal");
+  const char *name = ptsname(master), *program = isc_test_build("inversescope");
+  size_t len = 0;
+  char *text = calloc(1, 1u << 16);
+  const pid_t pid = fork();
+  if (pid == 0) {
+    const int slave = open(name, O_RDWR | O_NOCTTY), null = open("/dev/null", O_WRONLY);
+    if (dup2(null, 1) < 0 || dup2(slave, 2) < 0 || chdir(dir) != 0) _exit(126);
+    close(slave);
+    execl(program, program, "run", "study.cfg", (char *)NULL);
+    _exit(127);
+  }
+  int status = 0;
+  for (ssize_t n = 1; n > 0 || waitpid(pid, &status, WNOHANG) == 0;) {
+    n = read(master, text + len, (1u << 16) - 1 - len);
+    if (n > 0) len += (size_t)n;
+  }
+  cr_assert_eq(status, 0);
+  close(master);
+  return text;
+}
+
+Test(cli, progress_is_one_updating_line_on_a_terminal_and_lines_elsewhere) {
+  const char *dir = isc_micro_new("cli");
+  char *shown = shown_on_terminal(dir);
+  cr_assert(strstr(shown, "\r\x1b[K  backbone  60/60  loss "), "%s", shown);
+  cr_assert(strstr(shown, "\r\x1b[Kbackbone done in "), "%s", shown);
+  free(shown);
+  isc_cli c = cli(dir, 0, ARGS("run", "study.cfg", "--dir", "other"));
+  cr_assert_null(strpbrk(c.err, "\r\x1b"), "%s", c.err);
+  cr_assert(strstr(c.err, "\n  backbone  60/60  loss "), "%s", c.err);
+  isc_cli_free(&c);
+}
+
+/* log.jsonl: each stage begins, ends, and reports its last step in between; nothing when all is up to date. */
+Test(cli, log_has_a_line_of_json_for_each_event) {
+  static const char *const stages[] = {"harvest", "backbone", "control",
+                                       "sample",  "score",    "report"};
+  const char *dir = isc_micro_new("cli");
+  char *save = NULL, begun[64] = "";
+  int ended = 0;
+  isc_cli first = cli(dir, 0, ARGS("run", "study.cfg")),
+          second = cli(dir, 0, ARGS("run", "study.cfg"));
+  char *log = isc_test_read(dir, "study/log.jsonl", NULL);
+  for (char *line = strtok_r(log, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+    json_t *j = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
+    cr_assert(j, "%s", line);
+    const char *event = json_string_value(json_object_get(j, "event")),
+               *stage = json_string_value(json_object_get(j, "stage"));
+    cr_assert(event && stage && json_is_string(json_object_get(j, "time")), "%s", line);
+    if (!strcmp(event, "begin")) snprintf(begun, sizeof begun, "%s", stage);
+    cr_assert_str_eq(stage, begun, "%s", line);
+    if (!strcmp(event, "step") && !strcmp(stage, "backbone"))
+      cr_assert(json_is_number(json_object_get(j, "loss")), "%s", line);
+    if (!strcmp(event, "end")) cr_assert_str_eq(stage, stages[ended++]);
+    json_decref(j);
+  }
+  cr_assert_eq(ended, 6);
+  free(log);
+  isc_cli_free(&first);
+  isc_cli_free(&second);
+}
+
+Test(cli, run_json_tells_where_the_run_came_from) {
+  const char *dir = isc_micro_new("cli");
+  json_error_t why;
+  isc_cli c = cli(dir, 0, ARGS("run", "study.cfg"));
+  json_t *j = json_load_file(isc_test_path(dir, "study/run.json"), JSON_REJECT_DUPLICATES, &why);
+  cr_assert(j, "%s", why.text);
+  cr_assert_str_eq(json_string_value(json_object_get(j, "program")),
+                   "inversescope " PACKAGE_VERSION);
+  cr_assert_eq(json_integer_value(json_object_get(j, "seed")), 5);
+  cr_assert_eq(json_string_length(json_object_get(j, "target_hash")), 32);
+  cr_assert_eq(json_string_length(json_object_get(j, "prior_hash")), 32);
+  /* backend, target, prior, kernel, method and two features */
+  cr_assert_eq(json_array_size(json_object_get(j, "plugins")), 7);
+  json_decref(j);
+  isc_cli_free(&c);
+}
+
+Test(cli, the_resolved_config_is_the_same_study) {
+  const char *dir = isc_micro_new("cli");
+  isc_cli first = cli(dir, 0, ARGS("run", "study.cfg", "--set", "evaluate.samples=3")),
+          again = cli("/", 0,
+                      ARGS("run", isc_test_path(dir, "study/config.cfg"), "--dir",
+                           isc_test_path(dir, "study")));
+  cr_assert_null(strstr(again.err, "(new)"), "%s", again.err);
+  cr_assert_null(strstr(again.err, "(changed)"), "%s", again.err);
+  cr_assert_str_eq(first.out, again.out);
+  isc_cli_free(&first);
+  isc_cli_free(&again);
 }
 
 Test(cli, the_run_directory_is_named_by_the_option_the_setting_or_the_config) {

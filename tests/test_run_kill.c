@@ -153,6 +153,42 @@ Test(run_kill, a_stop_is_obeyed_in_every_stage_and_the_next_run_goes_on) {
   }
 }
 
+/* ---- a harvest of more than one chunk */
+
+static int64_t mtime_of(const isc_snapshot *s, const char *path) {
+  for (int64_t i = 0; i < s->n; i++)
+    if (!strcmp(s->file[i].path, path)) return s->file[i].mtime_ns;
+  return 0;
+}
+
+Test(run_kill, a_killed_harvest_keeps_its_finished_chunks) {
+  static const char FIRST[] = "harvest/train/000000.safetensors",
+                    SECOND[] = "harvest/train/000001.safetensors";
+  static const char PRIOR[] =
+      "prior = { plugin = \"ioi\"; spacing = \"words\"; n_templates = 1;"
+      " n_names = 12; n_places = 4; n_objects = 4; test_fraction = 0.01; };";
+  static const char *const settings[] = {"method.backbone.steps=2", "method.control.steps=2",
+                                         "evaluate.max_support=0", NULL};
+  const char *dir = isc_scratch("kill");
+  isc_micro_write(dir);
+  isc_test_write(dir, "prior.inc", PRIOR, sizeof PRIOR - 1);
+  isc_micro_pretrain(dir);
+  isc_assert_ok(isc_micro_run(dir, "whole", settings, NULL, NULL));
+  /* Commits: config.cfg, run.json, stage.key, the first chunk, and then the second. */
+  isc_fault_at(ISC_FAULT_KILL_BEFORE, 5);
+  cr_assert_eq(isc_micro_run_child(dir, "run", settings, NULL), -SIGKILL);
+  isc_fault_at(ISC_FAULT_NONE, 0);
+  isc_snapshot left = isc_snapshot_of(dir, "run");
+  cr_assert(mtime_of(&left, FIRST) && !mtime_of(&left, SECOND));
+  isc_assert_ok(isc_micro_run(dir, "run", settings, NULL, NULL));
+  isc_snapshot after = isc_snapshot_of(dir, "run");
+  cr_assert_eq(mtime_of(&left, FIRST), mtime_of(&after, FIRST), "the first chunk was made again");
+  cr_assert(mtime_of(&after, SECOND));
+  isc_assert_same_runs(dir, "whole", "run", "killed in the second chunk");
+  isc_snapshot_free(&left);
+  isc_snapshot_free(&after);
+}
+
 /* ---- a full disk */
 
 Test(run_kill, a_commit_that_fails_is_an_error_and_the_next_run_goes_on) {

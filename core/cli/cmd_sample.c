@@ -18,11 +18,11 @@ static void print_answer(const isc_answer *a) {
   printf("%s: %lld of %lld samples within %g\n", a->site, (long long)accepted, (long long)a->n,
          a->epsilon);
   for (int64_t f = 0; f < a->n_features; f++)
-    printf("%s of the text: %s\n", a->feature[f],
+    printf("%s of the text: %s\n", isc_cli_safe(a->feature[f]),
            a->label[f] ? isc_cli_safe(a->label[f]) : "(none)");
   printf("\n%7s  ", "d");
   for (int64_t f = 0; f < a->n_features; f++)
-    printf("%-16s", a->feature[f]);
+    printf("%-15s ", isc_cli_safe(a->feature[f]));
   puts("x");
   for (int64_t i = 0; i < a->n; i++) {
     const isc_answer_row *r = &a->row[i];
@@ -31,7 +31,7 @@ static void print_answer(const isc_answer *a) {
     else
       printf("%7.4f  ", r->d);
     for (int64_t f = 0; f < a->n_features; f++)
-      printf("%-2s%-14s", r->match[f] ? "=" : "-",
+      printf("%-2s%-13s ", r->match[f] ? "=" : "-",
              r->label[f] ? isc_cli_safe(r->label[f]) : "(none)");
     printf("%s%s\n", isc_cli_safe(r->text), r->valid ? "" : "   (not of the prior)");
   }

@@ -76,7 +76,8 @@ static void summary_lines(isc_sb *b, const json_t *doc) {
   json_array_foreach(json_object_get(doc, "features"), k, feature) {
     const json_t *f = isc_doc_get(isc_doc_get(summary, "features"), isc_doc_str(feature, "name"));
     safe(b, isc_doc_str(feature, "name"));
-    isc_sb_addf(b, ": chance %.3f; most consistent", isc_doc_num(feature, "chance"));
+    isc_show_number(isc_doc_num(feature, "chance"), shown);
+    isc_sb_addf(b, ": chance %s; most consistent", shown);
     json_array_foreach(json_object_get(f, "top"), i, site) {
       isc_sb_add(b, " ");
       safe(b, json_string_value(site) ? json_string_value(site) : "");
