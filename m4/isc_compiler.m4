@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# The language level, warnings, sanitizers and OpenMP flags of the build.
+# The language level, warnings and sanitizers of the build.
 
 AC_DEFUN([ISC_C17], [
   AC_CACHE_CHECK([for the C17 flag], [isc_cv_c17], [
@@ -29,16 +29,4 @@ AC_DEFUN([ISC_SANITIZERS], [
   AS_IF([test "x$enable_sanitizers" = xyes],
     [ISC_CFLAGS="$ISC_CFLAGS -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"],
     [enable_sanitizers=no])
-])
-
-AC_DEFUN([ISC_OPENMP], [
-  AC_CACHE_CHECK([for the OpenMP flag], [isc_cv_openmp], [
-    isc_save_CFLAGS=$CFLAGS
-    CFLAGS="$CFLAGS -fopenmp"
-    AC_LINK_IFELSE([AC_LANG_PROGRAM([[#include <omp.h>]], [[return omp_get_max_threads() < 1;]])],
-      [isc_cv_openmp=-fopenmp], [isc_cv_openmp=none])
-    CFLAGS=$isc_save_CFLAGS])
-  AS_IF([test "x$isc_cv_openmp" = xnone],
-    [AC_MSG_ERROR([OpenMP is needed (with clang: install libomp-dev)])])
-  AC_SUBST([ISC_OPENMP_CFLAGS], [$isc_cv_openmp])
 ])

@@ -44,7 +44,7 @@ AC_DEFUN([ISC_SUMMARY], [
     compiler        $CC
     flags           $CFLAGS
     sanitizers      $enable_sanitizers
-    CPU backend     oneDNN + OpenMP ($isc_cv_openmp)
+    CPU backend     yes: oneDNN and its own thread pool
     CUDA backend    no (not part of this version)
     MPI             no (not part of this version)
     tests           $isc_tests
