@@ -120,7 +120,8 @@ CHARGED(attention_grad, ATTENTION_GRAD, pairs(x, 5), (void *impl, const isc_atte
 CHARGED(xent, XENT, logits(x), (void *impl, const isc_xent *x), (d->impl, x))
 CHARGED(control, CONTROL, scores(x, 2), (void *impl, const isc_control *x), (d->impl, x))
 CHARGED(control_grad, CONTROL_GRAD, scores(x, 4), (void *impl, const isc_control *x), (d->impl, x))
-CHARGED(adamw, ADAMW, 0, (void *impl, const isc_adamw *list, int64_t count), (d->impl, list, count))
+CHARGED(adamw, ADAMW, 0, (void *impl, const isc_adamw *const *list, int64_t count),
+        (d->impl, list, count))
 CHARGED(sum_squares, SUM_SQUARES, 0, (void *impl, int64_t n, const float *x, double *out),
         (d->impl, n, x, out))
 CHARGED(sample, SAMPLE, 0, (void *impl, const isc_sample *x), (d->impl, x))

@@ -191,6 +191,7 @@ isc_status bench_study_open(const bench_shape *shape, isc_device *dev, bench_stu
                             .seed = SEED,
                             .target_tokenizer = b->tokenizer,
                             .sites = b->sites.site,
+                            .site_size = sizeof(isc_site),
                             .n_sites = b->sites.n,
                             .kernels = b->kernels,
                             .measure = ISC_LEBESGUE,

@@ -129,10 +129,10 @@ static isc_status p_col_sum(void *impl, int64_t rows, int64_t n, const float *x,
 }
 
 /* The order of operations of torch.optim.AdamW, in double. */
-static isc_status p_adamw(void *impl, const isc_adamw *list, int64_t count) {
+static isc_status p_adamw(void *impl, const isc_adamw *const *list, int64_t count) {
   (void)impl;
   for (int64_t k = 0; k < count; k++) {
-    const isc_adamw *a = &list[k];
+    const isc_adamw *a = list[k];
     double c1 = 1 - pow(a->beta1, (double)a->step), c2 = 1 - pow(a->beta2, (double)a->step);
     for (int64_t i = 0; i < a->n; i++) {
       double g = a->g[i] * a->grad_scale, p = a->p[i] * (1 - a->lr * a->weight_decay);

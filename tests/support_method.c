@@ -134,6 +134,7 @@ void isc_toy_open(isc_toy *t, isc_device *dev, int64_t sites) {
                             .seed = 7,
                             .target_tokenizer = t->tokenizer,
                             .sites = t->site,
+                            .site_size = sizeof(isc_site),
                             .n_sites = sites,
                             .kernels = t->kernel_of,
                             .measure = ISC_PROFILE,

@@ -63,7 +63,7 @@ static isc_status w_gemm(void *impl, const isc_gemm *a) {
   return INNER(w)->gemm(w->inner.impl, a);
 }
 
-static isc_status w_adamw(void *impl, const isc_adamw *list, int64_t count) {
+static isc_status w_adamw(void *impl, const isc_adamw *const *list, int64_t count) {
   isc_test_wrapper *w = impl;
   ISC_TRY(pass(w, NULL));
   w->n.adamw += count;

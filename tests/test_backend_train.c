@@ -316,6 +316,7 @@ Test(backend_train, adamw_follows_a_double_precision_run) {
   enum { COUNT = 7, STEPS = 8 };
   BE_EACH_LEVEL(be, 3) {
     isc_adamw list[COUNT];
+    const isc_adamw *at[COUNT];
     float *p[COUNT], *m[COUNT], *v[COUNT], *g[COUNT];
     double *ep[COUNT], *em[COUNT], *ev[COUNT];
     for (int k = 0; k < COUNT; k++) {
@@ -343,6 +344,8 @@ Test(backend_train, adamw_follows_a_double_precision_run) {
                             .weight_decay = k % 2 ? 0.01 : 0,
                             .grad_scale = 0.5};
     }
+    for (int k = 0; k < COUNT; k++)
+      at[k] = &list[k];
     for (int step = 1; step <= STEPS; step++) {
       for (int k = 0; k < COUNT; k++) {
         isc_rng r = isc_rng_at(4, ISC_RNG_USER, (uint64_t)(step * 10 + k));
@@ -350,7 +353,7 @@ Test(backend_train, adamw_follows_a_double_precision_run) {
         list[k].step = step;
         adamw_exact(&list[k], ep[k], em[k], ev[k]);
       }
-      isc_assert_ok(be.ops->adamw(be.impl, list, COUNT));
+      isc_assert_ok(be.ops->adamw(be.impl, at, COUNT));
     }
     for (int k = 0; k < COUNT; k++) {
       for (int64_t i = 0; i < sizes[k]; i++) {

@@ -120,7 +120,7 @@ static double decoder_loss(isc_device *dev, isc_decoder *d, isc_control_layers *
   isc_assert_ok(isc_control_layers_condition(l, s, tz, start, cond));
   isc_control_tap tap = {.layers = l, .cond = cond};
   const isc_taps taps = isc_control_taps(&tap);
-  const isc_decoder_input in = {.batch = BATCH, .len = LEN, .ids = ids};
+  const isc_decoder_input in = {.size = sizeof in, .batch = BATCH, .len = LEN, .ids = ids};
   isc_assert_ok(isc_decoder_forward(d, s, &in, &taps, &hidden));
   isc_assert_ok(isc_op_xent(s, hidden, isc_decoder_head(d), target, NULL, logp, &loss));
   if (tape) isc_assert_ok(isc_tape_backward(s, loss));
@@ -193,7 +193,7 @@ ISC_TEST_ON_BOTH(control, gradients_agree_with_differences_of_the_loss) {
 
 static double decoder_alone(isc_device *dev, isc_decoder *d, float *out) {
   int32_t *ids = isc_test_ids(5, BATCH * LEN, isc_decoder_get_spec(d)->vocab);
-  const isc_decoder_input in = {.batch = BATCH, .len = LEN, .ids = ids};
+  const isc_decoder_input in = {.size = sizeof in, .batch = BATCH, .len = LEN, .ids = ids};
   isc_tensor *hidden;
   isc_step *s;
   isc_assert_ok(isc_step_new(dev, &s));
@@ -208,7 +208,7 @@ static void decoder_steered(isc_device *dev, isc_decoder *d, isc_control_layers 
   const int64_t z_shape[] = {BATCH, LATENT};
   float z[BATCH * LATENT];
   int32_t *ids = isc_test_ids(5, BATCH * LEN, isc_decoder_get_spec(d)->vocab);
-  const isc_decoder_input in = {.batch = BATCH, .len = LEN, .ids = ids};
+  const isc_decoder_input in = {.size = sizeof in, .batch = BATCH, .len = LEN, .ids = ids};
   isc_control_condition cond[LAYERS];
   isc_tensor *tz, *hidden;
   isc_step *s;
@@ -276,8 +276,12 @@ ISC_TEST_ON_BOTH(control, an_untouched_site_does_not_move) {
   isc_decoder_spec spec = isc_test_spec();
   isc_decoder *d = isc_test_decoder(dev, &spec, 3);
   isc_control_layers *l = make(dev, ISC_VALUE_FULL, ISC_CONDITION_NONE);
-  const isc_optimizer opt = {
-      .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .lr = {1e-2, 1e-2}, .weight_decay = {0.01, 0.01}};
+  const isc_optimizer opt = {.size = sizeof opt,
+                             .beta1 = 0.9,
+                             .beta2 = 0.999,
+                             .eps = 1e-8,
+                             .lr = {1e-2, 1e-2},
+                             .weight_decay = {0.01, 0.01}};
   isc_params_train(isc_decoder_params(d), false);
   isc_params_train(l->params, true);
   isc_assert_ok(isc_control_layers_init(l, 1));

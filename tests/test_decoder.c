@@ -31,7 +31,7 @@ static run forward(isc_device *dev, isc_decoder *d, const int32_t *ids, int64_t 
   isc_step *s;
   isc_tensor *hidden, *logits;
   isc_taps taps = isc_test_taps(&r.seen);
-  isc_decoder_input in = {.batch = batch, .len = len, .ids = ids};
+  isc_decoder_input in = {.size = sizeof in, .batch = batch, .len = len, .ids = ids};
   isc_assert_ok(isc_step_new(dev, &s));
   isc_assert_ok(isc_decoder_forward(d, s, &in, &taps, &hidden));
   isc_assert_ok(isc_decoder_logits(d, s, hidden, &logits));
@@ -170,7 +170,7 @@ ISC_TEST_ON_BOTH(decoder, stopping_early_gives_the_same_activation_for_less) {
                      .stop_layer = 1,
                      .stop_place = (isc_place)place,
                      .transient = true};
-    isc_decoder_input in = {.batch = BATCH, .len = LEN, .ids = ids};
+    isc_decoder_input in = {.size = sizeof in, .batch = BATCH, .len = LEN, .ids = ids};
     isc_step *s;
     isc_tensor *hidden;
     counted.n = (isc_test_counts){0};
@@ -206,7 +206,7 @@ ISC_TEST_ON_BOTH(decoder, a_tap_replaces_what_flows_on) {
   isc_test_pass want = isc_test_reference(d, ids, 1, LEN);
   watch doubled = {.place = ISC_MLP_OUT, .layer = 2}, none = {.place = ISC_MLP_OUT, .layer = 2};
   isc_taps taps = {.size = sizeof taps, .user = &doubled, .at = add_itself, .stop_layer = -1};
-  isc_decoder_input in = {.batch = 1, .len = LEN, .ids = ids};
+  isc_decoder_input in = {.size = sizeof in, .batch = 1, .len = LEN, .ids = ids};
   isc_step *s;
   isc_tensor *plain, *moved, *same;
   isc_assert_ok(isc_step_new(dev, &s));
@@ -259,7 +259,7 @@ ISC_TEST_ON_BOTH(decoder, thrift_changes_no_bit) {
   isc_decoder *d = isc_test_decoder(&poisoned.device, &spec, 6);
   int32_t *ids = isc_test_ids(6, BATCH * LEN, spec.vocab);
   run kept = forward(&poisoned.device, d, ids, BATCH, LEN);
-  isc_decoder_input in = {.batch = BATCH, .len = LEN, .ids = ids};
+  isc_decoder_input in = {.size = sizeof in, .batch = BATCH, .len = LEN, .ids = ids};
   isc_step *s;
   isc_tensor *hidden;
   isc_assert_ok(isc_step_new(&poisoned.device, &s));
@@ -282,7 +282,7 @@ ISC_TEST_ON_BOTH(decoder, refuses_what_does_not_fit) {
   isc_decoder_spec spec = isc_test_spec();
   isc_decoder *d = isc_test_decoder(dev, &spec, 7), *none;
   int32_t ids[16] = {0};
-  isc_decoder_input in = {.batch = 1, .len = 10, .ids = ids};
+  isc_decoder_input in = {.size = sizeof in, .batch = 1, .len = 10, .ids = ids};
   isc_step *s;
   isc_tensor *hidden;
   isc_assert_ok(isc_step_new(dev, &s));

@@ -26,7 +26,7 @@ static fixture setup(isc_device *dev) {
   fixture f = {.d = isc_test_decoder(dev, &spec, 11),
                .ids = isc_test_ids(11, BATCH * LEN, spec.vocab),
                .width = 12};
-  isc_decoder_input in = {.batch = BATCH, .len = LEN, .ids = f.ids};
+  isc_decoder_input in = {.size = sizeof in, .batch = BATCH, .len = LEN, .ids = f.ids};
   isc_tensor *hidden;
   isc_assert_ok(isc_step_new(dev, &f.s));
   isc_assert_ok(isc_decoder_forward(f.d, f.s, &in, NULL, &hidden));
@@ -48,7 +48,7 @@ static void feed(fixture *f, isc_kv_cache *c, const int64_t *source, int64_t bat
   int32_t ids[BATCH * LEN];
   for (int64_t b = 0; b < batch; b++)
     memcpy(ids + b * n, f->ids + source[b] * LEN + from, (size_t)n * sizeof *ids);
-  isc_decoder_input in = {.batch = batch, .len = n, .ids = ids, .cache = c};
+  isc_decoder_input in = {.size = sizeof in, .batch = batch, .len = n, .ids = ids, .cache = c};
   isc_tensor *hidden;
   isc_step_reset(f->s);
   isc_assert_ok(isc_decoder_forward(f->d, f->s, &in, NULL, &hidden));
@@ -112,7 +112,7 @@ ISC_TEST_ON_BOTH(cache, refuses_what_does_not_fit) {
   isc_assert_fails(isc_kv_cache_new(f.d, BATCH, 10, &none), ISC_E_SHAPE,
                    "the model has 9 positions");
   isc_assert_ok(isc_kv_cache_new(f.d, 2, 3, &c));
-  isc_decoder_input in = {.batch = 2, .len = 4, .ids = f.ids, .cache = c};
+  isc_decoder_input in = {.size = sizeof in, .batch = 2, .len = 4, .ids = f.ids, .cache = c};
   isc_assert_fails(isc_decoder_forward(f.d, f.s, &in, NULL, &hidden), ISC_E_SHAPE,
                    "4 positions do not fit");
   in.batch = 1;
@@ -120,7 +120,7 @@ ISC_TEST_ON_BOTH(cache, refuses_what_does_not_fit) {
                    "holds 2 sequences");
   isc_assert_fails(isc_kv_cache_select(c, (int64_t[]){2}, 1), ISC_E_SHAPE, "no row 2");
   isc_assert_fails(isc_kv_cache_select(c, (int64_t[]){0, 0, 0}, 3), ISC_E_SHAPE, "room for 2");
-  in = (isc_decoder_input){.batch = 2, .len = 1, .ids = f.ids, .cache = c};
+  in = (isc_decoder_input){.size = sizeof in, .batch = 2, .len = 1, .ids = f.ids, .cache = c};
   isc_step_reset(f.s);
   isc_assert_ok(isc_tape_begin(f.s));
   isc_assert_fails(isc_decoder_forward(f.d, f.s, &in, NULL, &hidden), ISC_E_USAGE, "no gradient");
@@ -145,7 +145,7 @@ Test(cache, survives_a_failing_device) {
   isc_assert_ok(isc_kv_cache_new(f.d, BATCH, LEN, &c));
   feed(&f, c, IN_ORDER, BATCH, 0, 3);
   for (int64_t at = 1;; at++) {
-    isc_decoder_input in = {.batch = BATCH, .len = 0, .ids = f.ids, .cache = c};
+    isc_decoder_input in = {.size = sizeof in, .batch = BATCH, .len = 0, .ids = f.ids, .cache = c};
     int32_t ids[BATCH];
     for (int b = 0; b < BATCH; b++)
       ids[b] = f.ids[b * LEN + 3];

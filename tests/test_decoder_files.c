@@ -40,7 +40,7 @@ static void round_trip(const isc_decoder_spec *spec) {
   isc_device dev = isc_test_plain_device();
   const char *dir = isc_test_dir("decoder");
   isc_decoder *d = saved(&dev, spec, dir), *back;
-  isc_decoder_spec read;
+  isc_decoder_spec read = {.size = sizeof read};
   char before[33], after[33];
   isc_assert_ok(isc_decoder_spec_read(dir, &read));
   same_spec(spec, &read);
@@ -223,6 +223,7 @@ Test(decoder_files, a_broken_weight_file_is_one_clear_line) {
 static isc_status read_config(const char *text, isc_decoder_spec *out) {
   const char *dir = isc_test_dir("config");
   isc_assert_ok(isc_write_file(in_dir(dir, "config.json"), text, strlen(text)));
+  out->size = sizeof *out;
   return isc_decoder_spec_read(dir, out);
 }
 
@@ -262,7 +263,7 @@ Test(decoder_files, a_config_means_what_transformers_means) {
 }
 
 Test(decoder_files, a_config_that_cannot_be_honoured_is_refused_by_name) {
-  isc_decoder_spec s;
+  isc_decoder_spec s = {.size = sizeof s};
   REFUSED("\"model_type\": \"llama\"", ISC_E_UNSUPPORTED, "model_type is \"llama\"");
   REFUSED("\"activation_function\": \"quick_gelu\"", ISC_E_UNSUPPORTED,
           "activation_function \"quick_gelu\"");

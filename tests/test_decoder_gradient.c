@@ -69,7 +69,7 @@ static isc_status add_bias(void *user, isc_step *s, isc_place place, int64_t lay
 static double loss(task *t, bool with_gradient) {
   isc_taps taps = {
       .size = sizeof taps, .user = t, .wants = at_the_bias, .at = add_bias, .stop_layer = -1};
-  isc_decoder_input in = {.batch = BATCH, .len = LEN, .ids = t->ids};
+  isc_decoder_input in = {.size = sizeof in, .batch = BATCH, .len = LEN, .ids = t->ids};
   isc_tensor *hidden, *value;
   float logp[ROWS];
   double sum = 0;

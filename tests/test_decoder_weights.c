@@ -90,7 +90,7 @@ ISC_TEST_ON_BOTH(decoder_weights, a_head_map_is_its_rows_of_w_o) {
 }
 
 static float *logits_of(isc_device *dev, isc_decoder *d, const int32_t *ids, int64_t len) {
-  isc_decoder_input in = {.batch = 1, .len = len, .ids = ids};
+  isc_decoder_input in = {.size = sizeof in, .batch = 1, .len = len, .ids = ids};
   isc_tensor *hidden, *logits;
   isc_step *s;
   isc_assert_ok(isc_step_new(dev, &s));

@@ -58,13 +58,9 @@ static void close_kept(void *impl) {
 }
 
 static isc_class class_of(const char *name, const isc_backend_ops *ops) {
-  return (isc_class){.size = sizeof(isc_class),
-                     .kind = ISC_BACKEND,
-                     .name = name,
-                     .version = "1.0.0",
-                     .summary = "A test's backend.",
-                     .licence = "Apache-2.0",
-                     .ops = ops};
+  return (isc_class){ISC_CLASS(ISC_BACKEND),  .name = name,
+                     .version = "1.0.0",      .summary = "A test's backend.",
+                     .licence = "Apache-2.0", .ops = ops};
 }
 
 static void forget_path(void) {

@@ -92,7 +92,7 @@ static activations run_all(isc_device *dev, const isc_target *t, const int32_t *
   activations a;
   isc_step *s;
   isc_tensor *hidden, *logits;
-  isc_decoder_input in = {.batch = TEXTS, .len = LEN, .ids = ids};
+  isc_decoder_input in = {.size = sizeof in, .batch = TEXTS, .len = LEN, .ids = ids};
   isc_assert_ok(isc_sites_select(t, (const char *const[]){"*"}, 1, &a.sites));
   a.at = malloc((size_t)a.sites.n * sizeof *a.at);
   for (int64_t i = 0; i < a.sites.n; i++)

@@ -72,7 +72,7 @@ static isc_test_capture alone(fixture *f, int i) {
   int64_t n;
   isc_assert_ok(isc_tokenizer_encode(f->t.tokenizer, TEXT[i], f->len[i], ids, 9, &n));
   cr_assert_eq(n, TOKENS[i]);
-  isc_decoder_input in = {.batch = 1, .len = n, .ids = ids};
+  isc_decoder_input in = {.size = sizeof in, .batch = 1, .len = n, .ids = ids};
   isc_tensor *hidden;
   isc_step_reset(f->s);
   isc_assert_ok(isc_decoder_forward(f->t.decoder, f->s, &in, &taps, &hidden));

@@ -15,8 +15,12 @@
 #include <string.h>
 
 enum { N = 17, STEPS = 30 };
-static const isc_optimizer ADAM = {
-    .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .lr = {0.02, 0.005}, .weight_decay = {0.01, 0.3}};
+static const isc_optimizer ADAM = {.size = sizeof ADAM,
+                                   .beta1 = 0.9,
+                                   .beta2 = 0.999,
+                                   .eps = 1e-8,
+                                   .lr = {0.02, 0.005},
+                                   .weight_decay = {0.01, 0.3}};
 
 /* torch.optim.AdamW, single tensor. */
 typedef struct reference {

@@ -339,9 +339,20 @@ Test(options, a_stanza_reads_back_to_the_defaults) {
 
 /* ---- plugins */
 
-static const isc_feature_ops ops = {.size = sizeof ops};
-static const isc_class cls = {.size = sizeof cls,
-                              .kind = ISC_FEATURE,
+static isc_status feature_open(const void *conf, const isc_prior *prior, void **self) {
+  (void)conf, (void)prior, (void)self;
+  return ISC_OK;
+}
+static void feature_close(void *self) {
+  (void)self;
+}
+static isc_status feature_label(void *self, const char *text, size_t len, isc_text *out) {
+  (void)self, (void)text, (void)len, (void)out;
+  return ISC_OK;
+}
+static const isc_feature_ops ops = {
+    .size = sizeof ops, .open = feature_open, .close = feature_close, .label = feature_label};
+static const isc_class cls = {ISC_CLASS(ISC_FEATURE),
                               .name = "built-in",
                               .version = "1.0",
                               .summary = "S.",

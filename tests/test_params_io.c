@@ -49,8 +49,12 @@ static void free_model(model *m) {
 
 /* One AdamW step on loss = Σ w² + Σ b², made through the tape. */
 static void train(isc_device *dev, model *m) {
-  const isc_optimizer opt = {
-      .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .lr = {0.1}, .weight_decay = {0.01}};
+  const isc_optimizer opt = {.size = sizeof opt,
+                             .beta1 = 0.9,
+                             .beta2 = 0.999,
+                             .eps = 1e-8,
+                             .lr = {0.1},
+                             .weight_decay = {0.01}};
   isc_step *s;
   isc_assert_ok(isc_step_new(dev, &s));
   for (int i = 0; i < 2; i++) {

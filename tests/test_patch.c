@@ -40,7 +40,7 @@ static void teardown(fixture *f) {
 
 static result run(fixture *f, const isc_patch *patch, int64_t n) {
   result r;
-  isc_decoder_input in = {.batch = BATCH, .len = LEN, .ids = f->ids};
+  isc_decoder_input in = {.size = sizeof in, .batch = BATCH, .len = LEN, .ids = f->ids};
   isc_tensor *hidden;
   for (int64_t i = 0; i < f->sites.n; i++)
     r.at[i] = malloc((size_t)(ROWS * f->sites.site[i].stored) * sizeof(float));
@@ -65,7 +65,7 @@ ISC_TEST_ON_BOTH(patch, captures_are_those_of_a_plain_pass) {
   result r = run(&f, NULL, 0);
   isc_test_capture c = {0};
   isc_taps taps = isc_test_taps(&c);
-  isc_decoder_input in = {.batch = BATCH, .len = LEN, .ids = f.ids};
+  isc_decoder_input in = {.size = sizeof in, .batch = BATCH, .len = LEN, .ids = f.ids};
   isc_tensor *hidden;
   isc_step_reset(f.s);
   isc_assert_ok(isc_decoder_forward(f.t.decoder, f.s, &in, &taps, &hidden));
@@ -177,7 +177,7 @@ Test(patch, without_a_hidden_state_it_stops_at_the_last_site) {
   isc_site_set one;
   isc_assert_ok(isc_sites_select(&f.t.target, (const char *const[]){"resid_pre.1"}, 1, &one));
   float *captures[1] = {malloc(ROWS * D * sizeof(float))};
-  isc_decoder_input in = {.batch = BATCH, .len = LEN, .ids = f.ids};
+  isc_decoder_input in = {.size = sizeof in, .batch = BATCH, .len = LEN, .ids = f.ids};
   w.n = (isc_test_counts){0};
   isc_assert_ok(isc_forward_patched(&f.t.target, &one, f.s, &in, NULL, 0, captures, NULL));
   cr_assert_eq(w.n.gemm, 4);
@@ -194,7 +194,7 @@ Test(patch, without_a_hidden_state_it_stops_at_the_last_site) {
 Test(patch, refuses_a_place_that_is_not_there) {
   isc_device dev = isc_test_plain_device();
   fixture f = setup(&dev);
-  isc_decoder_input in = {.batch = BATCH, .len = LEN, .ids = f.ids};
+  isc_decoder_input in = {.size = sizeof in, .batch = BATCH, .len = LEN, .ids = f.ids};
   float value[BATCH * D] = {0};
   isc_patch patch = {.site = 0, .pos = (int64_t[]){0, LEN}, .value = value};
   isc_tensor *hidden;

@@ -98,7 +98,7 @@ static bool answers(isc_decoder *d, isc_step *s, const isc_tokenizer *t, const c
   isc_tensor *hidden, *logits;
   isc_assert_ok(isc_tokenizer_encode(t, text, strlen(text), ids, 32, &n));
   isc_assert_ok(isc_tokenizer_encode_plain(t, word, strlen(word), want, 8, &m));
-  const isc_decoder_input in = {.batch = 1, .len = n, .ids = ids};
+  const isc_decoder_input in = {.size = sizeof in, .batch = 1, .len = n, .ids = ids};
   isc_step_reset(s);
   isc_assert_ok(isc_decoder_forward(d, s, &in, NULL, &hidden));
   isc_assert_ok(isc_decoder_logits(d, s, hidden, &logits));
@@ -115,7 +115,7 @@ static void check(int32_t tokenizer, const char *name, int64_t vocabulary) {
   const char *dir = isc_test_dir(name);
   isc_pretrain_conf c = settings();
   isc_pretrain_result r;
-  isc_decoder_spec spec;
+  isc_decoder_spec spec = {.size = sizeof spec};
   isc_decoder *d;
   isc_tokenizer *t;
   isc_step *s;

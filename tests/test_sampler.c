@@ -159,7 +159,7 @@ static void logits_of(world *w, int64_t row, const int32_t *ids, int64_t n, floa
     isc_assert_ok(isc_tensor_from(s, 2, shape, z, &tz));
     isc_assert_ok(isc_control_layers_condition(w->control, s, tz, start, cond));
   }
-  const isc_decoder_input in = {.batch = 1, .len = n, .ids = ids};
+  const isc_decoder_input in = {.size = sizeof in, .batch = 1, .len = n, .ids = ids};
   isc_assert_ok(isc_decoder_forward(w->decoder, s, &in, row >= 0 ? &taps : NULL, &hidden));
   isc_assert_ok(isc_decoder_logits(w->decoder, s, hidden, &logits));
   isc_assert_ok(isc_tensor_download(s, logits, out));

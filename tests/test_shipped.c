@@ -50,7 +50,7 @@ static bool is_right(isc_study *s, int64_t i) {
   int32_t ids[LONGEST];
   int64_t len = 0;
   const int64_t from = sequence(s, i, ids, &len), vocab = s->target.info.vocab;
-  const isc_decoder_input in = {.batch = 1, .len = len, .ids = ids};
+  const isc_decoder_input in = {.size = sizeof in, .batch = 1, .len = len, .ids = ids};
   isc_tensor *hidden = NULL, *logits = NULL;
   float *host = malloc((size_t)(len * vocab) * sizeof *host);
   isc_step_reset(s->step);

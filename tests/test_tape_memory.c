@@ -19,7 +19,8 @@ Test(tape_memory, a_steady_state_allocates_nothing) {
   isc_test_network n;
   isc_tensor *x, *loss, *big;
   isc_step *s;
-  const isc_optimizer opt = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .lr = {0.1}, .clip = 1};
+  const isc_optimizer opt = {
+      .size = sizeof opt, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .lr = {0.1}, .clip = 1};
   isc_test_wrap(&w, isc_test_plain_device());
   isc_assert_ok(isc_test_network_make(&w.device, &n));
   isc_assert_ok(isc_step_new(&w.device, &s));
@@ -110,7 +111,8 @@ Test(tape_memory, nothing_unwritten_is_read) {
 /* ---- failures */
 
 static isc_status whole_step(isc_device *dev) {
-  const isc_optimizer opt = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .lr = {0.1}, .clip = 1};
+  const isc_optimizer opt = {
+      .size = sizeof opt, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .lr = {0.1}, .clip = 1};
   isc_tensor *x, *loss;
   isc_step *s = NULL;
   isc_test_network n;

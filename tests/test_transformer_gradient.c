@@ -274,7 +274,8 @@ ISC_TEST_ON_BOTH(transformer, a_frozen_backbone_costs_no_weight_gradient) {
 /* 200 updates on one batch: the eleven targets are learnt by heart. The floor is not 0, because two contexts could
  * share a target; 0.05 nats is far below the 2.2 of a uniform guess. */
 ISC_TEST_ON_BOTH(transformer, learns_a_batch_by_heart) {
-  const isc_optimizer opt = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .lr = {0.01}, .clip = 1};
+  const isc_optimizer opt = {
+      .size = sizeof opt, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .lr = {0.01}, .clip = 1};
   float z[BATCH * SITE], dz[BATCH * SITE];
   double norm;
   model m;

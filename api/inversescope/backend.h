@@ -15,6 +15,9 @@
  * a row's result has the same bits whatever other rows are in the call.
  * Rationale: this is what makes a sample independent of batch size and threads.
  * Functions of one device are called from one thread at a time.
+ *
+ * The argument structs are made by the library alone (plugins compute with ops.h) and may grow at the end; a member that
+ * a backend does not know is zero wherever it would change what the backend knows.
  */
 #ifndef ISC_BACKEND_H
 #define ISC_BACKEND_H
@@ -190,7 +193,7 @@ typedef struct isc_backend_ops {
   isc_status (*xent)(void *impl, const isc_xent *a);
   isc_status (*control)(void *impl, const isc_control *a);
   isc_status (*control_grad)(void *impl, const isc_control *a);
-  isc_status (*adamw)(void *impl, const isc_adamw *list, int64_t count);
+  isc_status (*adamw)(void *impl, const isc_adamw *const *list, int64_t count);
   isc_status (*sum_squares)(void *impl, int64_t n, const float *x, double *host_out);
   isc_status (*sample)(void *impl, const isc_sample *a);
   isc_status (*noise)(void *impl, const isc_noise *a);

@@ -77,7 +77,7 @@ ISC_API isc_params *isc_decoder_params(isc_decoder *d);
 /* GPT-2's initialisation: N(0, 0.02), residual projections scaled by 1/sqrt(2·n_layer), norms 1, biases 0. */
 ISC_API isc_status isc_decoder_init(isc_decoder *d, uint64_t seed);
 
-/* The spec that a Hugging Face GPT-2 directory's config.json asks for. Another model type, an unknown activation
+/* The spec that a Hugging Face GPT-2 directory's config.json asks for; the caller sets out->size. Another model type, an unknown activation
  * function or cross-attention → ISC_E_UNSUPPORTED naming the setting; an impossible number → ISC_E_FORMAT. */
 ISC_API isc_status isc_decoder_spec_read(const char *dir, isc_decoder_spec *out);
 /* Fill the parameters from a directory's model.safetensors (or its index of shards). `rename(user, canonical, buf, n)`
@@ -109,6 +109,7 @@ ISC_API void isc_kv_cache_rewind(isc_kv_cache *c, int64_t len); /* forget positi
 ISC_API isc_status isc_kv_cache_select(isc_kv_cache *c, const int64_t *row, int64_t n);
 
 typedef struct isc_decoder_input {
+  size_t size;         /* sizeof(isc_decoder_input)                            */
   int64_t batch, len;  /* right-padded; padding ids may be any valid id        */
   const int32_t *ids;  /* [batch, len] host                                    */
   isc_kv_cache *cache; /* NULL = whole sequences from position 0               */

@@ -20,6 +20,9 @@ typedef struct isc_feature_ops {
   isc_status (*open)(const void *conf, const isc_prior *prior, void **self);
   void (*close)(void *self);
   isc_status (*label)(void *self, const char *text, size_t len, isc_text *out);
+  /* Name of the prior's slot whose value the label is, valid as long as the feature; NULL member or NULL = the label is
+   * no slot. On texts of the prior the two must agree. */
+  const char *(*slot)(void *self);
 } isc_feature_ops;
 
 #ifdef __cplusplus

@@ -33,7 +33,8 @@ typedef struct isc_method_env {
   uint64_t seed;
   const isc_prior *prior;
   const isc_tokenizer *target_tokenizer;
-  const isc_site *sites; /* [n_sites] */
+  const isc_site *sites; /* [n_sites]; read through isc_method_site */
+  size_t site_size;      /* from one to the next                    */
   int64_t n_sites;
   const isc_kernel *const *kernels; /* [n_sites] opened for each site's dim (shared where equal) */
   isc_measure measure;
@@ -45,6 +46,10 @@ typedef struct isc_method_env {
                             int64_t n, float *out);
   void *core; /* the core's own */
 } isc_method_env;
+
+static inline const isc_site *isc_method_site(const isc_method_env *env, int64_t i) {
+  return (const isc_site *)(const void *)((const char *)env->sites + (size_t)i * env->site_size);
+}
 
 typedef struct isc_metric {
   const char *name;

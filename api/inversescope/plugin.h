@@ -3,8 +3,15 @@
  * The one datum a plugin exports, and the class descriptors it names.
  *
  * A plugin is a .so whose only dynamic symbol is `isc_plugin_v1`, a const isc_plugin. Everything in
- * it is plain data, so the plugin can be listed and documented without running its code. Structs
- * start with their own size and only ever grow at the end; the major version is in the symbol name.
+ * it is plain data, so the plugin can be listed and documented without running its code.
+ *
+ * The binary interface. The major version is in the symbol's name; a library speaks one major. Within a
+ * major, structs and ops tables start with their own size and only ever grow at the end; a plugin built
+ * against an older minor is read as if what it lacks were zero, and one built against a newer minor is
+ * refused. The same holds for structs a plugin passes to the library: it sets `size`, and members beyond
+ * it count as zero. Structs without a size are either made by the library alone (a plugin reads them
+ * through a pointer, never copies or makes them) or frozen: isc_list, isc_text, isc_rng, isc_metric,
+ * isc_noise_draw, isc_step_mark, isc_template_slot, isc_tensor.
  */
 #ifndef ISC_PLUGIN_H
 #define ISC_PLUGIN_H
@@ -32,7 +39,8 @@ typedef enum isc_kind {
 ISC_API const char *isc_kind_name(isc_kind kind);
 
 typedef struct isc_class {
-  size_t size; /* sizeof(isc_class)                                         */
+  size_t size;        /* sizeof(isc_class)                                         */
+  size_t option_size; /* sizeof(isc_option): from one option to the next           */
   isc_kind kind;
   const char *name;          /* [a-z][a-z0-9-]*, unique within its kind                   */
   const char *version;       /* "1.2.0"; part of every fingerprint                        */
@@ -43,6 +51,10 @@ typedef struct isc_class {
   size_t conf_size;          /* bytes of the conf struct the options fill                 */
   const void *ops;           /* the kind's ops table: isc_target_ops, isc_prior_ops, …    */
 } isc_class;
+
+/* The first members of every class, in C and in C++: {ISC_CLASS(ISC_PRIOR), "ioi", "1.0.0", …}; in C designators
+ * may follow: {ISC_CLASS(ISC_PRIOR), .name = "ioi", …}. */
+#define ISC_CLASS(class_kind) sizeof(isc_class), sizeof(isc_option), (class_kind)
 
 typedef struct isc_plugin {
   size_t size;        /* sizeof(isc_plugin)                                        */

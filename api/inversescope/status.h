@@ -10,6 +10,7 @@
 #define ISC_STATUS_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #ifdef __cplusplus
@@ -63,6 +64,10 @@ ISC_API void isc_error_clear(void);
 ISC_API int isc_exit_code(isc_status s);
 /* "ISC_E_FORMAT" …; never NULL. */
 ISC_API const char *isc_status_name(isc_status s);
+
+/* Has the program been asked to stop? A function that may take longer than a second asks this now and then
+ * and returns ISC_E_INTERRUPTED. Saving what is done goes on. Any thread. */
+ISC_API bool isc_cancelled(void);
 
 /* Return early with the callee's status. */
 #define ISC_TRY(expr)                                                                              \

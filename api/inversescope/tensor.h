@@ -19,7 +19,8 @@ extern "C" {
 /* Dense, row-major f32 on a device. Rationale for no strides: every op here wants dense rows, and views
  * that matter (a column block of a fused qkv) are strides inside the op's own argument struct. */
 typedef struct isc_tensor {
-  int32_t ndim; /* 1 … 4                                                   */
+  int32_t ndim;  /* 1 … 4                                                   */
+  int32_t dtype; /* 0 = f32, the only one there is                          */
   int64_t shape[4];
   float *data; /* device memory                                            */
   float *grad; /* device memory of the same shape; NULL until the tape asks */
@@ -29,6 +30,7 @@ typedef struct isc_tensor {
   bool keep_grad; /* set before backward: grad stays readable afterwards. Without it an op's
                         output gives its gradient's memory back; leaves and parameters keep theirs */
   struct isc_tensor *base; /* of a reshaped view: the tensor whose memory and gradient it shares */
+  void *reserved[4];       /* NULL */
 } isc_tensor;
 
 ISC_API int64_t isc_tensor_size(const isc_tensor *t); /* number of elements */
@@ -128,6 +130,7 @@ ISC_API int64_t isc_params_elements(const isc_params *p);
 
 /* ---- AdamW (PyTorch defaults: β 0.9/0.999, eps 1e-8, weight decay 0.01) */
 typedef struct isc_optimizer {
+  size_t size; /* sizeof(isc_optimizer) */
   double beta1, beta2, eps;
   double lr[8];           /* by parameter group        */
   double weight_decay[8]; /* by parameter group        */

@@ -26,6 +26,9 @@ ISC_API void isc_text_clear(isc_text *t); /* length 0, memory kept */
 ISC_API void isc_text_free(isc_text *t);
 /* The whole content of a file of at most `max` bytes, as it is; the text is replaced. Any thread. */
 ISC_API isc_status isc_text_read(isc_text *t, const char *path, size_t max);
+/* The next line from byte *at on, without its end ("\n" or "\r\n"); false behind the last. *at moves to the line after, and
+ * *line points into the text. Any thread. */
+ISC_API bool isc_text_line(const isc_text *t, size_t *at, const char **line, size_t *len);
 /* Are these bytes well-formed UTF-8? Any thread. */
 ISC_API bool isc_text_is_utf8(const char *s, size_t len);
 /* 32 hex digits that stand for these bytes (XXH3-128), for a fingerprint. Any thread. */

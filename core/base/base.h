@@ -23,6 +23,16 @@ ISC_API isc_status isc_asprintf(char **out, const char *fmt, ...) ISC_PRINTF(2, 
  * were made since the last call. */
 ISC_API int64_t isc_alloc_fail_at(int64_t n);
 
+/* A caller's size-first struct as this library's: what lies beyond its size is zero. ISC_E_USAGE when `given` is smaller
+ * than the first version of the struct (`least`) or larger than this one. */
+ISC_API isc_status isc_struct_read(const void *given, const char *what, size_t least, size_t size,
+                                   void *out /* [size] */);
+/* Bytes of `type` up to and including `member`. */
+#define ISC_SIZE_TO(type, member) (offsetof(type, member) + sizeof(((type *)0)->member))
+
+/* Ask everything that runs long to stop, or take that back (isc_cancelled in status.h). Safe in a signal handler. */
+ISC_API void isc_cancel(bool on);
+
 /* a*b and a+b with overflow → ISC_E_SHAPE naming `what`. */
 ISC_API isc_status isc_mul_size(size_t a, size_t b, const char *what, size_t *out);
 ISC_API isc_status isc_add_size(size_t a, size_t b, const char *what, size_t *out);

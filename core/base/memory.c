@@ -35,6 +35,21 @@ isc_status isc_mul_size(size_t a, size_t b, const char *what, size_t *out) {
   return ISC_OK;
 }
 
+isc_status isc_struct_read(const void *given, const char *what, size_t least, size_t size,
+                           void *out) {
+  size_t has;
+  memcpy(&has, given, sizeof has);
+  if (has < least || has > size)
+    return isc_fail(ISC_E_USAGE,
+                    "%s: its `size` says %zu bytes, this library reads %zu to %zu; set it to the "
+                    "struct's sizeof, or rebuild against this library",
+                    what, has, least, size);
+  memset(out, 0, size);
+  memcpy(out, given, has);
+  memcpy(out, &size, sizeof size);
+  return ISC_OK;
+}
+
 isc_status isc_add_size(size_t a, size_t b, const char *what, size_t *out) {
   if (__builtin_add_overflow(a, b, out))
     return isc_fail(ISC_E_SHAPE, "%s: the size %zu + %zu does not fit in memory", what, a, b);

@@ -2,6 +2,7 @@
  *
  * What the subcommands share: error lines, option parsing, signals.
  */
+#include "base/base.h"
 #include "cli/cli.h"
 
 #include <stdarg.h>
@@ -41,6 +42,7 @@ bool isc_cli_option(int argc, char **argv, int *i, const char *name, const char 
 static void on_signal(int sig) {
   (void)sig;
   isc_cli_stop = 1;
+  isc_cancel(true);
   signal(SIGINT, SIG_DFL);
   signal(SIGTERM, SIG_DFL);
 }

@@ -102,8 +102,11 @@ static void set_norm_and_power(isc_noise_law *l) {
   }
 }
 
-isc_status isc_noise_law_open(const isc_noise_spec *spec, void **law) {
+isc_status isc_noise_law_open(const isc_noise_spec *given, void **law) {
+  isc_noise_spec full, *spec = &full;
   *law = NULL;
+  ISC_TRY(isc_struct_read(given, "a noise spec", ISC_SIZE_TO(isc_noise_spec, support), sizeof full,
+                          &full));
   ISC_TRY(check(spec));
   isc_noise_law *l;
   ISC_TRY(isc_calloc(1, sizeof *l, "a noise law", (void **)&l));

@@ -90,7 +90,7 @@ static isc_status check_vocabulary(const isc_inversescope *m, const isc_decoder_
 }
 
 static isc_status open_decoder(isc_inversescope *m, const char *dir) {
-  isc_decoder_spec spec;
+  isc_decoder_spec spec = {.size = sizeof spec};
   ISC_TRY(isc_decoder_spec_read(dir, &spec));
   ISC_TRY(check_vocabulary(m, &spec, dir));
   ISC_TRY(isc_decoder_new(m->env->device, &spec, &m->backbone));

@@ -86,7 +86,7 @@ static isc_status forward(void *user, isc_step *s, int64_t k, isc_tensor **loss,
   ISC_TRY(isc_control_layers_condition(self->control, s, x.z, x.start, cond));
   isc_control_tap tap = {.layers = self->control, .cond = cond, .omega = omega};
   const isc_taps taps = isc_control_taps(&tap);
-  const isc_decoder_input in = {.batch = b.batch, .len = b.len, .ids = b.ids};
+  const isc_decoder_input in = {.size = sizeof in, .batch = b.batch, .len = b.len, .ids = b.ids};
   ISC_TRY(isc_decoder_forward(self->backbone, s, &in, &taps, &hidden));
   ISC_TRY(saturation(t, s, omega, &b, &saturated));
   m[(*n)++] = (isc_metric){"saturated", saturated};

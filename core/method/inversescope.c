@@ -184,8 +184,7 @@ static const isc_method_ops ops = {.size = sizeof ops,
                                    .stage_uses = method_stage_uses};
 
 static const isc_class inversescope = {
-    .size = sizeof(isc_class),
-    .kind = ISC_METHOD,
+    ISC_CLASS(ISC_METHOD),
     .name = "inversescope",
     .version = "1.0.0",
     .summary = "Conditional generator: a language model of the prior steered by control layers",

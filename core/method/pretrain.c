@@ -181,7 +181,7 @@ static isc_status count_right(maker *m, isc_step *s, const isc_corpus *c, int64_
   for (int64_t i = 0; i < n; i++)
     row[i] = first + i;
   ISC_TRY(isc_corpus_take(c, s, row, n, &b));
-  const isc_decoder_input in = {.batch = b.batch, .len = b.len, .ids = b.ids};
+  const isc_decoder_input in = {.size = sizeof in, .batch = b.batch, .len = b.len, .ids = b.ids};
   ISC_TRY(isc_decoder_forward(m->decoder, s, &in, NULL, &hidden));
   ISC_TRY(isc_decoder_logits(m->decoder, s, hidden, &logits));
   int64_t vocab = isc_decoder_get_spec(m->decoder)->vocab;

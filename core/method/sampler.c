@@ -213,7 +213,8 @@ static isc_status draw(run *r, int64_t t) {
   isc_tensor *hidden, *logits;
   isc_control_tap tap = {.layers = sp->control, .cond = r->now};
   const isc_taps taps = isc_control_taps(&tap);
-  const isc_decoder_input in = {.batch = n, .len = 1, .ids = r->id, .cache = r->cache};
+  const isc_decoder_input in = {
+      .size = sizeof in, .batch = n, .len = 1, .ids = r->id, .cache = r->cache};
   isc_step_reset(r->step);
   ISC_TRY(isc_decoder_forward(sp->decoder, r->step, &in, sp->control ? &taps : NULL, &hidden));
   ISC_TRY(isc_decoder_logits(sp->decoder, r->step, hidden, &logits));

@@ -51,7 +51,8 @@ static isc_status restore(const isc_train_loop *t, const char *path, int64_t *do
 
 static isc_optimizer optimizer(const isc_train_loop *t, double lr) {
   const isc_recipe *r = t->recipe;
-  isc_optimizer o = {.beta1 = 0.9, .beta2 = r->beta2, .eps = 1e-8, .clip = r->clip};
+  isc_optimizer o = {
+      .size = sizeof o, .beta1 = 0.9, .beta2 = r->beta2, .eps = 1e-8, .clip = r->clip};
   for (int g = 0; g < 8; g++) {
     o.lr[g] = lr * t->group_lr[g];
     o.weight_decay[g] = r->weight_decay;

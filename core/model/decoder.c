@@ -86,11 +86,10 @@ isc_status isc_decoder_new(isc_device *dev, const isc_decoder_spec *spec, isc_de
   isc_status st = ISC_OK;
   isc_decoder *d = NULL;
   *out = NULL;
-  if (!spec->size) return isc_fail(ISC_E_USAGE, "a decoder spec's `size` is not set");
   ISC_TRY(isc_calloc(1, sizeof *d, "a decoder", (void **)&d));
   d->dev = dev;
-  memcpy(&d->spec, spec, spec->size < sizeof d->spec ? spec->size : sizeof d->spec);
-  d->spec.size = sizeof d->spec;
+  ISC_GO(isc_struct_read(spec, "a decoder spec", ISC_SIZE_TO(isc_decoder_spec, untied_head),
+                         sizeof d->spec, &d->spec));
   ISC_GO(check_spec(&d->spec));
   ISC_GO(isc_calloc((size_t)d->spec.n_layer, sizeof *d->layer, "a decoder", (void **)&d->layer));
   ISC_GO(isc_params_new(dev, &d->params));

@@ -95,10 +95,15 @@ isc_status isc_decoder_spec_read(const char *dir, isc_decoder_spec *out) {
   isc_status st = ISC_OK;
   char *path = NULL;
   isc_json *j = NULL;
-  *out = (isc_decoder_spec){.size = sizeof *out};
+  isc_decoder_spec spec = {.size = sizeof spec};
+  const size_t size = out->size < sizeof spec ? out->size : sizeof spec;
+  if (size < ISC_SIZE_TO(isc_decoder_spec, untied_head))
+    return isc_fail(ISC_E_USAGE, "%s: a decoder spec of %zu bytes; is its `size` set?", dir, size);
   ISC_GO(isc_path_join(dir, "config.json", &path));
   ISC_GO(isc_json_open(path, &j));
-  ISC_GO(read_config(j, out));
+  ISC_GO(read_config(j, &spec));
+  spec.size = size;
+  memcpy(out, &spec, size);
 done:
   if (j) isc_json_close(j);
   free(path);

@@ -137,17 +137,28 @@ static isc_status thrifty_block(pass *p, int64_t layer, isc_tensor *x) {
 
 isc_status isc_decoder_forward(isc_decoder *d, isc_step *s, const isc_decoder_input *in,
                                const isc_taps *taps, isc_tensor **hidden) {
-  pass p = {.d = d, .s = s, .in = in, .taps = taps, .past = in->cache ? in->cache->len : 0};
-  bool thrifty = !isc_tape_on(s) && (!taps || taps->transient);
+  isc_decoder_input input;
+  isc_taps tapped;
   isc_tensor *x;
   *hidden = NULL;
+  ISC_TRY(isc_struct_read(in, "a decoder's input", ISC_SIZE_TO(isc_decoder_input, cache),
+                          sizeof input, &input));
+  if (taps)
+    ISC_TRY(
+        isc_struct_read(taps, "taps", ISC_SIZE_TO(isc_taps, transient), sizeof tapped, &tapped));
+  pass p = {.d = d,
+            .s = s,
+            .in = &input,
+            .taps = taps ? &tapped : NULL,
+            .past = input.cache ? input.cache->len : 0};
+  bool thrifty = !isc_tape_on(s) && (!taps || tapped.transient);
   ISC_TRY(check_input(&p));
   ISC_TRY(embed(&p, &x));
   for (int64_t l = 0; l < d->spec.n_layer && !p.stopped; l++)
     ISC_TRY(thrifty ? thrifty_block(&p, l, x) : block(&p, l, &x));
   if (!p.stopped)
     ISC_TRY(isc_op_layernorm(s, x, &d->ln_f_w->value, &d->ln_f_b->value, d->spec.norm_eps, hidden));
-  if (in->cache) in->cache->len += in->len; /* last, so that a failed pass can be repeated */
+  if (input.cache) input.cache->len += input.len; /* last, so that a failed pass can be repeated */
   return ISC_OK;
 }
 

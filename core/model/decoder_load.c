@@ -50,6 +50,8 @@ static isc_status read_all(isc_decoder *d, const loader *l) {
   const isc_st_tensor *t;
   for (int64_t i = 0; i < isc_params_count(d->params); i++) {
     isc_param *q = isc_params_at(d->params, i);
+    if (isc_cancelled())
+      return isc_fail(ISC_E_INTERRUPTED, "%s: loading was stopped on request", l->dir);
     ISC_TRY(find_tensor(l, q->name, &t));
     ISC_TRY(isc_param_read(l->file, t, d->params, q));
   }

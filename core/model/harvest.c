@@ -164,7 +164,7 @@ static isc_status run_batch(const isc_harvest *h, isc_step *s, const corpus *c, 
     ((int64_t *)rows)[i] = i * b.len + seq[i].len - 1;
   }
   b.row = rows;
-  isc_decoder_input in = {.batch = n, .len = b.len, .ids = ids};
+  isc_decoder_input in = {.size = sizeof in, .batch = n, .len = b.len, .ids = ids};
   return h->target->ops->forward(h->target->self, s, &in, &taps, &hidden);
 }
 

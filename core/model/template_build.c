@@ -214,12 +214,13 @@ static isc_status build(isc_template *t, const isc_template_spec *spec) {
   return take_fingerprint(t);
 }
 
-isc_status isc_template_new(const isc_template_spec *spec, isc_template **out) {
+isc_status isc_template_new(const isc_template_spec *given, isc_template **out) {
   isc_template *t;
+  isc_template_spec full, *spec = &full;
   *out = NULL;
-  if (spec->size < sizeof *spec || spec->n_slots < 0)
-    return isc_fail(ISC_E_USAGE, "a template spec of %zu bytes, expected %zu", spec->size,
-                    sizeof *spec);
+  ISC_TRY(isc_struct_read(given, "a template spec", ISC_SIZE_TO(isc_template_spec, seed),
+                          sizeof full, &full));
+  if (spec->n_slots < 0) return isc_fail(ISC_E_USAGE, "a template spec with a negative n_slots");
   ISC_TRY(isc_calloc(1, sizeof *t, "templates", (void **)&t));
   t->test_fraction = spec->test_fraction;
   t->seed = spec->seed;

@@ -39,6 +39,11 @@ typedef struct isc_shape { /* one template */
   int64_t first, count;         /* its part of the support   */
 } isc_shape;
 
+typedef struct isc_template_rule { /* of a template's answer */
+  int64_t slot;                     /* −1: no answer                     */
+  bool glued;                       /* no space between it and the text  */
+} isc_template_rule;
+
 struct isc_template {
   isc_slot *slot; /* [n_slots]  */
   int64_t n_slots;
@@ -48,6 +53,7 @@ struct isc_template {
   double test_fraction;
   uint64_t seed;
   char fingerprint[33];
+  isc_template_rule *answer; /* [n_shapes], of a template prior (template_prior.c frees it); else NULL */
 };
 
 /* Must `slot` skip a value in this template, and which: the place in its own list of the other slot's value. */

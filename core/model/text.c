@@ -59,6 +59,16 @@ isc_status isc_text_read(isc_text *t, const char *path, size_t max) {
   return st;
 }
 
+bool isc_text_line(const isc_text *t, size_t *at, const char **line, size_t *len) {
+  if (*at >= t->len) return false;
+  *line = t->data + *at;
+  const char *end = memchr(*line, '\n', t->len - *at);
+  *len = end ? (size_t)(end - *line) : t->len - *at;
+  *at += *len + (end != NULL);
+  if (*len > 0 && (*line)[*len - 1] == '\r') --*len;
+  return true;
+}
+
 size_t isc_utf8_decode(const char *text, size_t n, uint32_t *cp) {
   const unsigned char *s = (const unsigned char *)text;
   static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};

@@ -5,33 +5,10 @@
  * A plugin is someone else's data: sizes, names, offsets and defaults are checked once, here, so
  * that the registry, the config layer and the listing may trust them.
  */
+#include "plugin/adopt.h"
 #include "plugin/registry.h"
 #include "plugin/schema.h"
-#include <inversescope/backend.h>
-#include <inversescope/feature.h>
-#include <inversescope/kernel.h>
-#include <inversescope/method.h>
-#include <inversescope/prior.h>
-#include <inversescope/target.h>
 #include <string.h>
-
-static const struct {
-  const char *name;
-  size_t ops_size;
-} kinds[] = {
-    [ISC_TARGET] = {"target", sizeof(isc_target_ops)},
-    [ISC_PRIOR] = {"prior", sizeof(isc_prior_ops)},
-    [ISC_KERNEL] = {"kernel", sizeof(isc_kernel_ops)},
-    [ISC_FEATURE] = {"feature", sizeof(isc_feature_ops)},
-    [ISC_METHOD] = {"method", sizeof(isc_method_ops)},
-    [ISC_BACKEND] = {"backend", sizeof(isc_backend_ops)},
-};
-
-enum { MAX_OPTIONS = 1000 };
-
-const char *isc_kind_name(isc_kind kind) {
-  return (size_t)kind < sizeof kinds / sizeof *kinds ? kinds[kind].name : NULL;
-}
 
 static bool spelled(const char *s, char joiner) {
   if (!s || s[0] < 'a' || s[0] > 'z') return false;
@@ -121,7 +98,7 @@ static isc_status check_option(const isc_option *o, const isc_option *table, siz
 static isc_status check_options(const isc_class *c) {
   if (!c->options) return ISC_OK;
   for (const isc_option *o = c->options; o->name; o++) {
-    if (o - c->options >= MAX_OPTIONS)
+    if (o - c->options >= ISC_MAX_OPTIONS)
       return isc_fail(ISC_E_FORMAT, "its option table has no ISC_OPTIONS_END");
     if (check_option(o, c->options, c->conf_size) != ISC_OK) {
       /* Whatever went wrong with the default, it is the descriptor that is broken. */
@@ -141,31 +118,19 @@ static isc_status check_texts(const isc_class *c) {
   return ISC_OK;
 }
 
-static isc_status check_ops(const isc_class *c) {
-  size_t want = kinds[c->kind].ops_size, have;
-  if (!c->ops) return isc_fail(ISC_E_FORMAT, "has no ops table");
-  memcpy(&have, c->ops, sizeof have);
-  if (have != want)
-    return isc_fail(ISC_E_FORMAT,
-                    "its ops table has %zu bytes, this library's isc_%s_ops has %zu (ABI %d.%d); "
-                    "rebuild the plugin against this library",
-                    have, kinds[c->kind].name, want, ISC_ABI_MAJOR, ISC_ABI_MINOR);
-  return ISC_OK;
-}
-
-isc_status isc_class_check(const isc_class *c) {
-  if (!c) return isc_fail(ISC_E_FORMAT, "a class descriptor is missing");
-  if (c->size != sizeof *c)
-    return isc_fail(ISC_E_FORMAT,
-                    "a class descriptor has %zu bytes, this library's has %zu (ABI %d.%d); rebuild "
-                    "the plugin against this library",
-                    c->size, sizeof *c, ISC_ABI_MAJOR, ISC_ABI_MINOR);
+static isc_status check_all(const isc_class *c) {
   const char *kind = isc_kind_name(c->kind);
-  if (!kind) return isc_fail(ISC_E_FORMAT, "a class has the unknown kind %d", (int)c->kind);
   if (!spelled(c->name, '-'))
     return isc_fail(ISC_E_FORMAT, "a %s class: its name must match [a-z][a-z0-9-]*", kind);
   isc_status st = check_texts(c);
   if (st == ISC_OK) st = check_options(c);
-  if (st == ISC_OK) st = check_ops(c);
   return st == ISC_OK ? st : isc_fail_in("%s/%s", kind, c->name);
+}
+
+isc_status isc_class_check(const isc_class *c) {
+  isc_adopted adopted;
+  ISC_TRY(isc_class_adopt(c, &adopted));
+  isc_status st = check_all(adopted.cls);
+  isc_adopted_free(&adopted);
+  return st;
 }

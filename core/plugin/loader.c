@@ -51,7 +51,7 @@ static isc_status check_version(const isc_plugin *p, const char *path) {
                     "%s: is built for plugin ABI %d.%u, this library speaks ABI %d.%d; update "
                     "InverseScope or rebuild the plugin",
                     path, ISC_ABI_MAJOR, (unsigned)p->abi_minor, ISC_ABI_MAJOR, ISC_ABI_MINOR);
-  if (p->size != sizeof *p || there < sizeof *p)
+  if (p->size < ISC_SIZE_TO(isc_plugin, classes) || p->size > sizeof *p || there < p->size)
     return isc_fail(
         ISC_E_FORMAT,
         "%s: its descriptor has %zu bytes (ABI %d.%u), this library's has %zu (ABI %d.%d); "

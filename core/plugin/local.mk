@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libinversescope_la_SOURCES += \
+  core/plugin/adopt.c \
+  core/plugin/adopt.h \
   core/plugin/check.c \
   core/plugin/loader.c \
   core/plugin/loader.h \

@@ -7,6 +7,7 @@
  */
 #include "plugin/registry.h"
 #include "base/base.h"
+#include "plugin/adopt.h"
 #include "plugin/loader.h"
 #include "plugin/search.h"
 #include <pthread.h>
@@ -51,14 +52,20 @@ static isc_status insert(const isc_class *cls, const char *plugin, const char *v
   ISC_TRY(
       isc_realloc(&list, (size_t)registry.n + 1, sizeof *registry.sorted, "the plugin registry"));
   registry.sorted = list;
-  ISC_TRY(isc_strdup(path, &kept));
-  isc_status st = isc_malloc(sizeof(isc_registry_entry), "the plugin registry", &memory);
+  isc_adopted adopted;
+  ISC_TRY(isc_class_adopt(cls, &adopted));
+  isc_status st = isc_strdup(path, &kept);
+  if (st == ISC_OK) {
+    st = isc_malloc(sizeof(isc_registry_entry), "the plugin registry", &memory);
+    if (st != ISC_OK) free(kept);
+  }
   if (st != ISC_OK) {
-    free(kept);
+    isc_adopted_free(&adopted);
     return st;
   }
   isc_registry_entry *e = memory;
-  *e = (isc_registry_entry){.cls = cls, .plugin = plugin, .plugin_version = version, .path = kept};
+  *e = (isc_registry_entry){
+      .cls = adopted.cls, .origin = cls, .plugin = plugin, .plugin_version = version, .path = kept};
   memmove(registry.sorted + at + 1, registry.sorted + at,
           (size_t)(registry.n - at) * sizeof *registry.sorted);
   registry.sorted[at] = e;
@@ -70,7 +77,7 @@ static isc_status add(const isc_class *cls, const char *plugin, const char *vers
                       const char *path, duplicate_rule rule) {
   const isc_registry_entry *old = lookup(cls->kind, cls->name);
   if (!old) return insert(cls, plugin, version, path);
-  if (old->cls == cls || rule == KEEP_FIRST) return ISC_OK;
+  if (old->origin == cls || rule == KEEP_FIRST) return ISC_OK;
   return isc_fail(ISC_E_USAGE, "%s: %s/%s is already registered from %s", path,
                   isc_kind_name(cls->kind), cls->name, old->path);
 }

@@ -11,8 +11,9 @@
 #include <inversescope/plugin.h>
 
 typedef struct isc_registry_entry {
-  const isc_class *cls;
-  const char *plugin; /* plugin name                              */
+  const isc_class *cls;    /* in this library's size, whatever the plugin's            */
+  const isc_class *origin; /* as the plugin has it                                      */
+  const char *plugin;      /* plugin name                              */
   const char *plugin_version;
   const char *path; /* of the .so; "(built in)" for the core's  */
 } isc_registry_entry;

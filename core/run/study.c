@@ -167,6 +167,7 @@ static isc_status open_method(isc_study *s) {
                             .prior = &s->prior,
                             .target_tokenizer = s->target.ops->tokenizer(s->target.self),
                             .sites = s->sites.site,
+                            .site_size = sizeof(isc_site),
                             .n_sites = s->sites.n,
                             .kernels = s->site_kernel,
                             .n_train = s->n_train,

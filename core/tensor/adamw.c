@@ -5,6 +5,7 @@
  * Everything that can fail for a reason of the data (a gradient that is not finite, no memory for
  * moments) is found before any parameter changes.
  */
+#include "base/base.h"
 #include "tensor/params.h"
 #include <math.h>
 
@@ -32,6 +33,10 @@ static isc_status gradient_norm(isc_params *p, double *norm) {
 isc_status isc_adamw_step(isc_params *p, const isc_optimizer *opt, double *grad_norm) {
   double norm = 0, scale = 1;
   int64_t n = 0;
+  isc_optimizer full;
+  ISC_TRY(
+      isc_struct_read(opt, "an optimizer", ISC_SIZE_TO(isc_optimizer, clip), sizeof full, &full));
+  opt = &full;
   ISC_TRY(gradient_norm(p, &norm));
   if (grad_norm) *grad_norm = norm;
   /* torch.nn.utils.clip_grad_norm_ */
@@ -54,7 +59,9 @@ isc_status isc_adamw_step(isc_params *p, const isc_optimizer *opt, double *grad_
                                  .step = q->steps + 1};
   }
   if (n == 0) return ISC_OK;
-  ISC_TRY(p->dev->ops->adamw(p->dev->impl, p->update, n));
+  for (int64_t i = 0; i < n; i++)
+    p->list[i] = &p->update[i];
+  ISC_TRY(p->dev->ops->adamw(p->dev->impl, p->list, n));
   for (int64_t i = 0; i < p->count; i++)
     p->at[i]->steps += p->at[i]->touched;
   return ISC_OK;

@@ -47,19 +47,22 @@ void isc_params_free(isc_params *p) {
   free(p->at);
   free(p->hash);
   free(p->update);
+  free(p->list);
   free(p);
 }
 
 static isc_status make_room(isc_params *p) {
   if (p->count < p->capacity) return ISC_OK;
   size_t capacity = p->capacity ? 2 * (size_t)p->capacity : 64;
-  void *at = p->at, *hash = p->hash, *update = p->update;
+  void *at = p->at, *hash = p->hash, *update = p->update, *list = p->list;
   isc_status st = isc_realloc(&at, capacity, sizeof *p->at, "the list of parameters");
   p->at = at;
   if (st == ISC_OK) st = isc_realloc(&hash, capacity, sizeof *p->hash, "the list of parameters");
   p->hash = hash;
   if (st == ISC_OK) st = isc_realloc(&update, capacity, sizeof *p->update, "the list of updates");
   p->update = update;
+  if (st == ISC_OK) st = isc_realloc(&list, capacity, sizeof *p->list, "the list of updates");
+  p->list = list;
   if (st == ISC_OK) p->capacity = (int64_t)capacity;
   return st;
 }

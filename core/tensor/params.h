@@ -16,7 +16,8 @@ struct isc_params {
   isc_param **at; /* [count] */
   uint64_t *hash; /* [count] of the names */
   int64_t count, capacity;
-  isc_adamw *update; /* [capacity] the list of one optimizer step */
+  isc_adamw *update;      /* [capacity] the list of one optimizer step */
+  const isc_adamw **list; /* [capacity] pointers to it */
 };
 
 /* FNV-1a: which stream of random numbers a parameter is initialised from. */

@@ -172,7 +172,7 @@ LEVEL_OP(attention_grad, (void *impl, const isc_attention *a), (c, a))
 LEVEL_OP(xent, (void *impl, const isc_xent *a), (c, a))
 LEVEL_OP(control, (void *impl, const isc_control *a), (c, a))
 LEVEL_OP(control_grad, (void *impl, const isc_control *a), (c, a))
-LEVEL_OP(adamw, (void *impl, const isc_adamw *list, int64_t count), (c, list, count))
+LEVEL_OP(adamw, (void *impl, const isc_adamw *const *list, int64_t count), (c, list, count))
 LEVEL_OP(sum_squares, (void *impl, int64_t n, const float *x, double *host_out),
          (c, n, x, host_out))
 LEVEL_OP(sample, (void *impl, const isc_sample *a), (c, a))
@@ -243,8 +243,7 @@ static const isc_option cpu_options[] = {
 };
 
 static const isc_class cpu_class = {
-    .size = sizeof(isc_class),
-    .kind = ISC_BACKEND,
+    ISC_CLASS(ISC_BACKEND),
     .name = "cpu",
     .version = "0.1.0",
     .summary = "f32 on the processor: AVX-512, AVX2 or generic vectors, on all cores",

@@ -68,7 +68,7 @@ struct cpu_level {
   isc_status (*xent)(cpu *c, const isc_xent *a);
   isc_status (*control)(cpu *c, const isc_control *a);
   isc_status (*control_grad)(cpu *c, const isc_control *a);
-  isc_status (*adamw)(cpu *c, const isc_adamw *list, int64_t count);
+  isc_status (*adamw)(cpu *c, const isc_adamw *const *list, int64_t count);
   isc_status (*sum_squares)(cpu *c, int64_t n, const float *x, double *host_out);
   isc_status (*sample)(cpu *c, const isc_sample *a);
   isc_status (*noise)(cpu *c, const isc_noise *a);

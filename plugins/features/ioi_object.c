@@ -14,8 +14,7 @@ static const isc_feature_ops ops = {
     .size = sizeof ops, .open = ioi_label_open, .close = ioi_label_close, .label = label};
 
 static const isc_class ioi_object = {
-    .size = sizeof ioi_object,
-    .kind = ISC_FEATURE,
+    ISC_CLASS(ISC_FEATURE),
     .name = "ioi-object",
     .version = "1.0.0",
     .summary = "The indirect object of an IOI prompt: the name that comes once",

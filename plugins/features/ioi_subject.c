@@ -14,8 +14,7 @@ static const isc_feature_ops ops = {
     .size = sizeof ops, .open = ioi_label_open, .close = ioi_label_close, .label = label};
 
 static const isc_class ioi_subject = {
-    .size = sizeof ioi_subject,
-    .kind = ISC_FEATURE,
+    ISC_CLASS(ISC_FEATURE),
     .name = "ioi-subject",
     .version = "1.0.0",
     .summary = "The subject of an IOI prompt: the name that comes twice",

@@ -121,8 +121,7 @@ static const isc_feature_ops ops = {
     .size = sizeof ops, .open = regex_open, .close = regex_close, .label = regex_label};
 
 static const isc_class regex_class = {
-    .size = sizeof regex_class,
-    .kind = ISC_FEATURE,
+    ISC_CLASS(ISC_FEATURE),
     .name = "regex",
     .version = "1.0.0",
     .summary = "What a regular expression finds in the text",

@@ -66,12 +66,19 @@ static isc_status slot_label(void *self, const char *text, size_t len, isc_text 
   return s->prior.ops->slot(s->prior.self, text, len, s->k, out);
 }
 
-static const isc_feature_ops ops = {
-    .size = sizeof ops, .open = slot_open, .close = free, .label = slot_label};
+static const char *slot_claimed(void *self) {
+  const slot *s = self;
+  return s->prior.ops->slot_name(s->prior.self, s->k);
+}
+
+static const isc_feature_ops ops = {.size = sizeof ops,
+                                    .open = slot_open,
+                                    .close = free,
+                                    .label = slot_label,
+                                    .slot = slot_claimed};
 
 static const isc_class slot_class = {
-    .size = sizeof slot_class,
-    .kind = ISC_FEATURE,
+    ISC_CLASS(ISC_FEATURE),
     .name = "slot",
     .version = "1.0.0",
     .summary = "The value of a slot of the prior",

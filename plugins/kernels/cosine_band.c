@@ -50,14 +50,15 @@ static isc_status open_band(const void *conf, int64_t dim, void **self) {
 }
 
 static const isc_kernel_ops ops = ISC_NOISE_LAW_OPS(open_band);
-static const isc_class band_class = {sizeof(isc_class),
-                                     ISC_KERNEL,
-                                     "cosine-band",
-                                     "1.0.0",
-                                     "k of the cosine distance, the norm held in a band",
-                                     "Apache-2.0",
-                                     "InverseScope, appendix B",
-                                     options,
-                                     sizeof(band_conf),
-                                     &ops};
+static const isc_class band_class = {
+    ISC_CLASS(ISC_KERNEL),
+    .name = "cosine-band",
+    .version = "1.0.0",
+    .summary = "k of the cosine distance, the norm held in a band",
+    .licence = "Apache-2.0",
+    .source = "InverseScope, appendix B",
+    .options = options,
+    .conf_size = sizeof(band_conf),
+    .ops = &ops,
+};
 ISC_PLUGIN("kernel_cosine_band", "1.0.0", &band_class);

@@ -41,14 +41,15 @@ static isc_status open_gaussian(const void *conf, int64_t dim, void **self) {
 }
 
 static const isc_kernel_ops ops = ISC_NOISE_LAW_OPS(open_gaussian);
-static const isc_class gaussian_class = {sizeof(isc_class),
-                                         ISC_KERNEL,
-                                         "gaussian",
-                                         "1.0.0",
-                                         "k = exp(-(d/epsilon)^2) on Euclidean distance",
-                                         "Apache-2.0",
-                                         "InverseScope, section 2 and appendix B",
-                                         options,
-                                         sizeof(gaussian_conf),
-                                         &ops};
+static const isc_class gaussian_class = {
+    ISC_CLASS(ISC_KERNEL),
+    .name = "gaussian",
+    .version = "1.0.0",
+    .summary = "k = exp(-(d/epsilon)^2) on Euclidean distance",
+    .licence = "Apache-2.0",
+    .source = "InverseScope, section 2 and appendix B",
+    .options = options,
+    .conf_size = sizeof(gaussian_conf),
+    .ops = &ops,
+};
 ISC_PLUGIN("kernel_gaussian", "1.0.0", &gaussian_class);

@@ -41,14 +41,15 @@ static isc_status open_hard(const void *conf, int64_t dim, void **self) {
 }
 
 static const isc_kernel_ops ops = ISC_NOISE_LAW_OPS(open_hard);
-static const isc_class hard_class = {sizeof(isc_class),
-                                     ISC_KERNEL,
-                                     "hard",
-                                     "1.0.0",
-                                     "k = 1 for d < epsilon, else 0, on Euclidean distance",
-                                     "Apache-2.0",
-                                     "InverseScope, section 2 and appendix B",
-                                     options,
-                                     sizeof(hard_conf),
-                                     &ops};
+static const isc_class hard_class = {
+    ISC_CLASS(ISC_KERNEL),
+    .name = "hard",
+    .version = "1.0.0",
+    .summary = "k = 1 for d < epsilon, else 0, on Euclidean distance",
+    .licence = "Apache-2.0",
+    .source = "InverseScope, section 2 and appendix B",
+    .options = options,
+    .conf_size = sizeof(hard_conf),
+    .ops = &ops,
+};
 ISC_PLUGIN("kernel_hard", "1.0.0", &hard_class);

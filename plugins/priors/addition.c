@@ -192,8 +192,7 @@ static const isc_prior_ops ops = {
 };
 
 static const isc_class addition_class = {
-    .size = sizeof addition_class,
-    .kind = ISC_PRIOR,
+    ISC_CLASS(ISC_PRIOR),
     .name = "addition",
     .version = "1.0.0",
     .summary = "Addition problems such as 123+456=",

@@ -197,8 +197,7 @@ static const isc_prior_ops ops = {
 };
 
 static const isc_class ioi_class = {
-    .size = sizeof ioi_class,
-    .kind = ISC_PRIOR,
+    ISC_CLASS(ISC_PRIOR),
     .name = "ioi",
     .version = "1.0.0",
     .summary = "Indirect object identification: who is given something by whom",

@@ -172,8 +172,7 @@ static const isc_prior_ops ops = {
 };
 
 static const isc_class text_class = {
-    .size = sizeof text_class,
-    .kind = ISC_PRIOR,
+    ISC_CLASS(ISC_PRIOR),
     .name = "text",
     .version = "1.0.0",
     .summary = "The distinct lines of a file",

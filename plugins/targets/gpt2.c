@@ -39,7 +39,7 @@ static void head_from_wte(void *user, const char *canonical, char *buf, size_t n
 }
 
 static isc_status open_decoder(const conf *c, isc_device *dev, isc_decoder **out) {
-  isc_decoder_spec spec;
+  isc_decoder_spec spec = {.size = sizeof spec};
   ISC_TRY(isc_decoder_spec_read(c->path, &spec));
   bool tied = !spec.untied_head;
   if (c->weights == WEIGHTS_TL) spec.untied_head = true;
@@ -134,8 +134,7 @@ static const isc_target_ops OPS = {.size = sizeof OPS,
                                    .kv_cache = target_kv_cache};
 
 static const isc_class GPT2 = {
-    .size = sizeof GPT2,
-    .kind = ISC_TARGET,
+    ISC_CLASS(ISC_TARGET),
     .name = "gpt2",
     .version = "1.0.0",
     .summary = "a GPT-2-family model from a Hugging Face directory",

@@ -113,7 +113,7 @@ static isc_status axpy(cpu *c, int64_t n, float alpha, const float *x, float *y)
 enum { ADAMW_PIECE = 4096 };
 
 typedef struct adamw_args {
-  const isc_adamw *list;
+  const isc_adamw *const *list;
   int64_t count;
 } adamw_args;
 
@@ -149,7 +149,7 @@ static void adamw_job(void *ctx, int64_t begin, int64_t end, int thread) {
   (void)thread;
   int64_t first = 0; /* piece number of the parameter's first */
   for (int64_t i = 0; i < d->count && first < end; i++) {
-    const isc_adamw *a = d->list + i;
+    const isc_adamw *a = d->list[i];
     const int64_t pieces = adamw_pieces(a);
     const int64_t from = begin > first ? begin - first : 0,
                   to = end - first < pieces ? end - first : pieces;
@@ -159,11 +159,11 @@ static void adamw_job(void *ctx, int64_t begin, int64_t end, int thread) {
   }
 }
 
-static isc_status adamw(cpu *c, const isc_adamw *list, int64_t count) {
+static isc_status adamw(cpu *c, const isc_adamw *const *list, int64_t count) {
   adamw_args d = {.list = list, .count = count};
   int64_t pieces = 0;
   for (int64_t i = 0; i < count; i++)
-    pieces += adamw_pieces(list + i);
+    pieces += adamw_pieces(list[i]);
   cpu_for(c, pieces, 2, adamw_job, &d);
   return ISC_OK;
 }
