@@ -32,6 +32,7 @@ typedef struct isc_conform {
   /* Guarding (guard.c): when set, buffers of isc_guard_new end at a page that cannot be touched, and sealed ones are
    * read-only. Off by default, so that a plugin that writes past an end fails one check and not all. */
   bool guard_outputs, guard_inputs;
+  const struct isc_memory *memory; /* memory.h; NULL where the heap cannot be watched */
   bool skipped;
   char why[512];
 } isc_conform;
@@ -54,9 +55,10 @@ typedef struct isc_check {
 isc_status isc_conform_skip(isc_conform *c, const char *fmt, ...) ISC_PRINTF(2, 3);
 
 /* The checks, one array a file, each ended by an entry without an id. */
-extern const isc_check isc_checks_any_static[], isc_checks_any_dynamic[], isc_checks_any_process[],
-    isc_checks_target[], isc_checks_target_forward[], isc_checks_prior[], isc_checks_kernel[],
-    isc_checks_feature[], isc_checks_method[], isc_checks_backend[], isc_checks_backend_ops[];
+extern const isc_check isc_checks_any_static[], isc_checks_any_dynamic[], isc_checks_any_memory[],
+    isc_checks_any_options[], isc_checks_any_process[], isc_checks_target[],
+    isc_checks_target_forward[], isc_checks_prior[], isc_checks_kernel[], isc_checks_feature[],
+    isc_checks_method[], isc_checks_backend[], isc_checks_backend_ops[];
 /* All of them in documentation order; *n entries. Static. */
 const isc_check *const *isc_checks_all(int64_t *n);
 const isc_check *isc_check_find(const char *id); /* NULL when there is none */

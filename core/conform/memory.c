@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The checker's own malloc family: glibc's, counted, and failing when asked to.
+ *
+ * Defined in the program, so that the dynamic linker gives it to every library and plugin in the process;
+ * nothing of a plugin needs rebuilding to have its out-of-memory paths walked.
+ */
+#include "conform/memory.h"
+#include <stddef.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define WATCHED 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WATCHED 0
+#endif
+#endif
+#if !defined(WATCHED) && defined(__GLIBC__)
+#define WATCHED 1
+#endif
+
+#if WATCHED
+#include <errno.h>
+#include <malloc.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+/* glibc's allocator under the names it keeps for those who replace the public ones. */
+extern void *__libc_malloc(size_t);
+extern void *__libc_calloc(size_t, size_t);
+extern void *__libc_realloc(void *, size_t);
+extern void *__libc_memalign(size_t, size_t);
+extern void __libc_free(void *);
+
+static _Atomic int64_t live_bytes, count, fatal;
+
+static int64_t live(void) {
+  return atomic_load(&live_bytes);
+}
+
+static int64_t made(void) {
+  return atomic_load(&count);
+}
+
+static void fail_at(int64_t k) {
+  atomic_store(&count, 0);
+  atomic_store(&fatal, k);
+}
+
+const isc_memory *isc_memory_watched(void) {
+  static const isc_memory watched = {live, made, fail_at};
+  return &watched;
+}
+
+static int strikes(void) {
+  int64_t number = atomic_fetch_add(&count, 1) + 1, at = atomic_load(&fatal);
+  if (at == 0 || number != at) return 0;
+  errno = ENOMEM;
+  return 1;
+}
+
+static void *counted(void *p) {
+  if (p) atomic_fetch_add(&live_bytes, (int64_t)malloc_usable_size(p));
+  return p;
+}
+
+void *malloc(size_t n) {
+  return strikes() ? NULL : counted(__libc_malloc(n));
+}
+
+void *calloc(size_t n, size_t size) {
+  return strikes() ? NULL : counted(__libc_calloc(n, size));
+}
+
+void *realloc(void *p, size_t n) {
+  const int64_t before = p ? (int64_t)malloc_usable_size(p) : 0;
+  if (strikes()) return NULL;
+  void *q = __libc_realloc(p, n);
+  if (q || n == 0) atomic_fetch_sub(&live_bytes, before);
+  return counted(q);
+}
+
+void free(void *p) {
+  if (p) atomic_fetch_sub(&live_bytes, (int64_t)malloc_usable_size(p));
+  __libc_free(p);
+}
+
+void *memalign(size_t alignment, size_t n) {
+  return strikes() ? NULL : counted(__libc_memalign(alignment, n));
+}
+
+void *aligned_alloc(size_t alignment, size_t n) {
+  return memalign(alignment, n);
+}
+
+int posix_memalign(void **out, size_t alignment, size_t n) {
+  const int kept = errno;
+  if (alignment % sizeof(void *) || (alignment & (alignment - 1)) || alignment == 0) return EINVAL;
+  *out = memalign(alignment, n);
+  if (*out) return 0;
+  errno = kept;
+  return ENOMEM;
+}
+
+#else
+
+const isc_memory *isc_memory_watched(void) {
+  return NULL;
+}
+
+#endif
