@@ -11,25 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct output_settings {
-  const char *output;
-} output_settings;
-
-static const isc_option output_options[] = {{.name = "output",
-                                             .type = ISC_OPT_PATH,
-                                             .flags = ISC_OPT_REQUIRED | ISC_OPT_RUNTIME,
-                                             .offset = offsetof(output_settings, output),
-                                             .doc = "Directory of the model, made when absent."},
-                                            ISC_OPTIONS_END};
-
-static const char *const keys[] = {"run", "prior", "pretrain", "plugin_path", NULL};
 /* config.json last: a directory that has it has a whole model. */
 static const char *const model_files[] = {"tokenizer.json", "tokenizer_config.json",
                                           "model.safetensors", "config.json", NULL};
 
 typedef struct job {
   isc_pretrain_conf conf;
-  output_settings out;
+  isc_output_settings out;
   isc_pretrain_result *result;
 } job;
 
@@ -40,14 +28,14 @@ static isc_status fill_group(isc_config *c, job *j) {
   for (const isc_option *o = isc_pretrain_options; o->name && n < 63; o++)
     own[n++] = o->name;
   ISC_TRY(isc_config_fill(c, "pretrain", isc_pretrain_options, outs, &j->conf));
-  return isc_config_fill(c, "pretrain", output_options, own, &j->out);
+  return isc_config_fill(c, "pretrain", isc_output_options, own, &j->out);
 }
 
 static isc_status open_study(const isc_run_request *q, isc_study *s, job *j) {
   ISC_TRY(isc_config_load(&q->source, &s->config));
   ISC_TRY(isc_strdup(q->source.path, &s->config_path));
   ISC_TRY(isc_study_search_path(s->config));
-  ISC_TRY(isc_config_check_unused(s->config, keys));
+  ISC_TRY(isc_config_check_unused(s->config, isc_pretrain_keys));
   ISC_TRY(isc_config_fill(s->config, "run", isc_run_options, NULL, &s->run));
   ISC_TRY(fill_group(s->config, j));
   ISC_TRY(isc_study_run_dir(s, q->dir));

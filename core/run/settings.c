@@ -6,6 +6,7 @@
 
 const char *const isc_run_keys[] = {"run",      "target",   "prior",  "kernel",      "method",
                                     "features", "evaluate", "report", "plugin_path", NULL};
+const char *const isc_pretrain_keys[] = {"run", "prior", "pretrain", "plugin_path", NULL};
 
 #define OPT(type_, struct_, field_)                                                                \
   .name = #field_, .type = type_, .offset = offsetof(struct_, field_)
@@ -22,7 +23,7 @@ const isc_option isc_run_options[] = {
      .doc = "Compute backend: a backend plugin's name, or auto for the best that works here."},
     {OPT(ISC_OPT_INT, isc_run_settings, threads), .flags = ISC_OPT_RUNTIME, .preset = "0", .min = 0,
      .max = 4096, .unit = "threads",
-     .doc = "Threads of the compute backend; 0 uses every core. Changes no result."},
+     .doc = "Threads of the compute backend; 0 uses every core."},
     {OPT(ISC_OPT_FLOAT, isc_run_settings, checkpoint_seconds), .flags = ISC_OPT_RUNTIME,
      .preset = "30", .min = 0, .max = 86400, .unit = "seconds",
      .doc = "Time between checkpoints of a training stage."},
@@ -35,7 +36,7 @@ const isc_option isc_target_options[] = {
      .unit = "tokens", .doc = "Token position of the activations; negative counts from the end."},
     {OPT(ISC_OPT_INT, isc_target_settings, batch), .flags = ISC_OPT_RUNTIME, .preset = "128",
      .min = 1, .max = 1048576, .unit = "texts",
-     .doc = "Texts in one forward pass of the target. Changes no result."},
+     .doc = "Texts in one forward pass of the target."},
     ISC_OPTIONS_END};
 
 const isc_option isc_prior_options[] = {
@@ -60,7 +61,7 @@ const isc_option isc_evaluate_options[] = {
      .doc = "Sampling temperature; 1 samples the generator's own distribution."},
     {OPT(ISC_OPT_INT, isc_evaluate_settings, batch), .flags = ISC_OPT_RUNTIME, .preset = "1024",
      .min = 1, .max = 1e6, .unit = "sequences",
-     .doc = "Sequences decoded together. Changes no result."},
+     .doc = "Sequences decoded together."},
     {OPT(ISC_OPT_INT, isc_evaluate_settings, unconditional), .preset = "2000", .min = 0, .max = 1e7,
      .unit = "samples", .doc = "Unconditional samples by which the backbone's validity is judged."},
     {OPT(ISC_OPT_INT, isc_evaluate_settings, max_support), .preset = "200000", .min = 0, .max = 1e8,
@@ -79,3 +80,13 @@ const isc_option isc_report_options[] = {
     {OPT(ISC_OPT_INT, isc_report_settings, table_samples), .preset = "12", .min = 1, .max = 1000,
      .unit = "samples", .doc = "Samples shown in each sample table."},
     ISC_OPTIONS_END};
+
+const isc_option isc_path_options[] = {
+    {OPT(ISC_OPT_PATH_LIST, isc_path_settings, plugin_path), .flags = ISC_OPT_RUNTIME,
+     .doc = "Directories to look for plugins in, before the installed ones."},
+    ISC_OPTIONS_END};
+
+const isc_option isc_output_options[] = {{OPT(ISC_OPT_PATH, isc_output_settings, output),
+                                          .flags = ISC_OPT_REQUIRED | ISC_OPT_RUNTIME,
+                                          .doc = "Directory of the model, made when absent."},
+                                         ISC_OPTIONS_END};

@@ -46,14 +46,25 @@ typedef struct isc_report_settings { /* group `report` */
   int64_t table_sites, table_samples;
 } isc_report_settings;
 
+typedef struct isc_path_settings { /* at the top level */
+  isc_list plugin_path;
+} isc_path_settings;
+
+typedef struct isc_output_settings { /* in group `pretrain`, beside the training's own */
+  const char *output;
+} isc_output_settings;
+
 ISC_API extern const isc_option isc_run_options[];
 ISC_API extern const isc_option isc_target_options[];
 ISC_API extern const isc_option isc_prior_options[];
 ISC_API extern const isc_option isc_feature_options[];
 ISC_API extern const isc_option isc_evaluate_options[];
 ISC_API extern const isc_option isc_report_options[];
+ISC_API extern const isc_option isc_path_options[];
+ISC_API extern const isc_option isc_output_options[];
 
-/* The top-level keys of a run config, NULL-terminated. */
+/* The top-level keys of a config of `run` and of `pretrain`, NULL-terminated. */
 ISC_API extern const char *const isc_run_keys[];
+ISC_API extern const char *const isc_pretrain_keys[];
 
 #endif

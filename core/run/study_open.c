@@ -10,22 +10,18 @@
 #include <string.h>
 #include <unistd.h>
 
-typedef struct path_settings {
-  isc_list plugin_path;
-} path_settings;
-
-static const isc_option path_options[] = {
-    {.name = "plugin_path",
-     .type = ISC_OPT_PATH_LIST,
-     .flags = ISC_OPT_RUNTIME,
-     .offset = offsetof(path_settings, plugin_path),
-     .doc = "Directories to look for plugins in, before the installed ones."},
-    ISC_OPTIONS_END};
-
 isc_status isc_study_search_path(isc_config *c) {
-  path_settings p = {{0}};
-  if (isc_config_has(c, "plugin_path"))
-    ISC_TRY(isc_config_fill(c, "", path_options, isc_run_keys, &p));
+  enum { ROOM = 32 };
+  const char *const *const lists[] = {isc_run_keys, isc_pretrain_keys};
+  const char *keys[ROOM] = {NULL};
+  isc_path_settings p = {{0}};
+  int n = 0;
+  if (!isc_config_has(c, "plugin_path")) return isc_registry_search_path(NULL, 0);
+  /* Whichever of the two configs it is: what does not belong there is found by isc_config_check_unused. */
+  for (int l = 0; l < 2; l++)
+    for (const char *const *k = lists[l]; *k && n < ROOM - 1; k++)
+      keys[n++] = *k;
+  ISC_TRY(isc_config_fill(c, "", isc_path_options, keys, &p));
   return isc_registry_search_path(p.plugin_path.at.s, p.plugin_path.count);
 }
 
