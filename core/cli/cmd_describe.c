@@ -1,134 +1,186 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * inversescope describe: a plugin's options, as text or as a config stanza.
+ * inversescope describe: the options of a plugin class or of a group of the core.
+ *
+ * As text, as a config stanza, or as source of the documentation.
  */
-#include "base/base.h"
 #include "cli/cli.h"
+#include "cli/describe.h"
+#include "config/config.h"
 #include "method/inversescope.h"
-#include "plugin/registry.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char *type_name(isc_option_type t) {
-  static const char *const names[] = {"?",
-                                      "bool",
-                                      "int",
-                                      "float",
-                                      "string",
-                                      "enum",
-                                      "path",
-                                      "list of bool",
-                                      "list of int",
-                                      "list of float",
-                                      "list of string",
-                                      "list of enum",
-                                      "list of path"};
-  return (unsigned)t < sizeof names / sizeof *names ? names[t] : names[0];
+typedef enum form { FORM_TEXT, FORM_CONF, FORM_MARKDOWN, FORM_MAN, FORM_LIST } form;
+
+static const struct {
+  const char *option;
+  form form;
+} forms[] = {{"--conf", FORM_CONF},
+             {"--markdown", FORM_MARKDOWN},
+             {"--man", FORM_MAN},
+             {"--list", FORM_LIST}};
+
+static isc_status open_registry(void) {
+  ISC_TRY(isc_registry_search_path(NULL, 0));
+  return isc_registry_add_builtin(isc_method_inversescope_class());
 }
 
-static void print_range(const isc_option *o) {
-  if (o->choices && (o->type == ISC_OPT_ENUM || o->type == ISC_OPT_ENUM_LIST)) {
-    fputs(", one of", stdout);
-    for (int i = 0; o->choices[i]; i++)
-      printf(" %s", o->choices[i]);
-  } else if (o->min != 0 || o->max != 0) {
-    printf(", %s%.15g … %.15g%s", o->flags & ISC_OPT_OPEN_MIN ? "> " : "", o->min, o->max,
-           o->flags & ISC_OPT_OPEN_MAX ? " (excluded)" : "");
-  }
-}
-
-static void print_option(const isc_option *o) {
-  printf("  %s\n      %s", o->name, type_name(o->type));
-  print_range(o);
-  if (o->unit) printf(", in %s", o->unit);
-  if (o->flags & ISC_OPT_REQUIRED)
-    fputs(", required", stdout);
-  else if (o->preset)
-    printf(", default %s", *o->preset ? o->preset : "\"\"");
-  if (o->flags & ISC_OPT_RUNTIME) fputs(", changes no result", stdout);
-  printf("\n      %s\n", o->doc);
-}
-
-static void print_class(const isc_registry_entry *e) {
-  const isc_class *c = e->cls;
-  printf("%s/%s %s\n%s\n\nlicence  %s\n", isc_kind_name(c->kind), c->name, c->version, c->summary,
-         c->licence);
-  if (c->source) printf("source   %s\n", c->source);
-  printf("file     %s\n", e->path);
-  if (!c->options || !c->options->name) {
-    puts("\nNo options.");
-    return;
-  }
-  puts("\nOptions:");
-  for (const isc_option *o = c->options; o->name; o++)
-    print_option(o);
-}
-
-static int kind_of(const char *text, size_t len) {
-  for (int k = 1; k <= ISC_KIND_COUNT; k++) {
-    const char *name = isc_kind_name((isc_kind)k);
-    if (strlen(name) == len && !memcmp(name, text, len)) return k;
-  }
-  return 0;
-}
+/* ---- forms */
 
 /* "name = { … };" as it stands in a run's config: features are a list of groups. */
-static void print_stanza_text(isc_kind kind, const char *text) {
+static void print_stanza_text(bool in_list, const char *text) {
   const char *group = strchr(text, '{'), *end = strrchr(text, '}');
-  if (kind == ISC_FEATURE && group && end)
+  if (in_list && group && end)
     printf("features = (\n%.*s\n);\n", (int)(end + 1 - group), group);
   else
     fputs(text, stdout);
 }
 
-static int print_stanza(const isc_class *c) {
+static isc_status print_stanza(const isc_description *d, const isc_core_group *g) {
   char *text = NULL;
-  if (c->kind == ISC_BACKEND) {
-    printf("# A backend is chosen by its name.\nrun = {\n  device = \"%s\";\n};\n", c->name);
-    return 0;
+  if (d->cls && d->cls->kind == ISC_BACKEND) {
+    printf("# A backend is chosen by its name.\nrun = {\n  device = \"%s\";\n};\n", d->name);
+    return ISC_OK;
   }
-  isc_status st = isc_option_stanza(isc_kind_name(c->kind), c->name, c->options, &text);
-  if (st != ISC_OK) return isc_cli_fail(st);
-  print_stanza_text(c->kind, text);
+  if (g)
+    ISC_TRY(isc_core_group_stanza(g, d->options, &text));
+  else
+    ISC_TRY(isc_option_stanza(d->kind, d->name, d->options, &text));
+  print_stanza_text(g ? !strcmp(g->name, "features") : d->cls->kind == ISC_FEATURE, text);
   free(text);
+  return ISC_OK;
+}
+
+static isc_status print(const isc_description *d, form f, const isc_core_group *g) {
+  isc_sb b = {0};
+  char *text = NULL;
+  if (f == FORM_CONF) return print_stanza(d, g);
+  if (f == FORM_MARKDOWN)
+    isc_describe_markdown(&b, d);
+  else if (f == FORM_MAN)
+    isc_describe_man(&b, d);
+  else
+    isc_describe_text(&b, d);
+  ISC_TRY(isc_sb_finish(&b, &text));
+  fputs(text, stdout);
+  free(text);
+  return ISC_OK;
+}
+
+/* Everything that can be described, one a line. What cannot be loaded is told by `plugins`. */
+static isc_status print_list(void) {
+  const isc_registry_entry *const *entries = NULL;
+  ISC_TRY(open_registry());
+  ISC_TRY(isc_registry_scan(NULL, NULL));
+  for (const isc_core_group *g = isc_core_groups; g->name; g++)
+    printf(ISC_CORE_PREFIX "/%s\n", g->name);
+  const int64_t n = isc_registry_list(0, &entries);
+  for (int64_t i = 0; i < n; i++)
+    printf("%s/%s\n", isc_kind_name(entries[i]->cls->kind), entries[i]->cls->name);
+  return ISC_OK;
+}
+
+/* ---- what is described */
+
+static isc_status describe_core(const char *name, form f) {
+  const isc_core_group *g = NULL;
+  isc_option *options = NULL;
+  isc_status st = ISC_OK;
+  ISC_TRY(isc_core_group_find(name, &g));
+  ISC_TRY(isc_core_group_options(g, &options));
+  const isc_description d = {
+      .kind = ISC_CORE_PREFIX, .name = g->name, .summary = g->summary, .options = options};
+  st = print(&d, f, g);
+  free(options);
+  return st;
+}
+
+static isc_status describe_class(isc_kind kind, const char *name, form f) {
+  const isc_registry_entry *e = NULL;
+  ISC_TRY(open_registry());
+  ISC_TRY(isc_registry_find(kind, name, &e));
+  const isc_class *c = e->cls;
+  const isc_description d = {.kind = isc_kind_name(c->kind),
+                             .name = c->name,
+                             .summary = c->summary,
+                             .version = c->version,
+                             .licence = c->licence,
+                             .source = c->source,
+                             .file = e->path,
+                             .options = c->options,
+                             .cls = c};
+  return print(&d, f, NULL);
+}
+
+/* The kind of "KIND/NAME", ISC_KIND_COUNT + 1 for the core, 0 for neither. */
+static int kind_of(const char *text, size_t len, const char **near) {
+  const char *names[ISC_KIND_COUNT + 2] = {NULL};
+  char word[64];
+  for (int k = 1; k <= ISC_KIND_COUNT; k++)
+    names[k - 1] = isc_kind_name((isc_kind)k);
+  names[ISC_KIND_COUNT] = ISC_CORE_PREFIX;
+  for (int k = 0; names[k]; k++)
+    if (strlen(names[k]) == len && !memcmp(names[k], text, len)) return k + 1;
+  snprintf(word, sizeof word, "%.*s", (int)len, text);
+  *near = isc_nearest_name(word, names);
+  return 0;
+}
+
+static int parse(int argc, char **argv, const char **what, form *f) {
+  for (int i = 1; i < argc; i++) {
+    size_t k = 0;
+    while (k < sizeof forms / sizeof *forms && strcmp(argv[i], forms[k].option))
+      k++;
+    if (k < sizeof forms / sizeof *forms) {
+      if (*f != FORM_TEXT && *f != forms[k].form)
+        return isc_cli_usage(&isc_command_describe, "one form at a time, not also %s", argv[i]);
+      *f = forms[k].form;
+    } else if (argv[i][0] == '-' || *what) {
+      return isc_cli_usage(&isc_command_describe, "%s: unknown argument", isc_cli_safe(argv[i]));
+    } else {
+      *what = argv[i];
+    }
+  }
   return 0;
 }
 
 static int run(int argc, char **argv) {
-  const char *what = NULL;
-  bool conf = false;
-  const isc_registry_entry *e = NULL;
-  for (int i = 1; i < argc; i++) {
-    if (!strcmp(argv[i], "--conf"))
-      conf = true;
-    else if (argv[i][0] == '-' || what)
-      return isc_cli_usage(&isc_command_describe, "%s: unknown argument", isc_cli_safe(argv[i]));
-    else
-      what = argv[i];
+  const char *what = NULL, *near = NULL;
+  form f = FORM_TEXT;
+  const int code = parse(argc, argv, &what, &f);
+  if (code) return code;
+  isc_status st;
+  if (f == FORM_LIST) {
+    if (what) return isc_cli_usage(&isc_command_describe, "--list takes no name");
+    st = print_list();
+    return st == ISC_OK ? 0 : isc_cli_fail(st);
   }
   const char *slash = what ? strchr(what, '/') : NULL;
   if (!slash)
     return isc_cli_usage(&isc_command_describe, "which class? KIND/NAME, for example prior/ioi");
-  const int kind = kind_of(what, (size_t)(slash - what));
+  const int kind = kind_of(what, (size_t)(slash - what), &near);
   if (!kind)
-    return isc_cli_usage(
-        &isc_command_describe,
-        "%.*s: not a kind; kinds are target, prior, kernel, feature, method, backend",
-        (int)(slash - what), isc_cli_safe(what));
-  isc_status st = isc_registry_search_path(NULL, 0);
-  if (st == ISC_OK) st = isc_registry_add_builtin(isc_method_inversescope_class());
-  if (st == ISC_OK) st = isc_registry_find((isc_kind)kind, slash + 1, &e);
-  if (st != ISC_OK) return isc_cli_fail(st);
-  if (conf) return print_stanza(e->cls);
-  print_class(e);
-  return 0;
+    return isc_cli_usage(&isc_command_describe,
+                         "%.*s: not a kind; %s%s%s target, prior, kernel, feature, method, "
+                         "backend, and core for the program's own groups",
+                         (int)(slash - what), isc_cli_safe(what), near ? "did you mean \"" : "",
+                         near ? near : "", near ? "\"? They are" : "they are");
+  st = kind <= ISC_KIND_COUNT ? describe_class((isc_kind)kind, slash + 1, f)
+                              : describe_core(slash + 1, f);
+  return st == ISC_OK ? 0 : isc_cli_fail(st);
 }
 
 const isc_command isc_command_describe = {
     .name = "describe",
-    .synopsis = "describe KIND/NAME [--conf]",
-    .summary = "Tell about a plugin and its options",
-    .help = "  --conf  print a commented config stanza with every option at its default\n",
+    .synopsis = "describe KIND/NAME [--conf|--markdown|--man] | describe --list",
+    .summary = "Tell about a plugin, or a group of the core, and its options",
+    .help = "  --conf      print a commented config stanza with every option at its default\n"
+            "  --markdown  print a Markdown table of the options\n"
+            "  --man       print mdoc source, as inversescope-conf(5) has it\n"
+            "  --list      print every KIND/NAME there is\n\n"
+            "KIND is target, prior, kernel, feature, method or backend; core/run, core/evaluate … "
+            "are the\ngroups of a config that the program itself reads.\n",
     .run = run};
