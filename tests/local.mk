@@ -16,6 +16,7 @@ AM_TESTS_ENVIRONMENT = \
 
 if HAVE_CRITERION
 include tests/base.mk
+include tests/abi.mk
 include tests/backend.mk
 include tests/tensor.mk
 include tests/decoder.mk
@@ -32,4 +33,4 @@ check-local:
 endif
 
 clean-local:
-	-rm -rf tests/scratch
+	-rm -rf tests/scratch tests/abi/grown

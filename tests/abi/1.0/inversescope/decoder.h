@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A complete pre-norm transformer decoder driven by a spec, with taps at every named place.
+ *
+ * A target plugin maps its model's config.json and tensor names to a spec and a weight map; the
+ * generator's backbone is the same decoder, so what is tested once serves both.
+ * A decoder is used by one thread at a time.
+ */
+#ifndef ISC_DECODER_H
+#define ISC_DECODER_H
+
+#include <inversescope/ops.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- taps (ARCHITECTURE "Sites and taps") */
+typedef enum isc_place {
+  ISC_RESID_PRE = 0, /* [batch·len, d_model] entering the block                             */
+  ISC_HEADS,         /* [batch·len, n_head·d_head] heads' outputs before W_O                 */
+  ISC_ATTN_OUT,      /* [batch·len, d_model] after W_O and its bias                          */
+  ISC_RESID_MID,     /* [batch·len, d_model] after the attention's residual add              */
+  ISC_MLP_OUT,       /* [batch·len, d_model]                                                 */
+  ISC_RESID_POST,    /* [batch·len, d_model] leaving the block                               */
+  ISC_PLACE_COUNT,   /* places that are sites */
+  ISC_QKV =
+      ISC_PLACE_COUNT /* [batch·len, 3·n_head·d_head] queries, keys, values; no site, and tapped only
+                               where `wants` asks for it */
+} isc_place;
+
+/* What a forward pass does at each place. `at` may capture x and may return a replacement in *out (which it
+ * sets to x to change nothing); it is called only where `wants` (NULL = everywhere) says yes. */
+typedef struct isc_taps {
+  size_t size;
+  void *user;
+  bool (*wants)(void *user, isc_place place, int64_t layer);
+  isc_status (*at)(void *user, isc_step *s, isc_place place, int64_t layer, isc_tensor *x,
+                   isc_tensor **out);
+  /* The forward pass ends right after this place (no final norm, hidden = NULL); stop_layer < 0 = run to the end. */
+  int64_t stop_layer;
+  isc_place stop_place;
+  /* The tap keeps no tensor beyond the layer it was given in: then a pass without a tape needs one layer's memory,
+   * whatever the depth. A pass without taps does the same. */
+  bool transient;
+} isc_taps;
+
+/* Call the tap if there is one: *out = x when nobody asked. For targets that write their own forward. */
+ISC_API isc_status isc_tap(const isc_taps *taps, isc_step *s, isc_place place, int64_t layer,
+                           isc_tensor *x, isc_tensor **out);
+/* Does the pass end after this place? */
+ISC_API bool isc_tap_stops(const isc_taps *taps, isc_place place, int64_t layer);
+
+/* ---- spec. Append only; zero means the first choice of each enum. */
+typedef struct isc_decoder_spec {
+  size_t size;
+  int64_t n_layer, n_head, d_model, d_head, d_mlp, vocab, n_ctx;
+  isc_act act;
+  double norm_eps;
+  double attn_scale;   /* 0 = 1/sqrt(d_head)                       */
+  bool scale_by_layer; /* GPT-2's scale_attn_by_inverse_layer_idx  */
+  bool untied_head;    /* false: the head is wte                   */
+} isc_decoder_spec;
+
+typedef struct isc_decoder isc_decoder;
+
+/* A decoder with zero weights. Parameters, all of group 0 (names are canonical, GPT-2's):
+ *   wte.weight [vocab, d] · wpe.weight [n_ctx, d] · h.L.ln_1.weight/bias [d] ·
+ *   h.L.attn.c_attn.weight [d, 3·n_head·d_head] /bias · h.L.attn.c_proj.weight [n_head·d_head, d] /bias ·
+ *   h.L.ln_2.* · h.L.mlp.c_fc.weight [d, d_mlp] /bias · h.L.mlp.c_proj.weight [d_mlp, d] /bias ·
+ *   ln_f.weight/bias · lm_head.weight [vocab, d] if untied. */
+ISC_API isc_status isc_decoder_new(isc_device *dev, const isc_decoder_spec *spec,
+                                   isc_decoder **out);
+ISC_API void isc_decoder_free(isc_decoder *d);
+ISC_API const isc_decoder_spec *isc_decoder_get_spec(const isc_decoder *d);
+ISC_API isc_params *isc_decoder_params(isc_decoder *d);
+/* GPT-2's initialisation: N(0, 0.02), residual projections scaled by 1/sqrt(2·n_layer), norms 1, biases 0. */
+ISC_API isc_status isc_decoder_init(isc_decoder *d, uint64_t seed);
+
+/* The spec that a Hugging Face GPT-2 directory's config.json asks for; the caller sets out->size. Another model type, an unknown activation
+ * function or cross-attention → ISC_E_UNSUPPORTED naming the setting; an impossible number → ISC_E_FORMAT. */
+ISC_API isc_status isc_decoder_spec_read(const char *dir, isc_decoder_spec *out);
+/* Fill the parameters from a directory's model.safetensors (or its index of shards). `rename(user, canonical, buf, n)`
+ * writes the file's name for a canonical one; names are tried with and without the prefix "transformer.". A missing
+ * tensor, a wrong shape (both are printed) or a dtype that cannot be converted is an error; f32, f16, bf16 are read. */
+typedef void (*isc_rename_fn)(void *user, const char *canonical, char *buf, size_t n);
+ISC_API isc_status isc_decoder_load(isc_decoder *d, const char *dir, isc_rename_fn rename,
+                                    void *user);
+/* Write model.safetensors (Hugging Face GPT-2 names, f32) and config.json into `dir`, each atomically. `bos`, `eos` < 0 = none.
+ * A spec that config.json cannot say (another attn_scale, n_head·d_head ≠ d_model) → ISC_E_UNSUPPORTED. */
+ISC_API isc_status isc_decoder_save(isc_decoder *d, const char *dir, int32_t bos, int32_t eos);
+/* Rewrite the weights as TransformerLens does by default: the norms' weights folded into the layers that read them, the
+ * values' biases into the output biases, and everything that writes to the residual stream (wte, wpe, W_O, b_O and the
+ * MLP's output) centred over d_model. The logits stay the same. The head must be untied, because wte is centred;
+ * ln_f and the head are left as they are: no site reads them. */
+ISC_API isc_status isc_decoder_fold(isc_decoder *d);
+/* Hash of the spec and the weights, and of `more` (what else decides the caller's numbers; may be NULL): 32 hex digits. */
+ISC_API isc_status isc_decoder_fingerprint(isc_decoder *d, const char *more, char hex[33]);
+
+/* ---- forward */
+typedef struct isc_kv_cache isc_kv_cache;
+ISC_API isc_status isc_kv_cache_new(isc_decoder *d, int64_t batch, int64_t n_ctx,
+                                    isc_kv_cache **out);
+ISC_API void isc_kv_cache_free(isc_kv_cache *c);
+ISC_API int64_t isc_kv_cache_len(const isc_kv_cache *c);
+ISC_API void isc_kv_cache_rewind(isc_kv_cache *c, int64_t len); /* forget positions ≥ len */
+/* The cache's sequences become rows `row[0…n)` (host) of the present ones, in this order: drops finished sequences, and
+ * repeats one that branches. n is at most the batch the cache was made for; another row or n → ISC_E_SHAPE. */
+ISC_API isc_status isc_kv_cache_select(isc_kv_cache *c, const int64_t *row, int64_t n);
+
+typedef struct isc_decoder_input {
+  size_t size;         /* sizeof(isc_decoder_input)                            */
+  int64_t batch, len;  /* right-padded; padding ids may be any valid id        */
+  const int32_t *ids;  /* [batch, len] host                                    */
+  isc_kv_cache *cache; /* NULL = whole sequences from position 0               */
+} isc_decoder_input;
+
+/* *hidden = final-norm output [batch·len, d_model] (NULL when the taps stop earlier). Longer than n_ctx →
+ * ISC_E_SHAPE. Padding never changes a real position. With a cache, `ids` continue its sequences and its length grows
+ * by len (no tape); a pass that taps stopped fills the layers it ran only, so it must always stop at one place. */
+ISC_API isc_status isc_decoder_forward(isc_decoder *d, isc_step *s, const isc_decoder_input *in,
+                                       const isc_taps *taps, isc_tensor **hidden);
+/* The head's weight [vocab, d] for isc_op_xent, and logits = hidden·wᵀ. */
+ISC_API isc_tensor *isc_decoder_head(isc_decoder *d);
+ISC_API isc_status isc_decoder_logits(isc_decoder *d, isc_step *s, isc_tensor *hidden,
+                                      isc_tensor **logits);
+/* W_O of one head, host [d_head, d_model]: maps the head's factor to its contribution to the residual stream. */
+ISC_API isc_status isc_decoder_head_map(isc_decoder *d, int64_t layer, int64_t head, float *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The method kind: how an activation ẑ is read: inverted to texts, or classified.
+ *
+ * A method trains in named stages on data the core serves, saves and resumes its own state in a
+ * directory, and then inverts. It sees training inputs only: held-out ones are not reachable through
+ * the environment. All functions are called from one thread at a time.
+ */
+#ifndef ISC_METHOD_H
+#define ISC_METHOD_H
+
+#include <inversescope/kernel.h>
+#include <inversescope/prior.h>
+#include <inversescope/tensor.h>
+#include <inversescope/tokenizer.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A site as methods see it: a name and where its activations lie. An activation z [dim] is kept as a factor
+ * a [stored] with z = a·map; map NULL = stored is z itself. */
+typedef struct isc_site {
+  const char *name; /* "head.2.1" */
+  int64_t dim, stored;
+  const float *map; /* host [stored, dim] or NULL */
+} isc_site;
+
+/* What the core gives a method. Valid from open to close. */
+typedef struct isc_method_env {
+  size_t size;
+  isc_device *device;
+  uint64_t seed;
+  const isc_prior *prior;
+  const isc_tokenizer *target_tokenizer;
+  const isc_site *sites; /* [n_sites]; read through isc_method_site */
+  size_t site_size;      /* from one to the next                    */
+  int64_t n_sites;
+  const isc_kernel *const *kernels; /* [n_sites] opened for each site's dim (shared where equal) */
+  isc_measure measure;
+  int64_t n_train;
+  /* Text of training input i, 0 ≤ i < n_train. */
+  isc_status (*text)(const struct isc_method_env *env, int64_t i, isc_text *out);
+  /* Stored factors of `n` training inputs at `site`: host out [n, stored]. `rows` NULL = 0 … n−1. */
+  isc_status (*activations)(const struct isc_method_env *env, int64_t site, const int64_t *rows,
+                            int64_t n, float *out);
+  void *core; /* the core's own */
+} isc_method_env;
+
+static inline const isc_site *isc_method_site(const isc_method_env *env, int64_t i) {
+  return (const isc_site *)(const void *)((const char *)env->sites + (size_t)i * env->site_size);
+}
+
+typedef struct isc_metric {
+  const char *name;
+  double value;
+} isc_metric;
+
+/* A training stage's ears and mouth. */
+typedef struct isc_train_io {
+  size_t size;
+  const char *
+      dir; /* the stage's directory: checkpoints go here, and are found here after a kill          */
+  void *core;
+  /* Report step `done` of `total` with a few metrics ("loss", "lr", …); cheap, call every step. */
+  isc_status (*progress)(struct isc_train_io *io, int64_t done, int64_t total, const isc_metric *m,
+                         int64_t n);
+  /* Time to save? Says yes every so many seconds and before stopping. */
+  bool (*checkpoint_due)(struct isc_train_io *io);
+  /* Asked to stop (signal)? Save, then return ISC_E_INTERRUPTED. */
+  bool (*should_stop)(struct isc_train_io *io);
+} isc_train_io;
+
+/* Conditions to invert: row r asks `samples` texts for ẑ = z[r] at site[r]. */
+typedef struct isc_invert {
+  size_t size;
+  int64_t n;
+  const int64_t *site;   /* [n] host                                          */
+  const float *const *z; /* [n] pointers to host [dim of the site]            */
+  int64_t samples;
+  double temperature;
+  uint64_t seed;
+  const uint64_t *index; /* [n]: sample j of row r is drawn at Philox index[r] + j */
+  int64_t batch;         /* sequences decoded together; changes no sample     */
+  void *user;
+  /* Called for each sample, in any order: row, j, text, log q(x | ẑ). A failure stops the inversion. */
+  isc_status (*sample)(void *user, int64_t row, int64_t j, const char *text, size_t len,
+                       double log_q);
+} isc_invert;
+
+/* What a training stage reads, beside its options and the training texts. */
+enum { ISC_USES_ACTIVATIONS = 1u << 0, ISC_USES_KERNEL = 1u << 1 };
+
+typedef struct isc_method_ops {
+  size_t size;
+  isc_status (*open)(const void *conf, const isc_method_env *env, void **self);
+  void (*close)(void *self);
+  /* Names of the training stages in order, NULL-terminated. */
+  const char *const *(*stages)(void *self);
+  /* What stage k depends on beyond its conf (e.g. a pretrained directory's hash), 32 hex digits; NULL member = nothing. */
+  isc_status (*fingerprint)(void *self, int64_t stage, char hex[33]);
+  /* Option names that stage k reads (NULL-terminated), so that changing others does not retrain it; NULL member = all. */
+  const char *const *(*stage_options)(void *self, int64_t stage);
+  /* Train stage k from its newest checkpoint in io->dir (or the start); leaves the finished state there. */
+  isc_status (*train)(void *self, int64_t stage, isc_train_io *io);
+  /* Load the finished state of stage k from its directory. Called in order before a later stage or inversion. */
+  isc_status (*load)(void *self, int64_t stage, const char *dir);
+  isc_status (*invert)(void *self, const isc_invert *req); /* NULL: does not invert */
+  /* Unconditional samples (the backbone's own), to judge validity; site/z ignored. NULL: none. */
+  isc_status (*sample_prior)(void *self, int64_t n, double temperature, uint64_t seed,
+                             int64_t batch, void *user,
+                             isc_status (*sample)(void *user, int64_t row, int64_t j,
+                                                  const char *text, size_t len, double log_q));
+  /* Label of each of n activations at `site` (into caller's texts); NULL: does not classify. */
+  isc_status (*classify)(void *self, int64_t site, const float *z, int64_t n, isc_text *label);
+  int64_t (*parameters)(void *self); /* trained parameters, for reports */
+  /* ISC_USES_… of stage k, so that changing the kernel or the sites does not redo what never saw them; NULL member = all. */
+  uint32_t (*stage_uses)(void *self, int64_t stage);
+} isc_method_ops;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

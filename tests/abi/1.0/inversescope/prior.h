@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The prior kind: P(x), the distribution of inputs a study is about (paper 3.2).
+ *
+ * Input i of a split is addressed by its index, so any batch order or number of ranks gives the
+ * same data. Train and test never share an input. All functions but open and close may be called from
+ * any thread.
+ */
+#ifndef ISC_PRIOR_H
+#define ISC_PRIOR_H
+
+#include <inversescope/text.h>
+#include <inversescope/plugin.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum isc_split { ISC_TRAIN = 0, ISC_TEST = 1 } isc_split;
+
+typedef struct isc_prior_ops {
+  size_t size;
+  isc_status (*open)(const void *conf, uint64_t seed, void **self);
+  void (*close)(void *self);
+  /* Number of distinct inputs in a split; draw(i) needs 0 ≤ i < count. A training set of N inputs is its first N. */
+  int64_t (*count)(void *self, isc_split split);
+  isc_status (*draw)(void *self, isc_split split, int64_t i, isc_text *out);
+  /* What follows x in the world (the indirect object, the sum), for training a target and for its accuracy, with the
+   * space before it where one belongs, so that x and answer join into one text; NULL member or an empty text = nothing. */
+  isc_status (*answer)(void *self, const char *text, size_t len, isc_text *out);
+  /* log P(x) over the whole prior (both splits); −INFINITY when x is not of this prior. NULL member = unknown. */
+  isc_status (*log_prob)(void *self, const char *text, size_t len, double *out);
+  /* Distinct inputs in the whole support, and the i-th of them; NULL members = cannot be enumerated. */
+  int64_t (*support)(void *self);
+  isc_status (*enumerate)(void *self, int64_t i, isc_text *out);
+  /* Slots of x: count, names, and the value of slot k in a text (empty when the text is not of this prior, or lacks it);
+   * NULL members = no slots. */
+  int64_t (*n_slots)(void *self);
+  const char *(*slot_name)(void *self, int64_t k);
+  isc_status (*slot)(void *self, const char *text, size_t len, int64_t k, isc_text *out);
+  /* Hash of what decides the distribution (templates, lists, a file's content), 32 hex digits. */
+  isc_status (*fingerprint)(void *self, char hex[33]);
+  /* The values slot k can take: their number, and the j-th, valid as long as the prior; NULL members or a count of 0 =
+   * not a list. */
+  int64_t (*slot_choices)(void *self, int64_t k);
+  const char *(*slot_choice)(void *self, int64_t k, int64_t j);
+} isc_prior_ops;
+
+/* An opened prior, as features and methods see it. */
+typedef struct isc_prior {
+  const isc_prior_ops *ops;
+  void *self;
+  const char *name; /* class name */
+} isc_prior;
+
+/* The split of the shipped priors: the test inputs are the first ⌈test_fraction·support⌉ of a shuffle of the support
+ * that depends on the seed alone, the training inputs the rest in shuffled order. Fails when a side would be empty. */
+ISC_API isc_status isc_split_check(int64_t support, double test_fraction);
+ISC_API int64_t isc_split_count(int64_t support, double test_fraction, isc_split split);
+/* Index in the support of input i of a split, 0 ≤ i < count. */
+ISC_API int64_t isc_split_index(uint64_t seed, int64_t support, double test_fraction,
+                                isc_split split, int64_t i);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

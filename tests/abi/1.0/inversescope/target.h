@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The target kind: the language model whose activations are inverted.
+ *
+ * A target opens a model directory and gives a tokenizer, its shape, and a forward pass with taps. Sites
+ * (names, captures, stored factors) are built on this by the core. All of a target's functions are called
+ * from one thread at a time.
+ */
+#ifndef ISC_TARGET_H
+#define ISC_TARGET_H
+
+#include <inversescope/decoder.h>
+#include <inversescope/tokenizer.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct isc_target_info {
+  size_t size;
+  int64_t n_layer, n_head, d_model, d_head, n_ctx, vocab;
+  int64_t parameters;
+} isc_target_info;
+
+typedef struct isc_target_ops {
+  size_t size;
+  /* `conf` is the class's filled conf struct and outlives the target. *self is passed to the rest. */
+  isc_status (*open)(const void *conf, isc_device *dev, void **self);
+  void (*close)(void *self);
+  void (*info)(void *self, isc_target_info *out);
+  const isc_tokenizer *(*tokenizer)(void *self);
+  /* As isc_decoder_forward / _logits / _head_map. */
+  isc_status (*forward)(void *self, isc_step *s, const isc_decoder_input *in, const isc_taps *taps,
+                        isc_tensor **hidden);
+  isc_status (*logits)(void *self, isc_step *s, isc_tensor *hidden, isc_tensor **logits);
+  isc_status (*head_map)(void *self, int64_t layer, int64_t head, float *out);
+  /* Hash of the weights and everything else that decides its numbers, 32 hex digits. */
+  isc_status (*fingerprint)(void *self, char hex[33]);
+  isc_status (*kv_cache)(void *self, int64_t batch, int64_t n_ctx,
+                         isc_kv_cache **out); /* may be NULL */
+} isc_target_ops;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Tokenizers: text ↔ token ids.
+ *
+ * Read from a Hugging Face directory (tokenizer.json, or vocab.json + merges.txt), or built from a word
+ * list. An immutable tokenizer may be used from any number of threads.
+ */
+#ifndef ISC_TOKENIZER_H
+#define ISC_TOKENIZER_H
+
+#include <inversescope/text.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct isc_tokenizer isc_tokenizer;
+
+/* From a directory. Unknown normalisers, pre-tokenisers, models or post-processors are errors, never a guess. */
+ISC_API isc_status isc_tokenizer_open(const char *dir, isc_tokenizer **out);
+/* White-space word-level tokenizer over `words` (unique, none with white space); id = position. `eos` (a member, e.g.
+ * "<|endoftext|>") begins and ends sequences; words outside the list are an error when encoding. */
+ISC_API isc_status isc_tokenizer_from_words(const char *const *words, int64_t n, const char *eos,
+                                            isc_tokenizer **out);
+/* One token per UTF-8 character, members of `chars` (NUL-terminated strings of one character each), plus `eos`. */
+ISC_API isc_status isc_tokenizer_from_chars(const char *const *chars, int64_t n, const char *eos,
+                                            isc_tokenizer **out);
+ISC_API void isc_tokenizer_close(isc_tokenizer *t);
+/* Write tokenizer.json (readable by isc_tokenizer_open and by the tokenizers library), atomically. */
+ISC_API isc_status isc_tokenizer_save(const isc_tokenizer *t, const char *dir);
+
+/* Ids of `text` with what the file's post-processor adds (a BOS, say). Writes at most `max` ids and always the full
+ * count to *n (so max = 0 measures). A word the vocabulary lacks and no <unk> → ISC_E_SHAPE naming it. */
+ISC_API isc_status isc_tokenizer_encode(const isc_tokenizer *t, const char *text, size_t len,
+                                        int32_t *ids, int64_t max, int64_t *n);
+/* The same without anything added: the backbone puts its own BOS. */
+ISC_API isc_status isc_tokenizer_encode_plain(const isc_tokenizer *t, const char *text, size_t len,
+                                              int32_t *ids, int64_t max, int64_t *n);
+/* Text of `ids`, special tokens left out. Word-level text is joined by single spaces. */
+ISC_API isc_status isc_tokenizer_decode(const isc_tokenizer *t, const int32_t *ids, int64_t n,
+                                        isc_text *out);
+
+ISC_API int64_t isc_tokenizer_vocab(const isc_tokenizer *t); /* 1 + the largest id */
+ISC_API int32_t
+isc_tokenizer_bos(const isc_tokenizer *t); /* −1 if none; set by config.json/tokenizer files */
+ISC_API int32_t isc_tokenizer_eos(const isc_tokenizer *t); /* −1 if none */
+ISC_API int32_t isc_tokenizer_unk(const isc_tokenizer *t); /* −1 if none */
+/* The token's text as in the vocabulary; NULL for an id without a token. Valid as long as the tokenizer. */
+ISC_API const char *isc_tokenizer_token(const isc_tokenizer *t, int32_t id);
+/* Hash of everything that decides its behaviour, 32 hex digits. */
+ISC_API void isc_tokenizer_fingerprint(const isc_tokenizer *t, char hex[33]);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
