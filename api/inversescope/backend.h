@@ -28,6 +28,7 @@
 extern "C" {
 #endif
 
+/* Activation functions. Append only. */
 typedef enum isc_act {
   ISC_ACT_NONE = 0,
   ISC_ACT_RELU,
@@ -163,20 +164,28 @@ typedef struct isc_noise {
   const uint64_t *index; /* [rows], host                     */
 } isc_noise;
 
+/* The ops table of a backend; every member is required. When an op returns, its host outputs are there and its host inputs
+ * may be reused; results on the device may be pending until `sync` or `download`. Memory that an op cannot have →
+ * ISC_E_NOMEM; a device that fails → ISC_E_DEVICE. */
 typedef struct isc_backend_ops {
-  size_t size;
+  size_t size; /* sizeof(isc_backend_ops) */
   /* Can this machine run it? `why` gets one line: the device's name, or the reason it cannot. */
   isc_status (*probe)(char *why, size_t n);
+  /* `conf` is the class's filled conf struct and lives only as long as the call. *impl goes to all below; on failure it is
+   * left NULL. Several may be open at once. */
   isc_status (*open)(const void *conf, void **impl);
+  /* Gives back all but the memory that `alloc` gave and nobody freed. */
   void (*close)(void *impl);
   /* Memory, 64-byte aligned. Failing → ISC_E_NOMEM with bytes asked for; the device stays usable. */
   isc_status (*alloc)(void *impl, size_t bytes, void **out);
-  void (*free)(void *impl, void *p);
+  void (*free)(void *impl, void *p); /* what alloc gave; NULL is fine */
+  /* Host → device, device → host, device → device (not overlapping), and zeros. */
   isc_status (*upload)(void *impl, void *dst, const void *host, size_t bytes);
   isc_status (*download)(void *impl, void *host, const void *src, size_t bytes);
   isc_status (*copy)(void *impl, void *dst, const void *src, size_t bytes);
   isc_status (*zero)(void *impl, void *dst, size_t bytes);
-  isc_status (*sync)(void *impl);
+  isc_status (*sync)(void *impl); /* waits for all that was asked of the device */
+  /* isc_gemm. */
   isc_status (*gemm)(void *impl, const isc_gemm *a);
   isc_status (*act)(void *impl, isc_act act, int64_t n, const float *x,
                     float *y); /* y = act(x); may alias */
@@ -184,19 +193,27 @@ typedef struct isc_backend_ops {
                          float *dx); /* dx = dy·act'(pre); dx may alias dy   */
   isc_status (*col_sum)(void *impl, int64_t rows, int64_t n, const float *x,
                         float *out); /* out[n] += Σ rows */
+  /* isc_layernorm: y, and mean and rstd unless NULL; the gradient fills dx, dg, db from dy. */
   isc_status (*layernorm)(void *impl, const isc_layernorm *a);
   isc_status (*layernorm_grad)(void *impl, const isc_layernorm *a);
+  /* isc_embed: out; the gradient adds to dwte and dwpe from dout. */
   isc_status (*embed)(void *impl, const isc_embed *a);
   isc_status (*embed_grad)(void *impl, const isc_embed *a);
+  /* isc_attention: out, and lse unless NULL; the gradient fills dq, dk, dv from dout, out and lse. */
   isc_status (*attention)(void *impl, const isc_attention *a);
   isc_status (*attention_grad)(void *impl, const isc_attention *a);
+  /* isc_xent: logp, and dh, dw unless NULL. */
   isc_status (*xent)(void *impl, const isc_xent *a);
+  /* isc_control: out and omega; the gradient fills dhn, du, dv, dc from dout and omega. */
   isc_status (*control)(void *impl, const isc_control *a);
   isc_status (*control_grad)(void *impl, const isc_control *a);
+  /* isc_adamw on `count` parameters. */
   isc_status (*adamw)(void *impl, const isc_adamw *const *list, int64_t count);
+  /* *host_out = Σ x², summed in double. */
   isc_status (*sum_squares)(void *impl, int64_t n, const float *x, double *host_out);
-  isc_status (*sample)(void *impl, const isc_sample *a);
-  isc_status (*noise)(void *impl, const isc_noise *a);
+  isc_status (*sample)(void *impl, const isc_sample *a); /* isc_sample */
+  isc_status (*noise)(void *impl, const isc_noise *a);   /* isc_noise  */
+  /* Elementwise. */
   isc_status (*add)(void *impl, int64_t n, const float *a, const float *b,
                     float *out); /* may alias */
   isc_status (*axpy)(void *impl, int64_t n, float alpha, const float *x,

@@ -25,6 +25,7 @@ typedef struct isc_template_conf {
   double test_fraction;  /* of the support                                            */
 } isc_template_conf;
 
+/* The user's say in one list. */
 typedef struct isc_template_list_conf {
   isc_list own; /* empty = the built-in list             */
   int64_t n;    /* the first so many of it, 0 = all      */
@@ -70,6 +71,7 @@ ISC_API extern const char *const isc_template_spacings[];
 
 /* ---- The description */
 
+/* A slot and its built-in values. */
 typedef struct isc_template_list {
   const char *slot;          /* "A" is written [A] in a template                                       */
   const char *what;          /* "names": what messages call its values, and n_names                    */
@@ -87,6 +89,7 @@ typedef struct isc_template_reading {
   int64_t group;      /* the kind of template it is, on entry 0                                 */
 } isc_template_reading;
 
+/* A template prior. */
 typedef struct isc_template_prior_spec {
   size_t size;      /* sizeof(isc_template_prior_spec)               */
   const char *name; /* of the class; begins every message            */
@@ -112,9 +115,10 @@ typedef struct isc_template_prior_spec {
 /* A set of templates for the functions of template.h and the two below; nothing of the spec is kept. In a file, a line
  * that begins with # is a comment; blanks at a template's ends do not count. The texts are numbered by template
  * (in the order given, those left out skipped), then by slot, the last of `lists` running fastest. ISC_E_CONFIG for
- * what isc_template_new refuses, an n_templates or n_… beyond what there is, or what `read` refuses. */
+ * what isc_template_new refuses, an n_templates or n_… beyond what there is, or what `read` refuses. Any thread; an opened
+ * prior never changes. */
 ISC_API isc_status isc_template_prior_open(const isc_template_prior_spec *spec, void **self);
-ISC_API void isc_template_prior_close(void *self);
+ISC_API void isc_template_prior_close(void *self); /* NULL is fine */
 /* The value of the template's answer slot in a text, behind a space unless the slot was glued to the text; empty when
  * the text is not of the prior, or its template has no answer. Any thread. */
 ISC_API isc_status isc_template_answer(void *self, const char *text, size_t len, isc_text *out);
