@@ -232,7 +232,7 @@ Test(ioi, wrong_settings_are_refused) {
     cr_assert(strstr(isc_error(), bad[i].part), "%s: %s", bad[i].options, isc_error());
   }
   isc_assert_fails(isc_test_prior("ioi", template_file("So [A] met [B]"), 1, &p), ISC_E_CONFIG,
-                   "line 1");
+                   "templates.txt:1: ");
   isc_assert_fails(isc_test_prior("ioi", template_file("[A] and [B] met. [B] waved to [B]"), 1, &p),
                    ISC_E_CONFIG, "templates.txt:1: ends with the subject");
   isc_assert_fails(isc_test_prior("ioi", template_file("[A], [B]: [B] hit [WHAT]"), 1, &p),

@@ -80,6 +80,14 @@ typedef struct isc_plugin {
   const isc_plugin isc_plugin_v1 = {sizeof(isc_plugin), ISC_ABI_MINOR, plugin_name,                \
                                     plugin_version, isc_plugin_classes_}
 
+/* Instead of that, for a plugin of one class, which names it. The class's other members follow the version, in the order
+ * of isc_class or, in C, with designators:
+ * ISC_PLUGIN_CLASS(ISC_PRIOR, "ioi", "1.0.0", .summary = "…", .licence = "…", .ops = &ops); */
+#define ISC_PLUGIN_CLASS(class_kind, class_name, class_version, ...)                               \
+  static const isc_class isc_plugin_class_ = {ISC_CLASS(class_kind), class_name, class_version,    \
+                                              __VA_ARGS__};                                        \
+  ISC_PLUGIN(class_name, class_version, &isc_plugin_class_)
+
 #ifdef __cplusplus
 }
 #endif

@@ -16,6 +16,9 @@ libinversescope_la_SOURCES += \
   core/model/template_build.c \
   core/model/template_parse.c \
   core/model/template_parts.h \
+  core/model/template_prior.c \
+  core/model/template_set.c \
+  core/model/template_set.h \
   core/model/template_split.c \
   core/model/text.c \
   core/model/text_table.c \

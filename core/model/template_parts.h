@@ -40,8 +40,8 @@ typedef struct isc_shape { /* one template */
 } isc_shape;
 
 typedef struct isc_template_rule { /* of a template's answer */
-  int64_t slot;                     /* −1: no answer                     */
-  bool glued;                       /* no space between it and the text  */
+  int64_t slot;                    /* −1: no answer                     */
+  bool glued;                      /* no space between it and the text  */
 } isc_template_rule;
 
 struct isc_template {
@@ -53,7 +53,8 @@ struct isc_template {
   double test_fraction;
   uint64_t seed;
   char fingerprint[33];
-  isc_template_rule *answer; /* [n_shapes], of a template prior (template_prior.c frees it); else NULL */
+  isc_template_rule
+      *answer; /* [n_shapes], of a template prior (template_prior.c frees it); else NULL */
 };
 
 /* Must `slot` skip a value in this template, and which: the place in its own list of the other slot's value. */

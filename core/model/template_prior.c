@@ -59,9 +59,10 @@ static isc_status hash_answers(const isc_template_prior_spec *spec, isc_template
 static isc_status check_answers(const isc_template *t) {
   for (int64_t i = 0; i < t->n_shapes; i++)
     if (t->answer[i].slot >= 0 && !t->shape[i].uses[t->answer[i].slot])
-      return isc_fail(ISC_E_CONFIG,
-                      "template \"%s\" does not hold [%s], so that no answer follows from its texts",
-                      t->shape[i].text, t->slot[t->answer[i].slot].name);
+      return isc_fail(
+          ISC_E_CONFIG,
+          "template \"%s\" does not hold [%s], so that no answer follows from its texts",
+          t->shape[i].text, t->slot[t->answer[i].slot].name);
   return ISC_OK;
 }
 
@@ -101,9 +102,8 @@ static isc_status check_spec(const isc_template_prior_spec *spec) {
   if (spec->n_lists < 0 || spec->n_lists > ISC_MAX_SLOTS)
     return isc_fail(ISC_E_USAGE, "%" PRId64 " lists; there may be %d", spec->n_lists,
                     ISC_MAX_SLOTS);
-  if (spec->n_lists > 0 &&
-      (spec->list_size < ISC_SIZE_TO(isc_template_list, answers) ||
-       spec->list_size > sizeof *spec->lists))
+  if (spec->n_lists > 0 && (spec->list_size < ISC_SIZE_TO(isc_template_list, answers) ||
+                            spec->list_size > sizeof *spec->lists))
     return isc_fail(ISC_E_USAGE, "lists of %zu bytes; this library's have %zu", spec->list_size,
                     sizeof *spec->lists);
   return ISC_OK;

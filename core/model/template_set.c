@@ -95,8 +95,9 @@ static isc_status slot_number(const choice *c, const char *name, int64_t *out) {
   for (int64_t i = 0; i < c->spec->n_lists; i++)
     if (strcmp(c->lists[i].slot, name) == 0) *out = i;
   return *out >= 0 ? ISC_OK
-                   : isc_fail(ISC_E_USAGE, "the answer is said to be slot \"%s\", of which there "
-                                           "is none",
+                   : isc_fail(ISC_E_USAGE,
+                              "the answer is said to be slot \"%s\", of which there "
+                              "is none",
                               name);
 }
 
@@ -126,10 +127,10 @@ static isc_status keep(isc_template_set *s, const char *text, isc_template_entry
 /* `line` is used up. */
 static isc_status consider(choice *c, isc_text *line) {
   isc_template_entry e;
-  int64_t group;
+  int64_t group = 0;
   const char *text = cut(c, line, &e);
   if (*text == '\0') return ISC_OK;
-  if (read_entry(c, text, &e, &group) != ISC_OK) return isc_fail_in("\"%s\"", text);
+  ISC_TRY(read_entry(c, text, &e, &group));
   const bool wanted = c->spec->group < 0 || c->spec->group == group;
   const int64_t most = c->spec->conf->n_templates;
   if (!wanted || (most > 0 && c->count[group] == most)) return ISC_OK;
@@ -141,7 +142,7 @@ static isc_status choose_built_in(choice *c, isc_text *line) {
   const bool spaced = c->spec->conf->spacing == WORDS;
   for (const char *const *t = c->spec->templates; t && *t; t++) {
     ISC_TRY(spell(c, spaced, *t, strlen(*t), line));
-    if (consider(c, line) != ISC_OK) return isc_fail_in("%s", c->where);
+    if (consider(c, line) != ISC_OK) return isc_fail_in("%s: \"%s\"", c->where, *t);
   }
   return ISC_OK;
 }

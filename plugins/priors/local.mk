@@ -7,9 +7,7 @@ plugins_LTLIBRARIES += \
 plugins_prior_ioi_la_SOURCES = \
   plugins/priors/ioi.c \
   plugins/priors/ioi_lists.c \
-  plugins/priors/ioi_lists.h \
-  plugins/priors/ioi_templates.c \
-  plugins/priors/ioi_templates.h
+  plugins/priors/ioi_lists.h
 plugins_prior_ioi_la_LDFLAGS = -module $(ISC_PLUGIN_LDFLAGS)
 plugins_prior_ioi_la_LIBADD = libinversescope.la
 
