@@ -4,6 +4,8 @@ check_PROGRAMS += \
   tests/test_base_files \
   tests/test_config \
   tests/test_config_lint \
+  tests/test_elf \
+  tests/test_hostile \
   tests/test_options \
   tests/test_registry \
   tests/test_rng
@@ -11,6 +13,9 @@ tests_test_base_SOURCES = tests/test_base.c
 tests_test_base_files_SOURCES = tests/test_base_files.c
 tests_test_config_SOURCES = tests/test_config.c
 tests_test_config_lint_SOURCES = tests/test_config_lint.c
+tests_test_elf_SOURCES = tests/test_elf.c
+tests_test_hostile_SOURCES = tests/test_hostile.c
+tests_test_hostile_LDADD = $(run_ldadd)
 tests_test_options_SOURCES = tests/test_options.c
 tests_test_registry_SOURCES = tests/test_registry.c
 tests_test_rng_SOURCES = tests/test_rng.c
@@ -57,3 +62,8 @@ tests_fixtures_registry_fix_again_la_CPPFLAGS = $(AM_CPPFLAGS) -DFIXTURE=9
 tests_fixtures_registry_fix_again_la_LDFLAGS = $(isc_fixture_ldflags)
 check_PROGRAMS += tests/test_config_nested
 tests_test_config_nested_SOURCES = tests/test_config_nested.c
+
+# What the name of a copy of it says, it does when it is loaded.
+check_LTLIBRARIES += tests/fixtures/hostile/hostile.la
+tests_fixtures_hostile_hostile_la_SOURCES = tests/fixtures/hostile/hostile.c
+tests_fixtures_hostile_hostile_la_LDFLAGS = $(isc_fixture_ldflags)

@@ -163,7 +163,7 @@ Test(registry, a_file_that_is_no_library_is_told) {
   FILE *f = fopen(path, "w");
   fputs("not an ELF file", f);
   fclose(f);
-  isc_assert_fails(isc_registry_load(path), ISC_E_FORMAT, "cannot be loaded");
+  isc_assert_fails(isc_registry_load(path), ISC_E_FORMAT, "is no ELF file");
   isc_assert_fails(isc_registry_load("/no/such.so"), ISC_E_MISSING, "/no/such.so");
 }
 

@@ -160,7 +160,7 @@ static bool is_visible(const Elf64_Sym *s) {
 
 static isc_status read_symbols(const isc_elf_image *m, const dynamic *d, const char *strings,
                                isc_elf *out) {
-  uint64_t n;
+  uint64_t n = 0;
   void *raw, *kept;
   ISC_TRY(count_symbols(m, d, &n));
   if (n > isc_elf_loaded_after(m, d->symbols) / sizeof(Elf64_Sym))
@@ -172,7 +172,7 @@ static isc_status read_symbols(const isc_elf_image *m, const dynamic *d, const c
   isc_elf_symbol *to = kept;
   out->symbols = to;
   for (uint64_t i = 1; i < n; i++) { /* the first is the null symbol */
-    const char *name;
+    const char *name = "";
     if (!is_visible(&s[i])) continue;
     ISC_TRY(name_at(m, d, strings, s[i].st_name, &name));
     unsigned type = ELF64_ST_TYPE(s[i].st_info);

@@ -7,29 +7,14 @@
  */
 #include "plugin/loader.h"
 #include "base/base.h"
+#include "plugin/examine.h"
 #include "plugin/registry.h"
 #include <dlfcn.h>
 #include <link.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { NEWEST_MAJOR_TO_NAME = 9, MAX_CLASSES = 256 };
-
-/* The descriptor's symbol is missing: say which other version's is there. */
-static isc_status not_ours(void *library, const char *path) {
-  for (int major = 1; major <= NEWEST_MAJOR_TO_NAME; major++) {
-    char symbol[32];
-    snprintf(symbol, sizeof symbol, "isc_plugin_v%d", major);
-    if (major != ISC_ABI_MAJOR && dlsym(library, symbol))
-      return isc_fail(
-          ISC_E_FORMAT,
-          "%s: is built for plugin ABI %d, this library speaks ABI %d.%d; rebuild the plugin "
-          "against this library",
-          path, major, ISC_ABI_MAJOR, ISC_ABI_MINOR);
-  }
-  return isc_fail(ISC_E_FORMAT, "%s: is no InverseScope plugin (it exports no isc_plugin_v%d)",
-                  path, ISC_ABI_MAJOR);
-}
+enum { MAX_CLASSES = 256 };
 
 /* Bytes of the symbol by the ELF table; 0 when unknown. */
 static size_t symbol_size(const void *symbol) {
@@ -73,22 +58,44 @@ static isc_status check_classes(const isc_plugin *p, const char *path) {
   return ISC_OK;
 }
 
-isc_status isc_plugin_open(const char *path, const isc_plugin **out) {
-  isc_status st = ISC_OK;
-  *out = NULL;
+/* dlerror's text without the path that it repeats. */
+static const char *loader_error(const char *full) {
+  const char *text = dlerror();
+  size_t n = strlen(full);
+  if (!text) return "for no reason that is known";
+  return strncmp(text, full, n) == 0 && strncmp(text + n, ": ", 2) == 0 ? text + n + 2 : text;
+}
+
+isc_status isc_plugin_load(const char *path, void **library) {
   /* A path without a slash would be looked up among the system's libraries. */
   char *full = realpath(path, NULL);
+  isc_status st = ISC_OK;
+  *library = NULL;
   if (!full) return isc_fail(ISC_E_MISSING, "%s: no such plugin file", path);
-  void *library = dlopen(full, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-  if (!library) ISC_GO(isc_fail(ISC_E_FORMAT, "%s: cannot be loaded: %s", path, dlerror()));
-  const isc_plugin *p = dlsym(library, "isc_plugin_v1");
-  if (!p) ISC_GO(not_ours(library, path));
-  ISC_GO(check_version(p, path));
-  ISC_GO(check_classes(p, path));
-  *out = p;
-done:
+  *library = dlopen(full, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+  if (!*library) st = isc_fail(ISC_E_FORMAT, "%s: cannot be loaded: %s", path, loader_error(full));
   free(full);
   return st;
+}
+
+isc_status isc_plugin_read(void *library, const char *path, const isc_plugin **out) {
+  const isc_plugin *p = dlsym(library, "isc_plugin_v1");
+  *out = NULL;
+  if (!p)
+    return isc_fail(ISC_E_FORMAT, "%s: is no InverseScope plugin (it exports no isc_plugin_v%d)",
+                    path, ISC_ABI_MAJOR);
+  ISC_TRY(check_version(p, path));
+  ISC_TRY(check_classes(p, path));
+  *out = p;
+  return ISC_OK;
+}
+
+isc_status isc_plugin_open(const char *path, const isc_plugin **out) {
+  void *library;
+  *out = NULL;
+  ISC_TRY(isc_plugin_examine(path));
+  ISC_TRY(isc_plugin_load(path, &library));
+  return isc_plugin_read(library, path, out);
 }
 
 isc_status isc_plugin_own_dirs(char *out[2], int *n) {

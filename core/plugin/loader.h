@@ -9,9 +9,13 @@
 
 #include <inversescope/plugin.h>
 
-/* Open the .so at `path` and check its descriptor and every class of it. The library stays open for
- * good, also when it is refused. */
+/* Examine the .so at `path`, load it, and check its descriptor and every class of it. The library stays
+ * open for good, also when it is refused. */
 isc_status isc_plugin_open(const char *path, const isc_plugin **out);
+
+/* Its last two steps: load the library, which runs its constructors; read and check its descriptor. */
+isc_status isc_plugin_load(const char *path, void **library);
+isc_status isc_plugin_read(void *library, const char *path, const isc_plugin **out);
 
 /* The plugin directories that belong to this library: `<libdir>/inversescope/plugins`, or the build
  * tree's two when the library lies in a libtool `.libs`. malloc'd strings; *n ≤ 2. */

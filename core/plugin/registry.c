@@ -10,6 +10,7 @@
 #include "plugin/adopt.h"
 #include "plugin/loader.h"
 #include "plugin/search.h"
+#include "plugin/survey.h"
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,57 +119,47 @@ static isc_status try_by_file_name(isc_kind kind, const char *name, isc_sb *reas
   return ISC_OK;
 }
 
-/* Keep this thread's error text. */
-static isc_status note_problem(char ***problems, int64_t *n) {
-  void *p = *problems;
-  char *text;
-  ISC_TRY(isc_strdup(isc_error(), &text));
-  isc_status st = isc_realloc(&p, (size_t)*n + 1, sizeof **problems, "the plugin problems");
-  if (st != ISC_OK) {
-    free(text);
-    return st;
+/* What is registered and what lies on the path. */
+static isc_status survey(isc_survey *s) {
+  ISC_TRY(need_dirs());
+  for (int64_t i = 0; i < registry.n; i++) {
+    const isc_registry_entry *e = registry.sorted[i];
+    ISC_TRY(isc_survey_add(s, e->cls, e->plugin, e->plugin_version, e->path));
   }
-  *problems = p;
-  (*problems)[(*n)++] = text;
+  ISC_TRY(isc_survey_dirs(&registry.dirs, s));
+  isc_survey_sort(s);
   return ISC_OK;
 }
 
-static isc_status scan(char ***problems, int64_t *n) {
-  isc_status st = ISC_OK;
-  for (int64_t d = 0; st == ISC_OK && d < registry.dirs.n; d++) {
-    isc_dirs files;
-    ISC_TRY(isc_dirs_modules(registry.dirs.at[d], &files));
-    for (int64_t i = 0; st == ISC_OK && i < files.n; i++)
-      if (load(files.at[i], KEEP_FIRST) != ISC_OK) st = note_problem(problems, n);
-    isc_dirs_free(&files);
+/* Load what a survey found; with a name, only what offers that class. */
+static isc_status load_surveyed(isc_survey *s, isc_kind kind, const char *name) {
+  for (int64_t i = 0; i < s->n; i++) {
+    const isc_registry_entry *e = &s->entries[i];
+    if (name && (e->cls->kind != kind || strcmp(e->cls->name, name) != 0)) continue;
+    if (lookup(e->cls->kind, e->cls->name)) continue;
+    if (load(e->path, KEEP_FIRST) != ISC_OK) ISC_TRY(isc_survey_refuse(s, e->path));
   }
-  return st;
-}
-
-static void free_problems(char **problems, int64_t n) {
-  for (int64_t i = 0; i < n; i++)
-    free(problems[i]);
-  free(problems);
+  return ISC_OK;
 }
 
 /* The kind's known name nearest to `name`. */
-static isc_status nearest(isc_kind kind, const char *name, const char **out) {
+static isc_status nearest(const isc_survey *s, isc_kind kind, const char *name, const char **out) {
   void *p;
   int64_t k = 0;
-  ISC_TRY(isc_calloc((size_t)registry.n + 1, sizeof(char *), "plugin names", &p));
+  ISC_TRY(isc_calloc((size_t)s->n + 1, sizeof(char *), "plugin names", &p));
   const char **names = p;
-  for (int64_t i = 0; i < registry.n; i++)
-    if (registry.sorted[i]->cls->kind == kind) names[k++] = registry.sorted[i]->cls->name;
+  for (int64_t i = 0; i < s->n; i++)
+    if (s->entries[i].cls->kind == kind) names[k++] = s->entries[i].cls->name;
   *out = isc_nearest_name(name, names);
   free(p);
   return ISC_OK;
 }
 
-static isc_status miss(isc_kind kind, const char *name, const char *reasons, int64_t n_problems) {
+static isc_status miss(const isc_survey *s, isc_kind kind, const char *name, const char *reasons) {
   isc_sb b = {0};
   const char *near = NULL;
   char *text = NULL;
-  ISC_TRY(nearest(kind, name, &near));
+  ISC_TRY(nearest(s, kind, name, &near));
   isc_sb_addf(&b, "no %s plugin \"%s\"", isc_kind_name(kind), name);
   if (near) isc_sb_addf(&b, "; did you mean \"%s\"?", near);
   isc_sb_add(&b, near ? " Looked in " : "; looked in ");
@@ -177,9 +168,9 @@ static isc_status miss(isc_kind kind, const char *name, const char *reasons, int
                 isc_is_dir(registry.dirs.at[d]) ? "" : " (no such directory)");
   if (registry.dirs.n == 0) isc_sb_add(&b, "no directory at all");
   isc_sb_add(&b, reasons);
-  if (!*reasons && n_problems)
-    isc_sb_addf(&b, "; %lld file(s) there would not load, `inversescope plugins` says why",
-                (long long)n_problems);
+  if (!*reasons && s->n_problems)
+    isc_sb_addf(&b, "; %lld file(s) there cannot be used, `inversescope plugins` says why",
+                (long long)s->n_problems);
   ISC_TRY(isc_sb_finish(&b, &text));
   isc_status st = isc_fail(ISC_E_MISSING, "%s", text);
   free(text);
@@ -194,8 +185,8 @@ static bool is_class_name(const char *s) {
 
 static isc_status find(isc_kind kind, const char *name, const isc_registry_entry **out) {
   isc_sb reasons = {0};
-  char **problems = NULL, *text = NULL;
-  int64_t n_problems = 0;
+  isc_survey found = {0};
+  char *text = NULL;
   isc_status st = ISC_OK;
   *out = lookup(kind, name);
   if (*out) return ISC_OK;
@@ -203,14 +194,15 @@ static isc_status find(isc_kind kind, const char *name, const isc_registry_entry
   if (is_class_name(name)) ISC_GO(try_by_file_name(kind, name, &reasons));
   *out = lookup(kind, name);
   if (*out) goto done;
-  ISC_GO(scan(&problems, &n_problems));
+  ISC_GO(survey(&found));
+  ISC_GO(load_surveyed(&found, kind, name));
   *out = lookup(kind, name);
   if (*out) goto done;
   ISC_GO(isc_sb_finish(&reasons, &text));
-  st = miss(kind, name, text, n_problems);
+  st = miss(&found, kind, name, text);
 done:
   isc_sb_free(&reasons);
-  free_problems(problems, n_problems);
+  isc_survey_free(&found);
   free(text);
   return st;
 }
@@ -255,18 +247,39 @@ isc_status isc_registry_find(isc_kind kind, const char *name, const isc_registry
   return st;
 }
 
-isc_status isc_registry_scan(char ***problems, int64_t *n_problems) {
-  char **found = NULL;
-  int64_t n = 0;
+isc_status isc_registry_survey(isc_survey *out) {
+  *out = (isc_survey){0};
   pthread_mutex_lock(&registry.lock);
-  isc_status st = need_dirs();
-  if (st == ISC_OK) st = scan(&found, &n);
+  isc_status st = survey(out);
   pthread_mutex_unlock(&registry.lock);
-  bool wanted = st == ISC_OK && problems && n_problems;
-  if (wanted) *problems = found;
-  if (n_problems) *n_problems = st == ISC_OK ? n : 0;
-  if (problems && !wanted) *problems = NULL;
-  if (!wanted) free_problems(found, n);
+  return st;
+}
+
+static isc_status problem_lines(const isc_survey *s, char ***out) {
+  void *p;
+  isc_status st = ISC_OK;
+  ISC_TRY(isc_calloc((size_t)s->n_problems + 1, sizeof **out, "the plugin problems", &p));
+  char **lines = p;
+  for (int64_t i = 0; i < s->n_problems; i++)
+    ISC_GO(isc_asprintf(&lines[i], "%s: %s", s->problems[i].path, s->problems[i].reason));
+  *out = lines;
+done:
+  for (int64_t i = 0; st != ISC_OK && i < s->n_problems; i++)
+    free(lines[i]);
+  if (st != ISC_OK) free(lines);
+  return st;
+}
+
+isc_status isc_registry_scan(char ***problems, int64_t *n_problems) {
+  isc_survey found = {0};
+  if (problems) *problems = NULL;
+  pthread_mutex_lock(&registry.lock);
+  isc_status st = survey(&found);
+  if (st == ISC_OK) st = load_surveyed(&found, 0, NULL);
+  pthread_mutex_unlock(&registry.lock);
+  if (st == ISC_OK && problems) st = problem_lines(&found, problems);
+  if (n_problems) *n_problems = st == ISC_OK ? found.n_problems : 0;
+  isc_survey_free(&found);
   return st;
 }
 

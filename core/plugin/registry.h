@@ -8,6 +8,7 @@
 #ifndef ISC_CORE_REGISTRY_H
 #define ISC_CORE_REGISTRY_H
 
+#include "base/base.h"
 #include <inversescope/plugin.h>
 
 typedef struct isc_registry_entry {
@@ -34,11 +35,32 @@ ISC_API isc_status isc_registry_add_builtin(const isc_class *cls);
 ISC_API isc_status isc_registry_find(isc_kind kind, const char *name,
                                      const isc_registry_entry **out);
 
-/* Open every plugin on the path. Files that will not load do not stop the scan: their number and
- * messages come back through `problems` (malloc'd array of malloc'd strings, may be NULL). */
+typedef struct isc_plugin_problem {
+  const char *path, *reason;
+} isc_plugin_problem;
+
+typedef struct isc_survey {
+  isc_registry_entry
+      *entries; /* [n] by kind and name; a cls has its texts only: no options, no ops */
+  int64_t n;
+  isc_plugin_problem *problems; /* [n_problems] in the order of the search path */
+  int64_t n_problems;
+  isc_pool pool; /* of all strings */
+} isc_survey;
+
+/* What is registered and what every plugin file on the path offers, and which files cannot be used and
+ * why. Their code runs in processes of its own only; files that hang cost five seconds each.
+ * isc_survey_free afterwards, also on failure. */
+ISC_API isc_status isc_registry_survey(isc_survey *out);
+ISC_API void isc_survey_free(isc_survey *s);
+
+/* Survey, then open every usable plugin on the path. Files that cannot be used do not stop the scan: their
+ * number and messages come back through `problems` (malloc'd array of malloc'd strings, may be NULL). */
 ISC_API isc_status isc_registry_scan(char ***problems, int64_t *n_problems);
 
-/* Open one .so by path and register its classes. */
+/* Open one .so by path and register its classes. Unlike a survey this does not try it in a process of its
+ * own first: whoever names a plugin wants its code to run here. The same holds for isc_registry_find's
+ * file names. */
 ISC_API isc_status isc_registry_load(const char *path);
 
 /* Entries of a kind (0 = all), sorted by kind and name. Valid until the next registration. */

@@ -8,6 +8,7 @@
 #include "base/base.h"
 #include "plugin/loader.h"
 #include <dirent.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,7 +97,8 @@ isc_status isc_dirs_modules(const char *dir, isc_dirs *files) {
   isc_status st = ISC_OK;
   *files = (isc_dirs){0};
   DIR *d = opendir(dir);
-  if (!d) return ISC_OK;
+  if (!d && (errno == ENOENT || errno == ENOTDIR)) return ISC_OK;
+  if (!d) return isc_fail(ISC_E_IO, "%s: cannot be read: %s", dir, strerror(errno));
   for (struct dirent *e; (e = readdir(d));) {
     char *path;
     if (!is_module(e->d_name)) continue;

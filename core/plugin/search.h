@@ -17,7 +17,8 @@ typedef struct isc_dirs {
 
 isc_status isc_dirs_build(isc_dirs *d, const char *const *config_paths, int64_t n);
 void isc_dirs_free(isc_dirs *d);
-/* The *.so files of `dir`, sorted, as full paths; none when it cannot be read. */
+/* The *.so files of `dir`, sorted, as full paths; none when it is not there, ISC_E_IO when it cannot be
+ * read. */
 isc_status isc_dirs_modules(const char *dir, isc_dirs *files);
 
 #endif
