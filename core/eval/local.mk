@@ -10,6 +10,8 @@ libinversescope_la_SOURCES += \
   core/eval/exact.h \
   core/eval/fcr.c \
   core/eval/fcr.h \
+  core/eval/goodness.c \
+  core/eval/goodness.h \
   core/eval/interval.c \
   core/eval/interval.h \
   core/eval/isometry.c \
