@@ -46,7 +46,8 @@ const isc_command isc_command_pretrain = {
     .name = "pretrain",
     .synopsis = "pretrain CONFIG [--set PATH=VALUE]… [--dir DIR]",
     .summary = "Train a small target on a prior and write a Hugging Face directory",
-    .help = "  --set PATH=VALUE  override a setting: --set pretrain.steps=500\n"
-            "  --dir DIR         the working directory, instead of run.dir\n\n"
+    .help = "  --set PATH=VALUE          override a setting: --set pretrain.steps=500\n"
+            "  --dir DIR                 the working directory, instead of run.dir\n"
+            "  --allow-outside-includes  let @include leave the config's own directory\n\n"
             "The model goes to pretrain.output: config.json, model.safetensors, tokenizer.json.\n",
     .run = run};

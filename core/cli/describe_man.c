@@ -4,17 +4,20 @@
  */
 #include "cli/describe.h"
 
-/* Text that roff reads as text, wherever in a line it comes to stand. */
+/* Text that roff reads as text, a line for each sentence. */
 static void add_text(isc_sb *b, const char *s) {
-  for (; s && *s; s++) {
-    if (*s == '\\')
+  for (const char *at = s; at && *at; at++) {
+    const bool begins = at == s || at[-1] == '\n';
+    if (*at == '\\')
       isc_sb_add(b, "\\e");
-    else if (*s == '-')
+    else if (*at == '-')
       isc_sb_add(b, "\\-");
-    else if (*s == '.' || *s == '\'')
-      isc_sb_addf(b, "\\&%c", *s);
+    else if (begins && (*at == '.' || *at == '\''))
+      isc_sb_addf(b, "\\&%c", *at);
+    else if (*at == ' ' && !begins && at[-1] == '.' && at[1] >= 'A' && at[1] <= 'Z')
+      isc_sb_add(b, "\n");
     else
-      isc_sb_addn(b, s, 1);
+      isc_sb_addn(b, at, 1);
   }
 }
 
