@@ -100,8 +100,9 @@ Test(ioi_features, names_must_be_known_and_words) {
   isc_prior p;
   isc_test_feature f;
   isc_assert_ok(isc_test_prior("addition", "", 1, &p));
-  isc_assert_fails(isc_test_feature_open("ioi-object", "", &p, &f), ISC_E_CONFIG,
-                   "the prior addition has no slots A and B");
+  isc_assert_fails(
+      isc_test_feature_open("ioi-object", "", &p, &f), ISC_E_CONFIG,
+      "the prior addition has no slot A that lists its values; give the option \"names\"");
   isc_assert_fails(isc_test_feature_open("ioi-subject", "", NULL, &f), ISC_E_CONFIG, "(none)");
   isc_assert_fails(isc_test_feature_open("ioi-object", "names = [\"Mary Ann\"];", &p, &f),
                    ISC_E_CONFIG, "\"Mary Ann\" is not one word");
@@ -124,6 +125,7 @@ Test(slot_feature, it_is_the_value_of_the_slot) {
     label_is(&number, x.data, want.data);
   }
   label_is(&place, "The market is closed to", "");
+  cr_assert_str_eq(place.ops->slot(place.self), "PLACE");
   survive(&place);
   isc_test_feature f;
   isc_assert_fails(isc_test_feature_open("slot", "slot = \"place\";", &p, &f), ISC_E_CONFIG,

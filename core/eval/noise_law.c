@@ -32,6 +32,15 @@ static double angle_of(double d) {
   return 2 * asin(sqrt(fmin(d, 2) / 2));
 }
 
+double isc_log_profile_hard(double ratio) {
+  (void)ratio; /* asked below the support only */
+  return 0;
+}
+
+double isc_log_profile_gaussian(double ratio) {
+  return -ratio * ratio;
+}
+
 static double log_profile(const isc_noise_law *l, double ratio) {
   return l->spec.log_profile(fmin(ratio, l->last_ratio));
 }

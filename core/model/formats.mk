@@ -4,6 +4,7 @@ libinversescope_la_SOURCES += \
   core/model/bpe.h \
   core/model/json.c \
   core/model/json_doc.h \
+  core/model/regex.c \
   core/model/safetensors.c \
   core/model/safetensors.h \
   core/model/safetensors_convert.c \
@@ -12,6 +13,7 @@ libinversescope_la_SOURCES += \
   core/model/safetensors_json.c \
   core/model/safetensors_json.h \
   core/model/safetensors_write.c \
+  core/model/slot.c \
   core/model/template.c \
   core/model/template_build.c \
   core/model/template_parse.c \
@@ -30,4 +32,5 @@ libinversescope_la_SOURCES += \
   core/model/tokenizer_json.c \
   core/model/tokenizer_parts.h \
   core/model/tokenizer_save.c \
-  core/model/tokenizer_split.c
+  core/model/tokenizer_split.c \
+  core/model/words.c

@@ -5,17 +5,11 @@ plugins_LTLIBRARIES += \
   plugins/feature_slot.la \
   plugins/feature_regex.la
 
-plugins_feature_ioi_object_la_SOURCES = \
-  plugins/features/ioi_label.c \
-  plugins/features/ioi_label.h \
-  plugins/features/ioi_object.c
+plugins_feature_ioi_object_la_SOURCES = plugins/features/ioi_object.c
 plugins_feature_ioi_object_la_LDFLAGS = -module $(ISC_PLUGIN_LDFLAGS)
 plugins_feature_ioi_object_la_LIBADD = libinversescope.la
 
-plugins_feature_ioi_subject_la_SOURCES = \
-  plugins/features/ioi_label.c \
-  plugins/features/ioi_label.h \
-  plugins/features/ioi_subject.c
+plugins_feature_ioi_subject_la_SOURCES = plugins/features/ioi_subject.c
 plugins_feature_ioi_subject_la_LDFLAGS = -module $(ISC_PLUGIN_LDFLAGS)
 plugins_feature_ioi_subject_la_LIBADD = libinversescope.la
 
@@ -24,6 +18,5 @@ plugins_feature_slot_la_LDFLAGS = -module $(ISC_PLUGIN_LDFLAGS)
 plugins_feature_slot_la_LIBADD = libinversescope.la
 
 plugins_feature_regex_la_SOURCES = plugins/features/regex.c
-plugins_feature_regex_la_CFLAGS = $(AM_CFLAGS) $(PCRE2_CFLAGS)
 plugins_feature_regex_la_LDFLAGS = -module $(ISC_PLUGIN_LDFLAGS)
-plugins_feature_regex_la_LIBADD = libinversescope.la $(PCRE2_LIBS)
+plugins_feature_regex_la_LIBADD = libinversescope.la

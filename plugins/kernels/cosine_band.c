@@ -27,15 +27,6 @@ static const isc_option options[] = {
      "Noise density k over activation space (the paper), over d, or over angle and log norm."},
     ISC_OPTIONS_END};
 
-static double log_hard(double ratio) {
-  (void)ratio; /* asked below the support only */
-  return 0;
-}
-
-static double log_gaussian(double ratio) {
-  return -ratio * ratio;
-}
-
 static isc_status open_band(const void *conf, int64_t dim, void **self) {
   const band_conf *c = conf;
   const isc_noise_spec spec = {.size = sizeof spec,
@@ -44,21 +35,14 @@ static isc_status open_band(const void *conf, int64_t dim, void **self) {
                                .dim = dim,
                                .epsilon = c->epsilon,
                                .band = c->delta,
-                               .log_profile = c->profile == HARD ? log_hard : log_gaussian,
+                               .log_profile = c->profile == HARD ? isc_log_profile_hard
+                                                                 : isc_log_profile_gaussian,
                                .support = c->profile == HARD ? 1 : INFINITY};
   return isc_noise_law_open(&spec, self);
 }
 
 static const isc_kernel_ops ops = ISC_NOISE_LAW_OPS(open_band);
-static const isc_class band_class = {
-    ISC_CLASS(ISC_KERNEL),
-    .name = "cosine-band",
-    .version = "1.0.0",
-    .summary = "k of the cosine distance, the norm held in a band",
-    .licence = "Apache-2.0",
-    .source = "InverseScope, appendix B",
-    .options = options,
-    .conf_size = sizeof(band_conf),
-    .ops = &ops,
-};
-ISC_PLUGIN("kernel_cosine_band", "1.0.0", &band_class);
+ISC_PLUGIN_CLASS(ISC_KERNEL, "cosine-band", "1.0.0",
+                 .summary = "k of the cosine distance, the norm held in a band",
+                 .licence = "Apache-2.0", .source = "InverseScope, appendix B", .options = options,
+                 .conf_size = sizeof(band_conf), .ops = &ops);

@@ -24,10 +24,6 @@ static const isc_option options[] = {
      "Noise density k over activation space (the paper), or over d itself."},
     ISC_OPTIONS_END};
 
-static double log_profile(double ratio) {
-  return -ratio * ratio;
-}
-
 static isc_status open_gaussian(const void *conf, int64_t dim, void **self) {
   const gaussian_conf *c = conf;
   const isc_noise_spec spec = {.size = sizeof spec,
@@ -35,21 +31,13 @@ static isc_status open_gaussian(const void *conf, int64_t dim, void **self) {
                                .measure = (isc_measure)c->measure,
                                .dim = dim,
                                .epsilon = c->epsilon,
-                               .log_profile = log_profile,
+                               .log_profile = isc_log_profile_gaussian,
                                .support = INFINITY};
   return isc_noise_law_open(&spec, self);
 }
 
 static const isc_kernel_ops ops = ISC_NOISE_LAW_OPS(open_gaussian);
-static const isc_class gaussian_class = {
-    ISC_CLASS(ISC_KERNEL),
-    .name = "gaussian",
-    .version = "1.0.0",
-    .summary = "k = exp(-(d/epsilon)^2) on Euclidean distance",
-    .licence = "Apache-2.0",
-    .source = "InverseScope, section 2 and appendix B",
-    .options = options,
-    .conf_size = sizeof(gaussian_conf),
-    .ops = &ops,
-};
-ISC_PLUGIN("kernel_gaussian", "1.0.0", &gaussian_class);
+ISC_PLUGIN_CLASS(ISC_KERNEL, "gaussian", "1.0.0",
+                 .summary = "k = exp(-(d/epsilon)^2) on Euclidean distance",
+                 .licence = "Apache-2.0", .source = "InverseScope, section 2 and appendix B",
+                 .options = options, .conf_size = sizeof(gaussian_conf), .ops = &ops);

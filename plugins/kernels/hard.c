@@ -23,11 +23,6 @@ static const isc_option options[] = {
      "Noise density k over activation space (the paper), or over d itself."},
     ISC_OPTIONS_END};
 
-static double log_profile(double ratio) {
-  (void)ratio; /* asked below the support only */
-  return 0;
-}
-
 static isc_status open_hard(const void *conf, int64_t dim, void **self) {
   const hard_conf *c = conf;
   const isc_noise_spec spec = {.size = sizeof spec,
@@ -35,21 +30,13 @@ static isc_status open_hard(const void *conf, int64_t dim, void **self) {
                                .measure = (isc_measure)c->measure,
                                .dim = dim,
                                .epsilon = c->epsilon,
-                               .log_profile = log_profile,
+                               .log_profile = isc_log_profile_hard,
                                .support = 1};
   return isc_noise_law_open(&spec, self);
 }
 
 static const isc_kernel_ops ops = ISC_NOISE_LAW_OPS(open_hard);
-static const isc_class hard_class = {
-    ISC_CLASS(ISC_KERNEL),
-    .name = "hard",
-    .version = "1.0.0",
-    .summary = "k = 1 for d < epsilon, else 0, on Euclidean distance",
-    .licence = "Apache-2.0",
-    .source = "InverseScope, section 2 and appendix B",
-    .options = options,
-    .conf_size = sizeof(hard_conf),
-    .ops = &ops,
-};
-ISC_PLUGIN("kernel_hard", "1.0.0", &hard_class);
+ISC_PLUGIN_CLASS(ISC_KERNEL, "hard", "1.0.0",
+                 .summary = "k = 1 for d < epsilon, else 0, on Euclidean distance",
+                 .licence = "Apache-2.0", .source = "InverseScope, section 2 and appendix B",
+                 .options = options, .conf_size = sizeof(hard_conf), .ops = &ops);
