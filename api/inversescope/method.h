@@ -47,10 +47,23 @@ typedef struct isc_method_env {
   void *core; /* the core's own */
 } isc_method_env;
 
+/* Site i, 0 ≤ i < n_sites, whatever size isc_site has in the library. */
 static inline const isc_site *isc_method_site(const isc_method_env *env, int64_t i) {
   return (const isc_site *)(const void *)((const char *)env->sites + (size_t)i * env->site_size);
 }
 
+/* Whole activations instead of factors: host z [n, dim]. `rows` as above. */
+ISC_API isc_status isc_method_activations(const isc_method_env *env, int64_t site,
+                                          const int64_t *rows, int64_t n, float *z);
+/* For labels that are the values of a slot of the prior: the number of the slot `name` (NULL = the first that has a list of
+ * values) and how many values it can take; ISC_E_CONFIG naming those there are. Then the label of training input i, −1 when
+ * its text has none; prior->ops->slot_choice names it. */
+ISC_API isc_status isc_method_slot(const isc_method_env *env, const char *name, int64_t *slot,
+                                   int64_t *labels);
+ISC_API isc_status isc_method_label(const isc_method_env *env, int64_t slot, int64_t i,
+                                    int64_t *label);
+
+/* A number that a training stage reports. The name is a word, and lives until the next report. */
 typedef struct isc_metric {
   const char *name;
   double value;
@@ -70,6 +83,12 @@ typedef struct isc_train_io {
   /* Asked to stop (signal)? Save, then return ISC_E_INTERRUPTED. */
   bool (*should_stop)(struct isc_train_io *io);
 } isc_train_io;
+
+/* A stage's state that is plain memory, kept in the file `name` of its directory: written atomically, with its length and
+ * hash. Restoring fills `data` only when the file holds exactly `len` bytes that were saved: ISC_E_MISSING without a file,
+ * ISC_E_FORMAT for any other one. Any thread. */
+ISC_API isc_status isc_state_save(const char *dir, const char *name, const void *data, size_t len);
+ISC_API isc_status isc_state_restore(const char *dir, const char *name, void *data, size_t len);
 
 /* Conditions to invert: row r asks `samples` texts for ẑ = z[r] at site[r]. */
 typedef struct isc_invert {
@@ -91,10 +110,13 @@ typedef struct isc_invert {
 /* What a training stage reads, beside its options and the training texts. */
 enum { ISC_USES_ACTIVATIONS = 1u << 0, ISC_USES_KERNEL = 1u << 1 };
 
+/* The ops table of a method. A method inverts, classifies, or does both. */
 typedef struct isc_method_ops {
-  size_t size;
+  size_t size; /* sizeof(isc_method_ops) */
+  /* `conf` is the class's filled conf struct; it and *env may be used as long as the method lives. Activations cannot be
+   * read yet. *self goes to all below; on failure it is left NULL. */
   isc_status (*open)(const void *conf, const isc_method_env *env, void **self);
-  void (*close)(void *self);
+  void (*close)(void *self); /* gives everything back */
   /* Names of the training stages in order, NULL-terminated. */
   const char *const *(*stages)(void *self);
   /* What stage k depends on beyond its conf (e.g. a pretrained directory's hash), 32 hex digits; NULL member = nothing. */

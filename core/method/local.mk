@@ -7,6 +7,7 @@ libinversescope_la_SOURCES += \
   core/method/control_stage.c \
   core/method/corpus.c \
   core/method/corpus.h \
+  core/method/env.c \
   core/method/examples.c \
   core/method/examples.h \
   core/method/factors.c \
@@ -25,6 +26,7 @@ libinversescope_la_SOURCES += \
   core/method/recipe.h \
   core/method/sampler.c \
   core/method/sampler.h \
+  core/method/state.c \
   core/method/train_loop.c \
   core/method/train_loop.h \
   core/method/vocabulary.c \
