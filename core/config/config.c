@@ -83,6 +83,10 @@ done:
   return st;
 }
 
+isc_status isc_config_override(isc_config *c, const char *assignment) {
+  return isc_override(c, assignment);
+}
+
 void isc_config_free(isc_config *c) {
   if (!c) return;
   isc_pool_free(&c->pool);

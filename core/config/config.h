@@ -27,6 +27,8 @@ ISC_API isc_status isc_config_load(const isc_config_source *src, isc_config **ou
 /* The same from text; `name` stands for the file in messages, `dir` is where paths are relative to. */
 ISC_API isc_status isc_config_parse(const char *text, size_t len, const char *name, const char *dir,
                                     isc_config **out);
+/* One more override ("path.to.key=value"), as of a source's. */
+ISC_API isc_status isc_config_override(isc_config *c, const char *assignment);
 ISC_API void isc_config_free(isc_config *c);
 
 /* Is there a setting at `path` ("run.seed", "features.[0].plugin")? */

@@ -32,4 +32,29 @@ typedef struct isc_case {
   void *own; /* the case's config and class */
 } isc_case;
 
+/* The cases of a plugin's classes. */
+typedef struct isc_cases isc_cases;
+
+/* Read the case file of the plugin at `plugin` ("kind/name" for a class of the library itself): `given`, or <stem>.cfg in
+ * it when it is a directory; else <stem>.conform.cfg beside the plugin, or beside the .libs it lies in; else the install's
+ * conf/conform/<stem>.cfg. Without any, every class has its default case. */
+isc_status isc_cases_open(const char *plugin, const char *given, isc_cases **out);
+void isc_cases_free(isc_cases *s);
+const char *isc_cases_file(const isc_cases *s); /* absolute path; NULL without one */
+/* The cases of a class, at least one. */
+int64_t isc_cases_count(const isc_cases *s, const isc_class *cls);
+const char *isc_cases_name(const isc_cases *s, const isc_class *cls, int64_t i);
+/* The next class that the file names and that is not among `classes` [n], from entry *at on; NULL at the end. `message` gets
+ * "file:line: …" with the nearest of them. */
+const char *isc_cases_stranger(const isc_cases *s, const isc_class *const *classes, int64_t n,
+                               int64_t *at, char *message, size_t room);
+/* Can the case's settings be filled? ISC_E_MISSING when it is the default case and an option is required, else the error of
+ * the file. Runs no code of the class; may load the plugin of the case's prior. */
+isc_status isc_cases_try(const isc_cases *s, const isc_class *cls, const char *name);
+
+/* Open a case for use; `s` and `cls` must outlive it. */
+isc_status isc_case_open(const isc_cases *s, const isc_class *cls, const char *name, uint64_t seed,
+                         isc_case *out);
+void isc_case_close(isc_case *cs);
+
 #endif

@@ -10,7 +10,10 @@ libconform_la_SOURCES = \
   core/conform/any_static.c \
   core/conform/backend.c \
   core/conform/backend_ops.c \
+  core/conform/case.c \
   core/conform/case.h \
+  core/conform/case_file.c \
+  core/conform/case_file.h \
   core/conform/checks.c \
   core/conform/conform.h \
   core/conform/exercise.c \
@@ -26,6 +29,20 @@ libconform_la_SOURCES = \
   core/conform/kernel.c \
   core/conform/memory.h \
   core/conform/method.c \
+  core/conform/places.c \
+  core/conform/places.h \
   core/conform/prior.c \
   core/conform/target.c \
   core/conform/target_forward.c
+
+# The process of one check. Its malloc family is its own (memory.c).
+checkerdir = $(libdir)/inversescope
+checker_PROGRAMS = inversescope-check
+inversescope_check_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+inversescope_check_LDFLAGS = '-Wl,-rpath,$$ORIGIN/..'
+inversescope_check_LDADD = libconform.la libinversescope.la $(JANSSON_LIBS) -ldl -lm -lpthread
+inversescope_check_SOURCES = \
+  core/conform/checker.c \
+  core/conform/checker.h \
+  core/conform/checker_list.c \
+  core/conform/memory.c
