@@ -26,6 +26,7 @@ include tests/method.mk
 include tests/run.mk
 include tests/report.mk
 include tests/shipped.mk
+include tests/docs.mk
 TESTS = $(check_PROGRAMS) $(dist_check_SCRIPTS)
 else
 check-local:

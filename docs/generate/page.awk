@@ -40,11 +40,12 @@ function print_members(s,    i, j, k) {
 
 function is_ops(g) { return from[g] == to[g] && name[from[g]] ~ /_ops$/ && what[from[g]] == "struct" }
 
-function print_group(g,    d) {
+function print_group(g,    d, anchors) {
   anchored[name[from[g]]] = 1
   printf "%s %s\n\n", hashes(level + (sectioned ? 2 : 1)), name[from[g]]
   for (d = from[g] + 1; d <= to[g]; d++)
-    if (!anchored[name[d]]++) printf("<a id=\"%s\"></a>\n", name[d])
+    if (!anchored[name[d]]++) anchors = anchors "<a id=\"" name[d] "\"></a>"
+  if (anchors != "") print anchors "\n"
   print "```c"
   for (d = from[g]; d <= to[g]; d++) print plain(text[d])
   print "```\n"
