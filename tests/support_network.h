@@ -8,6 +8,7 @@
 #define ISC_TESTS_SUPPORT_NETWORK_H
 
 #include <inversescope/ops.h>
+#include <inversescope/parameters.h>
 
 enum { ISC_NET_ROWS = 3, ISC_NET_WIDTH = 4 };
 

@@ -8,6 +8,7 @@
 #include "support.h"
 #include "support_backend.h"
 #include <inversescope/ops.h>
+#include <inversescope/parameters.h>
 #include <inversescope/rng.h>
 #include <math.h>
 #include <stdio.h>

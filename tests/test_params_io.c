@@ -7,6 +7,7 @@
 #include "base/base.h"
 #include "model/params_io.h"
 #include <inversescope/ops.h>
+#include <inversescope/parameters.h>
 
 #include <stdlib.h>
 #include <string.h>

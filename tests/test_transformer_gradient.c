@@ -10,6 +10,7 @@
 #include "support.h"
 #include "support_backend.h"
 #include <inversescope/ops.h>
+#include <inversescope/parameters.h>
 #include <math.h>
 #include <stdio.h>
 

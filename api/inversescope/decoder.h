@@ -10,6 +10,7 @@
 #define ISC_DECODER_H
 
 #include <inversescope/ops.h>
+#include <inversescope/parameters.h>
 
 #ifdef __cplusplus
 extern "C" {

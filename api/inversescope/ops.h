@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Differentiable tensor operations: the coarse ones of backend.h with shape checks and gradients.
+ * Differentiable tensor operations: the coarse ones of operations.h with shape checks and gradients.
  *
  * `*out` is a new tensor of the step. A shape that does not fit is ISC_E_SHAPE with both shapes in the message.
- * The mathematics and tolerances are stated in backend.h. An operation works on a step, which one thread at a time may use.
+ * The mathematics and tolerances are stated in operations.h. An operation works on a step, which one thread at a time may use.
  */
 #ifndef ISC_OPS_H
 #define ISC_OPS_H

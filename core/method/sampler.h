@@ -3,7 +3,7 @@
  * Sampling texts from the generator, x ~ q(x | ẑ), or from its backbone alone.
  *
  * A sample depends on (seed, index, condition, temperature) only: not on the batch it is decoded in, nor on its
- * neighbours there, because every operation of a row is independent of the others (backend.h).
+ * neighbours there, because every operation of a row is independent of the others (operations.h).
  */
 #ifndef ISC_CORE_SAMPLER_H
 #define ISC_CORE_SAMPLER_H

@@ -9,6 +9,7 @@
 #define ISC_CORE_TRAIN_LOOP_H
 
 #include <inversescope/method.h>
+#include <inversescope/parameters.h>
 
 /* How to optimise: the same settings wherever something is trained (see ISC_RECIPE_OPTIONS in recipe.h). */
 typedef struct isc_recipe {

@@ -6,7 +6,7 @@
 #define ISC_CORE_PARAMS_IO_H
 
 #include "model/safetensors.h"
-#include <inversescope/tensor.h>
+#include <inversescope/parameters.h>
 
 typedef struct isc_meta { /* written to / read from the file's __metadata__ */
   const char *key;

@@ -10,6 +10,7 @@
 
 #include "tensor/arena.h"
 #include <inversescope/ops.h>
+#include <inversescope/parameters.h>
 
 typedef struct isc_node {
   isc_backward_fn backward;

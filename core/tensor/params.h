@@ -7,7 +7,7 @@
 #ifndef ISC_CORE_PARAMS_H
 #define ISC_CORE_PARAMS_H
 
-#include <inversescope/tensor.h>
+#include <inversescope/parameters.h>
 
 enum { ISC_PARAM_GROUPS = 8 }; /* of isc_optimizer */
 

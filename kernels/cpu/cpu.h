@@ -17,7 +17,7 @@ typedef struct cpu_pool cpu_pool;
 /* Scratch of an operation, and of the products it calls while its own is in use. */
 typedef enum cpu_slot { CPU_OUTER, CPU_INNER } cpu_slot;
 
-/* An opened backend. One thread at a time, as backend.h says. */
+/* An opened backend. One thread at a time, as operations.h says. */
 typedef struct cpu {
   int threads;
   cpu_pool *pool; /* NULL with one thread */
@@ -50,7 +50,7 @@ size_t cpu_round64(size_t bytes);
 bool cpu_dnnl_serves(const cpu *c, const isc_gemm *g);
 isc_status cpu_dnnl_gemm(cpu *c, const isc_gemm *g);
 
-/* The operations of a SIMD level; each does what backend.h says of the operation of its name. */
+/* The operations of a SIMD level; each does what operations.h says of the operation of its name. */
 struct cpu_level {
   const char *name; /* "AVX-512" … */
   int width;        /* floats in a vector */
