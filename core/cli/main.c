@@ -8,9 +8,13 @@
 #include <stdio.h>
 #include <string.h>
 
-static const isc_command *const commands[] = {&isc_command_run,      &isc_command_sample,
-                                              &isc_command_pretrain, &isc_command_plugins,
-                                              &isc_command_describe, NULL};
+static const isc_command *const commands[] = {&isc_command_run,
+                                              &isc_command_sample,
+                                              &isc_command_pretrain,
+                                              &isc_command_plugins,
+                                              &isc_command_describe,
+                                              &isc_command_new,
+                                              NULL};
 
 static void print_help(FILE *f) {
   fputs("usage: inversescope COMMAND [ARGUMENT…]\n\n"

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Facts about @KIND@/@NAME@.
+ */
+#include "plugin_test.h"
+
+#include <inversescope/kernel.h>
+#include <math.h>
+
+int main(void) {
+  const isc_class *cls = plugin_class(ISC_KERNEL);
+  const isc_kernel_ops *k = cls->ops;
+  void *conf = plugin_conf(cls), *self = NULL;
+  plugin_set(cls, conf, "epsilon", "0.5");
+  CHECK_OK(k->open(conf, 2, &self));
+  CHECK(k->profile(self, 0) == 1);
+  CHECK(fabs(k->profile(self, 1) - exp(-1)) < 1e-15);
+  /* In the plane the density of the distance is proportional to d exp(-d/epsilon), a gamma law of shape 2:
+   * P(d <= r epsilon) = 1 - (1 + r) exp(-r). The tolerance is what noise_law.h promises, with room. */
+  for (double r = 0.25; r < 8; r *= 2)
+    CHECK(fabs(k->distance_cdf(self, r * 0.5) - (1 - (1 + r) * exp(-r))) < 1e-12);
+  k->close(self);
+  free(conf);
+  return 0;
+}
