@@ -25,6 +25,8 @@ typedef struct isc_text {
  * when it was to be replaced. */
 ISC_API isc_status isc_text_set(isc_text *t, const char *s, size_t len);
 ISC_API isc_status isc_text_append(isc_text *t, const char *s, size_t len);
+/* The text of a printf format; the old text is replaced. */
+ISC_API isc_status isc_text_format(isc_text *t, const char *fmt, ...) ISC_PRINTF(2, 3);
 ISC_API void isc_text_clear(isc_text *t); /* length 0, memory kept */
 ISC_API void isc_text_free(isc_text *t);  /* empty again, memory given back */
 /* The whole content of a file of at most `max` bytes, as it is; the text is replaced. Any thread. */

@@ -33,4 +33,5 @@ libinversescope_la_SOURCES += \
   core/model/tokenizer_parts.h \
   core/model/tokenizer_save.c \
   core/model/tokenizer_split.c \
+  core/model/uniform.c \
   core/model/words.c

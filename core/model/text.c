@@ -40,6 +40,21 @@ isc_status isc_text_set(isc_text *t, const char *s, size_t len) {
   return isc_text_append(t, s, len);
 }
 
+isc_status isc_text_format(isc_text *t, const char *fmt, ...) {
+  va_list ap;
+  isc_text_clear(t);
+  va_start(ap, fmt);
+  const int n = vsnprintf(NULL, 0, fmt, ap);
+  va_end(ap);
+  if (n < 0) return isc_fail(ISC_E_USAGE, "\"%s\" cannot be formatted", fmt);
+  ISC_TRY(reserve(t, (size_t)n));
+  va_start(ap, fmt);
+  vsnprintf(t->data, (size_t)n + 1, fmt, ap);
+  va_end(ap);
+  t->len = (size_t)n;
+  return ISC_OK;
+}
+
 void isc_text_clear(isc_text *t) {
   t->len = 0;
   if (t->data) t->data[0] = '\0';

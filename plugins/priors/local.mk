@@ -13,8 +13,8 @@ plugins_prior_ioi_la_LIBADD = libinversescope.la
 
 plugins_prior_addition_la_SOURCES = plugins/priors/addition.c
 plugins_prior_addition_la_LDFLAGS = -module $(ISC_PLUGIN_LDFLAGS)
-plugins_prior_addition_la_LIBADD = libinversescope.la -lm
+plugins_prior_addition_la_LIBADD = libinversescope.la
 
 plugins_prior_text_la_SOURCES = plugins/priors/text.c
 plugins_prior_text_la_LDFLAGS = -module $(ISC_PLUGIN_LDFLAGS)
-plugins_prior_text_la_LIBADD = libinversescope.la -lm
+plugins_prior_text_la_LIBADD = libinversescope.la
