@@ -74,6 +74,7 @@ ok "the pages are what the program and the headers say now"
 mkdir "$work/broken"
 printf '#!/bin/sh\n[ "$2" != prior/ioi ] && exec "%s" "$@"\nexit 70\n' "$program" >"$work/liar"
 chmod +x "$work/liar"
+: >"$work/problems"
 if "$src/docs/generate/generate" "$work/liar" "$src" "$work/broken" 2>/dev/null || [ -e "$work/broken/plugin-prior.md" ]; then
   echo "a program that fails made a page" >"$work/problems"
 fi
@@ -114,11 +115,11 @@ done <"$work/commands"
 ok "inversescope(1) has every command, every option and every word of the help"
 
 : >"$work/problems"
-grep -ho 'getenv("[A-Z_]*")' "$src"/core/*/*.c "$src"/kernels/*/*.c "$src"/plugins/*/*.c | sed 's/.*"\(.*\)".*/\1/' | sort -u |
+grep -ho 'getenv("INVERSESCOPE_[A-Z_]*")' "$src"/core/*/*.c "$src"/kernels/*/*.c "$src"/plugins/*/*.c | sed 's/.*"\(.*\)".*/\1/' | sort -u |
   while read -r v; do
     grep -q "^\.It Ev $v\$" "$work/man1" || echo "inversescope(1) does not tell about the environment variable $v"
   done >>"$work/problems"
-ok "inversescope(1) has every environment variable that is read"
+ok "inversescope(1) has every environment variable of our own that is read"
 
 # ---- links
 

@@ -27,7 +27,7 @@ typedef struct isc_uniform {
   int64_t (*index)(const void *self, const char *text, size_t len);
 } isc_uniform;
 
-/* The members of isc_prior_ops of the same names. */
+/* The members of isc_prior_ops of the same names, with what `open` gave as `self`. Any thread. */
 ISC_API int64_t isc_uniform_count(void *self, isc_split split);
 ISC_API isc_status isc_uniform_draw(void *self, isc_split split, int64_t i, isc_text *out);
 ISC_API isc_status isc_uniform_log_prob(void *self, const char *text, size_t len, double *out);
