@@ -67,8 +67,8 @@ if "$build/inversescope" new --help >/dev/null 2>&1; then
   is "the kinds for new" "$(offered new '')" "backend feature kernel method prior target"
   is "no second kind" "$(offered new prior '')" ""
 fi
-if "$build/inversescope" conform --help >/dev/null 2>&1; then
+if help=$("$build/inversescope" conform --help 2>/dev/null); then
   is "plugins for conform" "$(offered conform '')" "a.so sub with space"
-  has "checks for --only" "$(offered conform --only '')" any.load
+  case $help in *--list*) has "checks for --only" "$(offered conform --only '')" any.load ;; esac
 fi
 echo "1..$n"

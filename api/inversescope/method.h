@@ -127,7 +127,9 @@ typedef struct isc_method_ops {
   isc_status (*train)(void *self, int64_t stage, isc_train_io *io);
   /* Load the finished state of stage k from its directory. Called in order before a later stage or inversion. */
   isc_status (*load)(void *self, int64_t stage, const char *dir);
-  isc_status (*invert)(void *self, const isc_invert *req); /* NULL: does not invert */
+  /* Draw req->samples texts of q(x | ẑ) for each condition and hand each to req->sample, whose failure ends it. The same
+   * request gives the same texts, whatever else was asked before. NULL: does not invert. */
+  isc_status (*invert)(void *self, const isc_invert *req);
   /* Unconditional samples (the backbone's own), to judge validity; site/z ignored. NULL: none. */
   isc_status (*sample_prior)(void *self, int64_t n, double temperature, uint64_t seed,
                              int64_t batch, void *user,
