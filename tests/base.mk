@@ -4,6 +4,7 @@ check_PROGRAMS += \
   tests/test_base_files \
   tests/test_config \
   tests/test_config_lint \
+  tests/test_descriptor \
   tests/test_elf \
   tests/test_hostile \
   tests/test_options \
@@ -13,6 +14,8 @@ tests_test_base_SOURCES = tests/test_base.c
 tests_test_base_files_SOURCES = tests/test_base_files.c
 tests_test_config_SOURCES = tests/test_config.c
 tests_test_config_lint_SOURCES = tests/test_config_lint.c
+tests_test_descriptor_SOURCES = tests/test_descriptor.c
+tests_test_descriptor_LDADD = libconform.la $(LDADD)
 tests_test_elf_SOURCES = tests/test_elf.c
 tests_test_hostile_SOURCES = tests/test_hostile.c
 tests_test_hostile_LDADD = $(run_ldadd)

@@ -16,6 +16,8 @@ libconform_la_SOURCES = \
   core/conform/case_file.h \
   core/conform/checks.c \
   core/conform/conform.h \
+  core/conform/descriptor.c \
+  core/conform/descriptor.h \
   core/conform/exercise.c \
   core/conform/exercise.h \
   core/conform/exercise_backend.c \
@@ -25,6 +27,8 @@ libconform_la_SOURCES = \
   core/conform/exercise_prior.c \
   core/conform/exercise_target.c \
   core/conform/feature.c \
+  core/conform/forbidden.c \
+  core/conform/forbidden.h \
   core/conform/guard.c \
   core/conform/kernel.c \
   core/conform/memory.h \
@@ -33,7 +37,9 @@ libconform_la_SOURCES = \
   core/conform/places.h \
   core/conform/prior.c \
   core/conform/target.c \
-  core/conform/target_forward.c
+  core/conform/target_forward.c \
+  core/conform/words.c \
+  core/conform/words.h
 
 # The process of one check. Its malloc family is its own (memory.c).
 checkerdir = $(libdir)/inversescope

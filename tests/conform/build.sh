@@ -13,7 +13,8 @@ for source in "$@"; do
     case $id in none) so=$out/good_$name.so ;; *) so=$out/$id.so ;; esac
     if [ ! -e "$so" ] || [ -n "$(find "$source" "$(dirname "$source")/broken.h" -newer "$so")" ]; then
       # shellcheck disable=SC2086
-      $CC $FLAGS -shared -fPIC -DDEFECT="\"$id\"" -o "$so.new" "$source" $LIBS
+      $CC $FLAGS -shared -fPIC -DDEFECT="\"$id\"" \
+        "-DDEFECT_$(echo "$id" | tr '.-' '__')" -o "$so.new" "$source" $LIBS
       mv "$so.new" "$so"
     fi
   done
