@@ -313,7 +313,9 @@ Test(hostile, finding_and_scanning_pass_them_by, .timeout = 120) {
   isc_assert_ok(isc_registry_find(ISC_FEATURE, "fix-extra", &e));
   isc_assert_fails(isc_registry_find(ISC_FEATURE, "fix-extar", &e), ISC_E_MISSING,
                    "did you mean \"fix-extra\"?");
-  cr_assert(strstr(isc_error(), "27 file(s) there cannot be used"), "%s", isc_error());
+  char count[64];
+  snprintf(count, sizeof count, "%zu file(s) there cannot be used", COUNT(still) + COUNT(lively));
+  cr_assert(strstr(isc_error(), count), "%s", isc_error());
   isc_assert_ok(isc_registry_scan(NULL, NULL));
 }
 

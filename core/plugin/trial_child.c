@@ -18,7 +18,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { REPORT = 3, NO_PRIVACY = 120 };
+enum { REPORT = 3, UNHEARD = 120 };
+
+static int report_to; /* the descriptor that leads to the parent */
 
 /* A constructor that calls exit() must not run the handlers that the parent registered. */
 static void leave_at_once(int status, void *unused) {
@@ -41,6 +43,7 @@ static bool keep_only(int fd) {
   for (int i = 0; i < REPORT; i++)
     if (dup2(nowhere, i) < 0) return false;
   if (report != REPORT && dup2(report, REPORT) < 0) return false;
+  report_to = REPORT;
 #ifdef SYS_close_range
   syscall(SYS_close_range, REPORT + 1, ~0u, 0);
 #endif
@@ -50,7 +53,7 @@ static bool keep_only(int fd) {
 static bool become_private(pid_t parent, int fd) {
   static const struct rlimit no_core = {0, 0};
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != parent) return false;
+  if (getppid() != parent) _exit(UNHEARD); /* it ended before it could be named */
   setsid();
   setrlimit(RLIMIT_CORE, &no_core);
   default_signals();
@@ -60,8 +63,8 @@ static bool become_private(pid_t parent, int fd) {
 static void send_bytes(const void *from, size_t n) {
   const char *at = from;
   while (n > 0) {
-    ssize_t k = write(REPORT, at, n);
-    if (k <= 0) _exit(NO_PRIVACY);
+    ssize_t k = write(report_to, at, n);
+    if (k <= 0) _exit(UNHEARD);
     at += k;
     n -= (size_t)k;
   }
@@ -92,23 +95,25 @@ static void describe(const isc_plugin *p, isc_sb *b) {
   }
 }
 
+static noreturn void refuse(const char *reason) {
+  send_verdict(ISC_TRIAL_REFUSED, reason, strlen(reason) + 1);
+  _exit(0);
+}
+
 noreturn void isc_trial_child(pid_t parent, const char *path, int fd) {
   static const char loaded = ISC_TRIAL_LOADED;
   isc_sb b = {0};
   void *library;
-  const isc_plugin *p = NULL;
-  if (!become_private(parent, fd)) _exit(NO_PRIVACY);
+  const isc_plugin *p;
+  report_to = fd;
   isc_alloc_fail_at(0); /* a test's failing allocations are the parent's */
-  isc_status st = isc_plugin_load(path, &library);
-  if (st == ISC_OK) {
-    send_bytes(&loaded, 1);
-    st = isc_plugin_read(library, path, &p);
-  }
-  if (st == ISC_OK) describe(p, &b);
-  if (b.failed || b.len > ISC_TRIAL_MAX) st = isc_fail(ISC_E_FORMAT, "%s: says too much", path);
-  if (st == ISC_OK)
-    send_verdict(ISC_TRIAL_OFFERS, b.s, b.len);
-  else
-    send_verdict(ISC_TRIAL_REFUSED, isc_error(), strlen(isc_error()) + 1);
+  if (!become_private(parent, fd))
+    refuse("cannot be tried: no process of its own could be set up, is there a /dev/null?");
+  if (isc_plugin_load(path, &library) != ISC_OK) refuse(isc_error());
+  send_bytes(&loaded, 1);
+  if (isc_plugin_read(library, path, &p) != ISC_OK) refuse(isc_error());
+  describe(p, &b);
+  if (b.failed || b.len > ISC_TRIAL_MAX) refuse("its descriptor is too large");
+  send_verdict(ISC_TRIAL_OFFERS, b.s, b.len);
   _exit(0);
 }
