@@ -13,7 +13,7 @@ static const isc_check *const PARTS[] = {
     isc_checks_any_memory,     isc_checks_any_process, isc_checks_target,
     isc_checks_target_forward, isc_checks_prior,       isc_checks_kernel,
     isc_checks_feature,        isc_checks_method,      isc_checks_backend,
-    isc_checks_backend_ops};
+    isc_checks_backend_ops,    isc_checks_backend_repeat};
 
 const isc_check *const *isc_checks_all(int64_t *n) {
   static const isc_check *all[MAX_CHECKS];

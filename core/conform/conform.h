@@ -58,7 +58,8 @@ isc_status isc_conform_skip(isc_conform *c, const char *fmt, ...) ISC_PRINTF(2, 
 extern const isc_check isc_checks_any_static[], isc_checks_any_dynamic[], isc_checks_any_memory[],
     isc_checks_any_options[], isc_checks_any_process[], isc_checks_target[],
     isc_checks_target_forward[], isc_checks_prior[], isc_checks_kernel[], isc_checks_feature[],
-    isc_checks_method[], isc_checks_backend[], isc_checks_backend_ops[];
+    isc_checks_method[], isc_checks_backend[], isc_checks_backend_ops[],
+    isc_checks_backend_repeat[];
 /* All of them in documentation order; *n entries. Static. */
 const isc_check *const *isc_checks_all(int64_t *n);
 const isc_check *isc_check_find(const char *id); /* NULL when there is none */

@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # The checks, linked into the command that runs them and into the checker process that does them.
-noinst_LTLIBRARIES += libconform.la
+noinst_LTLIBRARIES += libconform.la libreference.la
+libreference_la_SOURCES = \
+  core/conform/reference.c \
+  core/conform/reference.h \
+  core/conform/reference_nn.c \
+  core/conform/reference_random.c
+libconform_la_LIBADD = libreference.la
 libconform_la_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 libconform_la_SOURCES = \
   core/conform/any_dynamic.c \
@@ -10,6 +16,11 @@ libconform_la_SOURCES = \
   core/conform/any_static.c \
   core/conform/backend.c \
   core/conform/backend_ops.c \
+  core/conform/backend_repeat.c \
+  core/conform/bench.c \
+  core/conform/bench.h \
+  core/conform/bench_array.h \
+  core/conform/bench_compare.c \
   core/conform/case.c \
   core/conform/case.h \
   core/conform/case_file.c \
@@ -18,6 +29,7 @@ libconform_la_SOURCES = \
   core/conform/conform.h \
   core/conform/descriptor.c \
   core/conform/descriptor.h \
+  core/conform/device.c \
   core/conform/exercise.c \
   core/conform/exercise.h \
   core/conform/exercise_backend.c \
@@ -33,6 +45,14 @@ libconform_la_SOURCES = \
   core/conform/kernel.c \
   core/conform/memory.h \
   core/conform/method.c \
+  core/conform/ops.c \
+  core/conform/ops.h \
+  core/conform/ops_attention.c \
+  core/conform/ops_dense.c \
+  core/conform/ops_index.c \
+  core/conform/ops_random.c \
+  core/conform/ops_rows.c \
+  core/conform/ops_train.c \
   core/conform/places.c \
   core/conform/places.h \
   core/conform/prior.c \

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The device that a class is tried on.
+ *
+ * A backend class is opened from its descriptor and not by its name, so that the file under test is what is
+ * tried, whatever else of that name is installed.
+ */
+#include "conform/conform.h"
+#include "plugin/registry.h"
+#include <inversescope/tensor.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The case's settings with `threads` where there is such an option; malloc'd, NULL for a class without settings. */
+static isc_status settings(const isc_conform *c, int threads, void **out) {
+  *out = NULL;
+  if (!c->conf) return ISC_OK;
+  ISC_TRY(isc_calloc(1, c->cls->conf_size, "a backend's settings", out));
+  memcpy(*out, c->conf, c->cls->conf_size);
+  for (const isc_option *o = c->cls->options; o && o->name; o++)
+    if (strcmp(o->name, "threads") == 0 && o->type == ISC_OPT_INT)
+      memcpy((char *)*out + o->offset, &(int64_t){threads}, sizeof(int64_t));
+  return ISC_OK;
+}
+
+static isc_status open_own(isc_conform *c, int threads, isc_device **out) {
+  const isc_backend_ops *ops = c->cls->ops;
+  void *conf = NULL, *memory = NULL;
+  isc_status st = ISC_OK;
+  ISC_TRY(settings(c, threads, &conf));
+  ISC_GO(isc_calloc(1, sizeof **out, "a device", &memory));
+  isc_device *dev = memory;
+  dev->ops = ops;
+  dev->cls = c->cls;
+  ISC_GO(ops->probe(dev->description, sizeof dev->description));
+  ISC_GO(ops->open(conf, &dev->impl));
+  *out = dev;
+  memory = NULL;
+done:
+  free(memory);
+  free(conf);
+  return st;
+}
+
+static isc_status open_cpu(int threads, isc_device **out) {
+  const isc_registry_entry *entry;
+  isc_config *config = NULL;
+  void *conf = NULL;
+  char text[32];
+  isc_status st = ISC_OK;
+  ISC_TRY(isc_registry_find(ISC_BACKEND, "cpu", &entry));
+  snprintf(text, sizeof text, "threads = %d;", threads);
+  ISC_GO(isc_calloc(1, entry->cls->conf_size, "a backend's settings", &conf));
+  ISC_GO(isc_config_parse(text, strlen(text), "a device", ".", &config));
+  ISC_GO(isc_config_fill(config, "", entry->cls->options, NULL, conf));
+  ISC_GO(isc_device_open("cpu", conf, out, NULL));
+done:
+  isc_config_free(config);
+  free(conf);
+  return st;
+}
+
+isc_status isc_conform_device(isc_conform *c, int threads, isc_device **out) {
+  *out = NULL;
+  return c->cls->kind == ISC_BACKEND ? open_own(c, threads, out) : open_cpu(threads, out);
+}
