@@ -119,6 +119,7 @@ static isc_status out_of_memory(isc_conform *c) {
   c->memory->fail_at(0);
   ISC_GO(isc_exercise_must(c, c->seed, 1, 1, &again));
   const int64_t all = c->memory->made(), points = all < MAX_POINTS ? all : MAX_POINTS;
+  if (all == 0) ISC_GO(isc_fail(ISC_E_INTERNAL, "no allocation was seen: the heap is not watched"));
   for (int64_t i = 0; i < points; i++) {
     /* The first ones all, then spread: what `open` does is small and what `use` does repeats. */
     int64_t k = i < points / 2 || all <= MAX_POINTS ? i + 1 : 1 + i * (all - 1) / (points - 1);

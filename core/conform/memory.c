@@ -6,6 +6,7 @@
  * nothing of a plugin needs rebuilding to have its out-of-memory paths walked.
  */
 #include "conform/memory.h"
+#include <inversescope/status.h>
 #include <stddef.h>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -64,15 +65,15 @@ static void *counted(void *p) {
   return p;
 }
 
-void *malloc(size_t n) {
+ISC_API void *malloc(size_t n) {
   return strikes() ? NULL : counted(__libc_malloc(n));
 }
 
-void *calloc(size_t n, size_t size) {
+ISC_API void *calloc(size_t n, size_t size) {
   return strikes() ? NULL : counted(__libc_calloc(n, size));
 }
 
-void *realloc(void *p, size_t n) {
+ISC_API void *realloc(void *p, size_t n) {
   const int64_t before = p ? (int64_t)malloc_usable_size(p) : 0;
   if (strikes()) return NULL;
   void *q = __libc_realloc(p, n);
@@ -80,20 +81,20 @@ void *realloc(void *p, size_t n) {
   return counted(q);
 }
 
-void free(void *p) {
+ISC_API void free(void *p) {
   if (p) atomic_fetch_sub(&live_bytes, (int64_t)malloc_usable_size(p));
   __libc_free(p);
 }
 
-void *memalign(size_t alignment, size_t n) {
+ISC_API void *memalign(size_t alignment, size_t n) {
   return strikes() ? NULL : counted(__libc_memalign(alignment, n));
 }
 
-void *aligned_alloc(size_t alignment, size_t n) {
+ISC_API void *aligned_alloc(size_t alignment, size_t n) {
   return memalign(alignment, n);
 }
 
-int posix_memalign(void **out, size_t alignment, size_t n) {
+ISC_API int posix_memalign(void **out, size_t alignment, size_t n) {
   const int kept = errno;
   if (alignment % sizeof(void *) || (alignment & (alignment - 1)) || alignment == 0) return EINVAL;
   *out = memalign(alignment, n);
