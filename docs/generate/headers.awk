@@ -41,10 +41,10 @@ function classify(d,    s) {
   s = code_of(text[d])
   gsub(/[ \t\n]+/, " ", s); sub(/^ /, "", s)
   if (s ~ /^#define/) { what[d] = "macro"; sub(/^#define /, "", s); sub(/[^A-Za-z0-9_].*/, "", s) }
-  else if (s ~ /^enum/) { what[d] = "enum"; sub(/^enum ?{ ?/, "", s); sub(/[^A-Z0-9_].*/, "", s) }
-  else if (s ~ /^typedef (enum|struct).*{/) {
+  else if (s ~ /^enum/) { what[d] = "enum"; sub(/^enum ?[{] ?/, "", s); sub(/[^A-Z0-9_].*/, "", s) }
+  else if (s ~ /^typedef (enum|struct).*[{]/) {
     what[d] = s ~ /^typedef enum/ ? "enum" : "struct"
-    sub(/^.*} ?/, "", s); sub(/ ?;.*/, "", s)
+    sub(/^.*[}] ?/, "", s); sub(/ ?;.*/, "", s)
   }
   else if (s ~ /^typedef .*\(\*/) { what[d] = "type"; sub(/^[^(]*\(\*/, "", s); sub(/\).*/, "", s) }
   else if (s ~ /^typedef/) { what[d] = "type"; sub(/ ?;.*/, "", s); sub(/^.* \**/, "", s) }
@@ -97,9 +97,9 @@ function is_whole(    s, o, c) {
   c = gsub(/\*\//, "", s)
   if (o != c) return 0
   s = code_of(buffer)
-  o = gsub(/{/, "", s)
-  c = gsub(/}/, "", s)
-  return o == c && (s ~ /;[ \t\n]*$/ || o > 0 && code_of(buffer) ~ /}[ \t\n]*$/)
+  o = gsub(/[{]/, "", s)
+  c = gsub(/[}]/, "", s)
+  return o == c && (s ~ /;[ \t\n]*$/ || o > 0 && code_of(buffer) ~ /[}][ \t\n]*$/)
 }
 
 reading == "comment" {
@@ -129,7 +129,7 @@ reading == "declaration" {
   if ($0 ~ /\\$/) reading = "macro"; else take_declaration(buffer)
   next
 }
-/^#/ || /^extern "C" {$/ || /^}$/ { next }
+/^#/ || /^extern "C" [{]$/ || /^[}]$/ { next }
 {
   buffer = $0; started = FNR
   if (is_whole()) take_declaration(buffer); else reading = "declaration"

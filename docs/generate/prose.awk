@@ -9,7 +9,7 @@ function inline(s,    n, i, part, out) {
   n = split(s, part, "`")
   for (i = 1; i <= n; i++) {
     if (i % 2) {
-      gsub(/\\/, "\\\\", part[i]); gsub(/</, "\\&lt;", part[i])
+      gsub(/</, "\\&lt;", part[i])
       part[i] = starless(part[i])
       part[i] = named(part[i])
     }
