@@ -8,13 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static const isc_command *const commands[] = {&isc_command_run,
-                                              &isc_command_sample,
-                                              &isc_command_pretrain,
-                                              &isc_command_plugins,
-                                              &isc_command_describe,
-                                              &isc_command_new,
-                                              NULL};
+static const isc_command *const commands[] = {
+    &isc_command_run,      &isc_command_sample, &isc_command_pretrain, &isc_command_plugins,
+    &isc_command_describe, &isc_command_new,    &isc_command_conform,  NULL};
 
 static void print_help(FILE *f) {
   fputs("usage: inversescope COMMAND [ARGUMENT…]\n\n"
@@ -25,7 +21,8 @@ static void print_help(FILE *f) {
     fprintf(f, "  %-9s %s\n", commands[i]->name, commands[i]->summary);
   fputs("\ninversescope COMMAND --help tells about one command. Exit codes are those of "
         "sysexits(3), and 75\n"
-        "for a run that was checkpointed on a signal: run it again to go on.\n",
+        "for a run that was checkpointed on a signal: run it again to go on. `conform` has its "
+        "own.\n",
         f);
 }
 

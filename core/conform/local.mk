@@ -56,10 +56,23 @@ libconform_la_SOURCES = \
   core/conform/places.c \
   core/conform/places.h \
   core/conform/prior.c \
+  core/conform/report.c \
+  core/conform/report.h \
+  core/conform/report_checks.c \
+  core/conform/report_json.c \
+  core/conform/runner.c \
+  core/conform/runner.h \
+  core/conform/runner_jobs.c \
+  core/conform/runner_jobs.h \
+  core/conform/runner_plan.c \
+  core/conform/runner_plan.h \
+  core/conform/runner_targets.c \
+  core/conform/runner_verdict.c \
   core/conform/target.c \
   core/conform/target_forward.c \
   core/conform/words.c \
   core/conform/words.h
+inversescope_LDADD += libconform.la $(JANSSON_LIBS) -lm -lpthread
 
 # The process of one check. Its malloc family is its own (memory.c).
 checkerdir = $(libdir)/inversescope
