@@ -71,7 +71,7 @@ typedef struct word {
   const char *token;
   char *value;
 } word;
-enum { N_WORDS = 5 };
+enum { KIND, NAME, PLUGIN, ABI, BUILD, N_WORDS };
 
 static isc_status fill(const word *words, const char *text, char **out) {
   isc_sb b = {0};
@@ -94,18 +94,21 @@ static void free_words(word *words) {
 }
 
 static isc_status make_words(const isc_project *p, word *words) {
-  static const char *const token[N_WORDS] = {"@KIND@", "@NAME@", "@PLUGIN@", "@ABI@", "@BUILD@"};
+  const char *kind = isc_kind_name(p->kind);
   isc_status st = ISC_OK;
-  for (int i = 0; i < N_WORDS; i++)
-    words[i] = (word){token[i], NULL};
-  ISC_GO(isc_strdup(isc_kind_name(p->kind), &words[0].value));
-  ISC_GO(isc_strdup(p->name, &words[1].value));
-  ISC_GO(isc_asprintf(&words[2].value, "%s_%s", isc_kind_name(p->kind), p->name));
-  for (char *c = words[2].value; *c; c++)
+  words[KIND] = (word){"@KIND@", NULL};
+  words[NAME] = (word){"@NAME@", NULL};
+  words[PLUGIN] = (word){"@PLUGIN@", NULL};
+  words[ABI] = (word){"@ABI@", NULL};
+  words[BUILD] = (word){"@BUILD@", NULL};
+  ISC_GO(isc_strdup(kind, &words[KIND].value));
+  ISC_GO(isc_strdup(p->name, &words[NAME].value));
+  ISC_GO(isc_asprintf(&words[PLUGIN].value, "%s_%s", kind, p->name));
+  for (char *c = words[PLUGIN].value; *c; c++)
     if (*c == '-') *c = '_';
-  ISC_GO(isc_asprintf(&words[3].value, "%d.%d", ISC_ABI_MAJOR, ISC_ABI_MINOR));
-  ISC_GO(
-      isc_strdup(p->autotools ? "autoreconf -i && ./configure && make" : "make", &words[4].value));
+  ISC_GO(isc_asprintf(&words[ABI].value, "%d.%d", ISC_ABI_MAJOR, ISC_ABI_MINOR));
+  ISC_GO(isc_strdup(p->autotools ? "autoreconf -i && ./configure && make" : "make",
+                    &words[BUILD].value));
 done:
   if (st != ISC_OK) free_words(words);
   return st;
