@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-check_PROGRAMS += tests/test_features tests/test_json tests/test_priors tests/test_safetensors \
-  tests/test_safetensors_write tests/test_template tests/test_tokenizer tests/test_tokenizer_json
+check_PROGRAMS += tests/test_features tests/test_json tests/test_plugin_helpers tests/test_priors \
+  tests/test_safetensors tests/test_safetensors_write tests/test_template tests/test_template_prior \
+  tests/test_tokenizer tests/test_tokenizer_json
+dist_check_SCRIPTS += tests/test_plugin_sizes.sh
 EXTRA_DIST += tests/data/gpt2_ids.txt
 tests_test_json_SOURCES = tests/test_json.c
 tests_test_safetensors_SOURCES = tests/test_safetensors.c
 tests_test_safetensors_write_SOURCES = tests/test_safetensors_write.c
 tests_test_template_SOURCES = tests/test_template.c
+tests_test_template_prior_SOURCES = tests/test_template_prior.c
+tests_test_plugin_helpers_SOURCES = tests/test_plugin_helpers.c
 tests_test_tokenizer_SOURCES = tests/test_tokenizer.c
 tests_test_tokenizer_json_SOURCES = tests/test_tokenizer_json.c
 
