@@ -177,20 +177,36 @@ static isc_status syntax_error(isc_lint *l, const config_t *config, const char *
                   what ? what : "no detail");
 }
 
+static isc_status parse_structure(const convert *k, const char *structure, isc_node **root) {
+  config_t config;
+  isc_status st = ISC_OK;
+  config_init(&config);
+  if (!config_read_string(&config, structure)) ISC_GO(syntax_error(k->lint, &config, structure));
+  ISC_GO(convert_node(k, config_root_setting(&config), root));
+done:
+  config_destroy(&config);
+  return st;
+}
+
+/* The tree of an empty text is made without libconfig, which cannot fail cleanly without memory: it is what defaults are
+ * filled from, where a failure is to be an error and no more. */
+static isc_status empty_root(const convert *k, isc_node **root) {
+  const isc_lint_place at = place_of_line(k->lint, 1);
+  ISC_TRY(isc_node_new(k->pool, ISC_NODE_GROUP, root));
+  (*root)->dir = k->lint->file[at.file].dir;
+  return isc_lint_where(k->lint, at, &(*root)->where);
+}
+
 isc_status isc_tree_parse(isc_pool *pool, const char *text, size_t len, const isc_lint_file *file,
                           const char *tree, bool allow_outside, isc_node **root) {
   isc_lint lint = {.pool = pool, .tree = tree, .allow_outside = allow_outside};
-  convert k = {.pool = pool, .lint = &lint};
-  config_t config;
+  const convert k = {.pool = pool, .lint = &lint};
   char *structure = NULL;
   isc_status st = ISC_OK;
-  config_init(&config);
   ISC_GO(isc_lint_text(&lint, text, len, file));
   ISC_GO(isc_sb_finish(&lint.out, &structure));
-  if (!config_read_string(&config, structure)) ISC_GO(syntax_error(&lint, &config, structure));
-  ISC_GO(convert_node(&k, config_root_setting(&config), root));
+  ISC_GO(len ? parse_structure(&k, structure, root) : empty_root(&k, root));
 done:
-  config_destroy(&config);
   isc_lint_free(&lint);
   free(structure);
   return st;
