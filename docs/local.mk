@@ -16,11 +16,13 @@ docs_sources = \
   docs/generate/members.awk \
   docs/generate/page.awk \
   docs/generate/prose.awk \
-  docs/man/inversescope-conf.5.in \
-  docs/man/inversescope-plugin.7.in \
-  docs/man/inversescope.1.in
+  docs/templates/conformance.md.in \
+  docs/templates/inversescope-conf.5.in \
+  docs/templates/inversescope-plugin.7.in \
+  docs/templates/inversescope.1.in
 EXTRA_DIST += $(docs_sources) docs/generate/lint.awk
 docs_pages = \
+  docs/conformance.md \
   docs/plugin-api.md \
   docs/plugin-backend.md \
   docs/plugin-feature.md \
@@ -33,7 +35,7 @@ CLEANFILES = $(docs_pages) $(docs_mans) docs/generated.stamp
 
 if ISC_CROSS
 all-local:
-	@echo "cross-compiling: the man pages and the pages docs/plugin-*.md are left out; a native build makes them"
+	@echo "cross-compiling: the man pages and the pages docs/*.md about plugins are left out; a native build makes them"
 else
 nodist_guides_DATA = $(docs_pages)
 nodist_man_MANS = $(docs_mans)

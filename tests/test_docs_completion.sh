@@ -67,8 +67,11 @@ if "$build/inversescope" new --help >/dev/null 2>&1; then
   is "the kinds for new" "$(offered new '')" "backend feature kernel method prior target"
   is "no second kind" "$(offered new prior '')" ""
 fi
-if help=$("$build/inversescope" conform --help 2>/dev/null); then
-  is "plugins for conform" "$(offered conform '')" "a.so sub with space"
-  case $help in *--list*) has "checks for --only" "$(offered conform --only '')" any.load ;; esac
+if "$build/inversescope" conform --help >/dev/null 2>&1; then
+  has "plugins and classes for conform" "$(offered conform '')" a.so sub kernel/gaussian
+  is "a class for conform" "$(offered conform kernel/g)" "kernel/gaussian"
+  has "checks for --only" "$(offered conform --only '')" any.load
+  has "one more check" "$(offered conform --only any.load,any.l)" any.load,any.load
+  is "directories and configs for --cases" "$(offered conform --cases o)" "one.cfg"
 fi
 echo "1..$n"
