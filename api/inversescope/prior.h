@@ -37,17 +37,19 @@ typedef struct isc_prior_ops {
   /* Distinct inputs in the whole support, and the i-th of them; NULL members = cannot be enumerated. */
   int64_t (*support)(void *self);
   isc_status (*enumerate)(void *self, int64_t i, isc_text *out);
-  /* Slots of x: count, names, and the value of slot k in a text (empty when the text is not of this prior, or lacks it);
-   * NULL members = no slots. */
+  /* Slots of x: count, names (NULL of a k that is no slot), and the value of slot k in a text (empty when the text is
+   * not of this prior, or lacks it); NULL members = no slots. */
   int64_t (*n_slots)(void *self);
   const char *(*slot_name)(void *self, int64_t k);
   isc_status (*slot)(void *self, const char *text, size_t len, int64_t k, isc_text *out);
   /* Hash of what decides the distribution (templates, lists, a file's content), 32 hex digits. */
   isc_status (*fingerprint)(void *self, char hex[33]);
-  /* The values slot k can take: their number, and the j-th, valid as long as the prior; NULL members or a count of 0 =
-   * not a list. */
+  /* The values slot k can take: their number, and the j-th (NULL when there is none), valid as long as the prior; NULL
+   * members or a count of 0 = not a list, or no slot. */
   int64_t (*slot_choices)(void *self, int64_t k);
   const char *(*slot_choice)(void *self, int64_t k, int64_t j);
+  /* Bytes of the longest text, so that its tokens can be bounded before any is made; NULL member or 0 = unknown. */
+  int64_t (*max_bytes)(void *self);
 } isc_prior_ops;
 
 /* An opened prior, as features and methods see it. */

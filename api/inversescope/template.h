@@ -58,6 +58,7 @@ ISC_API isc_status isc_template_slot_value(void *t, const char *text, size_t len
 ISC_API isc_status isc_template_fingerprint(void *t, char hex[33]);
 ISC_API int64_t isc_template_slot_choices(void *t, int64_t k);
 ISC_API const char *isc_template_slot_choice(void *t, int64_t k, int64_t j);
+ISC_API int64_t isc_template_max_bytes(void *t);
 /* Index in the support of a text, −1 if it is not of this prior. */
 ISC_API int64_t isc_template_parse(void *t, const char *text, size_t len);
 

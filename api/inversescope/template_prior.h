@@ -86,7 +86,7 @@ ISC_API int64_t isc_template_occurrences(const char *text, const char *slot);
     .enumerate = isc_template_enumerate, .n_slots = isc_template_n_slots,                          \
     .slot_name = isc_template_slot_name, .slot = isc_template_slot_value,                          \
     .fingerprint = isc_template_fingerprint, .slot_choices = isc_template_slot_choices,            \
-    .slot_choice = isc_template_slot_choice                                                        \
+    .slot_choice = isc_template_slot_choice, .max_bytes = isc_template_max_bytes                   \
   }
 
 #ifdef __cplusplus

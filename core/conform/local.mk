@@ -39,10 +39,17 @@ libconform_la_SOURCES = \
   core/conform/exercise_prior.c \
   core/conform/exercise_target.c \
   core/conform/feature.c \
+  core/conform/feature_text.c \
+  core/conform/feature_use.c \
+  core/conform/feature_use.h \
   core/conform/forbidden.c \
   core/conform/forbidden.h \
   core/conform/guard.c \
   core/conform/kernel.c \
+  core/conform/kernel_backends.c \
+  core/conform/kernel_law.c \
+  core/conform/kernel_use.c \
+  core/conform/kernel_use.h \
   core/conform/memory.h \
   core/conform/method.c \
   core/conform/ops.c \
@@ -56,6 +63,12 @@ libconform_la_SOURCES = \
   core/conform/places.c \
   core/conform/places.h \
   core/conform/prior.c \
+  core/conform/prior_frequencies.c \
+  core/conform/prior_law.c \
+  core/conform/prior_slots.c \
+  core/conform/prior_texts.c \
+  core/conform/prior_use.c \
+  core/conform/prior_use.h \
   core/conform/report.c \
   core/conform/report.h \
   core/conform/report_checks.c \
@@ -70,6 +83,14 @@ libconform_la_SOURCES = \
   core/conform/runner_verdict.c \
   core/conform/target.c \
   core/conform/target_forward.c \
+  core/conform/target_golden.c \
+  core/conform/target_limits.c \
+  core/conform/target_pass.c \
+  core/conform/target_sites.c \
+  core/conform/target_use.c \
+  core/conform/target_use.h \
+  core/conform/texts.c \
+  core/conform/texts.h \
   core/conform/words.c \
   core/conform/words.h
 inversescope_LDADD += libconform.la $(JANSSON_LIBS) -lm -lpthread

@@ -129,6 +129,19 @@ const char *isc_template_slot_choice(void *self, int64_t k, int64_t j) {
   return k == t->n_slots ? t->shape[j].number : t->slot[k].value[j];
 }
 
+int64_t isc_template_max_bytes(void *self) {
+  const isc_template *t = self;
+  size_t most = 0;
+  for (int64_t i = 0; i < t->n_shapes; i++) {
+    const isc_shape *s = &t->shape[i];
+    size_t n = 0;
+    for (int64_t p = 0; p < s->n_pieces; p++)
+      n += s->piece[p].slot < 0 ? s->piece[p].len : t->slot[s->piece[p].slot].length[0];
+    most = n > most ? n : most;
+  }
+  return (int64_t)most;
+}
+
 isc_status isc_template_slot_value(void *self, const char *text, size_t len, int64_t k,
                                    isc_text *out) {
   const isc_template *t = self;
