@@ -89,6 +89,12 @@ libconform_la_SOURCES = \
   core/conform/target_sites.c \
   core/conform/target_use.c \
   core/conform/target_use.h \
+  core/conform/target_golden.c \
+  core/conform/target_limits.c \
+  core/conform/target_pass.c \
+  core/conform/target_sites.c \
+  core/conform/target_use.c \
+  core/conform/target_use.h \
   core/conform/texts.c \
   core/conform/texts.h \
   core/conform/words.c \
