@@ -128,13 +128,16 @@ static isc_status count_texts(isc_template *t, isc_shape *s) {
   for (int64_t k = 0; k < t->n_slots; k++) {
     if (!s->uses[k]) continue;
     s->radix[k] = t->slot[k].n - isc_slot_skips(t, s, k);
+    if (s->radix[k] == 0)
+      return isc_fail(
+          ISC_E_CONFIG,
+          "template \"%s\" makes no text: slot %s has no value but \"%s\", and must differ "
+          "from %s",
+          s->text, t->slot[k].name, t->slot[k].value[0], t->slot[t->slot[k].differs].name);
     if (__builtin_mul_overflow(s->count, s->radix[k], &s->count))
       return isc_fail(ISC_E_CONFIG, "template \"%s\" makes more texts than can be counted",
                       s->text);
   }
-  if (s->count == 0)
-    return isc_fail(ISC_E_CONFIG, "template \"%s\" makes no text: a slot has no value left",
-                    s->text);
   if (__builtin_add_overflow(t->support, s->count, &t->support))
     return isc_fail(ISC_E_CONFIG, "the templates make more texts than can be counted");
   return ISC_OK;
