@@ -120,7 +120,8 @@ static isc_uniform digits(void) {
                        .test_fraction = 0.25,
                        .seed = 4,
                        .text = digit,
-                       .index = value};
+                       .index = value,
+                       .max_bytes = 1};
 }
 
 Test(uniform, the_splits_hold_each_text_once) {
@@ -130,6 +131,7 @@ Test(uniform, the_splits_hold_each_text_once) {
   double lp;
   cr_assert_eq(digits_ops.count(&u, ISC_TEST), 3); /* ⌈2.5⌉ */
   cr_assert_eq(digits_ops.count(&u, ISC_TRAIN), 7);
+  cr_assert_eq(digits_ops.max_bytes(&u), 1);
   for (int s = 0; s < 2; s++)
     for (int64_t i = 0; i < digits_ops.count(&u, (isc_split)s); i++) {
       isc_assert_ok(digits_ops.draw(&u, (isc_split)s, i, &x));

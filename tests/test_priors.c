@@ -275,6 +275,7 @@ Test(addition, the_defaults_are_all_pairs_of_three_digit_numbers) {
   isc_prior p = opened("addition", "");
   isc_text x = {0};
   cr_assert_eq(p.ops->support(p.self), 810000);
+  cr_assert_eq(p.ops->max_bytes(p.self), 8);
   for (int64_t i = 0; i < 810000; i += 997) {
     long a, b;
     isc_assert_ok(p.ops->enumerate(p.self, i, &x));
@@ -359,6 +360,7 @@ Test(text, distinct_lines_are_equally_likely) {
   isc_prior p = opened("text", text_file(lines, sizeof lines - 1));
   cr_assert_eq(p.ops->support(p.self), 5);
   check_splits(&p, 5);
+  cr_assert_eq(p.ops->max_bytes(p.self), 4);
   cr_assert_float_eq(log_prob(&p, "last"), -log(5.0), 1e-15);
   cr_assert_float_eq(log_prob(&p, " a"), -log(5.0), 1e-15);
   cr_assert(log_prob(&p, "") == -INFINITY);

@@ -25,6 +25,7 @@ typedef struct isc_uniform {
   isc_status (*text)(const void *self, int64_t i, isc_text *out);
   /* The number of a text; −1 when it is not of the prior. Any thread. */
   int64_t (*index)(const void *self, const char *text, size_t len);
+  int64_t max_bytes; /* of the longest text; 0 = unknown */
 } isc_uniform;
 
 /* The members of isc_prior_ops of the same names, with what `open` gave as `self`. Any thread. */
@@ -33,12 +34,13 @@ ISC_API isc_status isc_uniform_draw(void *self, isc_split split, int64_t i, isc_
 ISC_API isc_status isc_uniform_log_prob(void *self, const char *text, size_t len, double *out);
 ISC_API int64_t isc_uniform_support(void *self);
 ISC_API isc_status isc_uniform_enumerate(void *self, int64_t i, isc_text *out);
+ISC_API int64_t isc_uniform_max_bytes(void *self);
 
 /* Those members of an isc_prior_ops; .open, .close, .fingerprint and what else there is may follow. */
 #define ISC_UNIFORM_PRIOR                                                                          \
   .size = sizeof(isc_prior_ops), .count = isc_uniform_count, .draw = isc_uniform_draw,             \
   .log_prob = isc_uniform_log_prob, .support = isc_uniform_support,                                \
-  .enumerate = isc_uniform_enumerate
+  .enumerate = isc_uniform_enumerate, .max_bytes = isc_uniform_max_bytes
 
 #ifdef __cplusplus
 }

@@ -18,6 +18,11 @@ int64_t isc_uniform_count(void *self, isc_split split) {
   return isc_split_count(u->support, u->test_fraction, split);
 }
 
+int64_t isc_uniform_max_bytes(void *self) {
+  const isc_uniform *u = self;
+  return u->max_bytes;
+}
+
 isc_status isc_uniform_enumerate(void *self, int64_t i, isc_text *out) {
   const isc_uniform *u = self;
   if (i < 0 || i >= u->support)

@@ -69,6 +69,13 @@ static void keep_distinct(text *p) {
   p->n = n;
 }
 
+static int64_t longest(const text *p) {
+  size_t most = 0;
+  for (int64_t i = 0; i < p->n; i++)
+    if (p->lines[i].len > most) most = p->lines[i].len;
+  return (int64_t)most;
+}
+
 static isc_status text_of(const void *self, int64_t i, isc_text *out) {
   const text *p = self;
   return isc_text_set(out, p->lines[i].s, p->lines[i].len);
@@ -104,7 +111,8 @@ static isc_status text_open(const void *conf, uint64_t seed, void **self) {
                              .test_fraction = c->test_fraction,
                              .seed = seed,
                              .text = text_of,
-                             .index = index_of};
+                             .index = index_of,
+                             .max_bytes = longest(p)};
   *self = p;
 done:
   if (st == ISC_OK) return st;
