@@ -21,3 +21,19 @@ dist_additionmodel_DATA = \
   conf/models/addition/model.safetensors \
   conf/models/addition/tokenizer.json \
   conf/models/addition/tokenizer_config.json
+# Settings to check the shipped plugins with.
+conformdir = $(confdir)/conform
+dist_conform_DATA = \
+  conf/conform/backend_cpu.cfg \
+  conf/conform/feature_ioi_object.cfg \
+  conf/conform/feature_ioi_subject.cfg \
+  conf/conform/feature_regex.cfg \
+  conf/conform/feature_slot.cfg \
+  conf/conform/kernel_cosine_band.cfg \
+  conf/conform/kernel_gaussian.cfg \
+  conf/conform/kernel_hard.cfg \
+  conf/conform/prior_addition.cfg \
+  conf/conform/prior_ioi.cfg \
+  conf/conform/prior_text.cfg \
+  conf/conform/prior_text.txt \
+  conf/conform/target_gpt2.cfg

@@ -24,6 +24,7 @@ include tests/formats.mk
 include tests/eval.mk
 include tests/method.mk
 include tests/run.mk
+include tests/conform.mk
 include tests/report.mk
 include tests/sdk.mk
 include tests/shipped.mk

@@ -7,6 +7,7 @@
  */
 #include "conform/checker.h"
 #include "conform/memory.h"
+#include "conform/places.h"
 #include "method/inversescope.h"
 #include "plugin/registry.h"
 #include <dlfcn.h>
@@ -173,10 +174,7 @@ static json_t *do_check(isc_checker *k) {
 
 static isc_status set_up(isc_checker *k, int argc, char **argv) {
   ISC_TRY(parse(k, argc, argv));
-  if (is_file_name(k->given)) {
-    k->path = realpath(k->given, NULL);
-    if (!k->path) return isc_fail(ISC_E_MISSING, "%s: there is no such file", k->given);
-  }
+  if (is_file_name(k->given)) ISC_TRY(isc_conform_absolute(k->given, &k->path));
   ISC_TRY(search_beside(k));
   ISC_TRY(isc_registry_add_builtin(isc_method_inversescope_class()));
   if (isc_cases_open(k->path ? k->path : k->given, k->cases_path, &k->cases) != ISC_OK) {
@@ -202,6 +200,7 @@ int main(int argc, char **argv) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   setrlimit(RLIMIT_CORE, &no_core);
   if (set_up(&k, argc, argv) != ISC_OK) {
+    if (k.result > STDERR_FILENO) return say(k.result, verdict("broken", isc_error()));
     fprintf(stderr, "inversescope-check: %s\n%s", isc_error(), usage);
     return 2;
   }

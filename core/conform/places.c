@@ -9,6 +9,22 @@
 #include <string.h>
 #include <unistd.h>
 
+isc_status isc_conform_absolute(const char *path, char **out) {
+  char *dir = NULL, *real = NULL;
+  const char *slash = strrchr(path, '/');
+  isc_status st = ISC_OK;
+  *out = NULL;
+  if (!isc_exists(path)) return isc_fail(ISC_E_MISSING, "%s: there is no such file", path);
+  ISC_GO(isc_path_dir(path, &dir));
+  real = realpath(dir[0] ? dir : ".", NULL);
+  if (!real) ISC_GO(isc_fail(ISC_E_MISSING, "%s: its directory cannot be found", path));
+  ISC_GO(isc_path_join(real, slash ? slash + 1 : path, out));
+done:
+  free(dir);
+  free(real);
+  return st;
+}
+
 static int is_library(struct dl_phdr_info *info, size_t size, void *found) {
   (void)size;
   const char *slash = info->dlpi_name ? strrchr(info->dlpi_name, '/') : NULL;

@@ -9,6 +9,9 @@
 
 #include <inversescope/status.h>
 
+/* `path` from the root, its last part kept as it is although it may be a link: case files go by that name. ISC_E_MISSING
+ * when nothing is there. malloc'd. */
+isc_status isc_conform_absolute(const char *path, char **out);
 /* The directory of the library in use; malloc'd. */
 isc_status isc_conform_library_dir(char **out);
 /* conf/conform in the install's data directory; *out NULL when there is none. */

@@ -3,6 +3,7 @@
  * What the user named: files, classes, checks, cases. A name that is wrong is told with the nearest right one.
  */
 #include "conform/runner_plan.h"
+#include "conform/places.h"
 #include "method/inversescope.h"
 #include "plugin/registry.h"
 #include <stdlib.h>
@@ -85,16 +86,14 @@ done:
 }
 
 static isc_status find_target(isc_run_plan *p, const char *given, isc_target *t) {
+  char *path;
   if (!isc_exists(given) && names_class(given)) return find_class(p, given, t);
-  char *real = realpath(given, NULL);
-  if (!real) return isc_fail(ISC_E_MISSING, "%s: there is no such file", given);
-  isc_status st = ISC_OK;
-  const size_t len = strlen(real);
-  if (isc_is_dir(real) || len < 4 || strcmp(real + len - 3, ".so") != 0)
-    st = isc_fail(ISC_E_USAGE, "%s: is no x.so and no KIND/NAME", given);
-  else
-    st = keep(p, real, &t->path);
-  free(real);
+  ISC_TRY(isc_conform_absolute(given, &path));
+  const size_t len = strlen(path);
+  isc_status st = isc_is_dir(path) || len < 4 || strcmp(path + len - 3, ".so") != 0
+                      ? isc_fail(ISC_E_USAGE, "%s: is no x.so and no KIND/NAME", given)
+                      : keep(p, path, &t->path);
+  free(path);
   return st;
 }
 
