@@ -56,13 +56,19 @@ void isc_cli_catch_signals(void) {
   signal(SIGPIPE, SIG_IGN);
 }
 
+/* Also U+0080 … U+009F, which some terminals obey as they do ESC. */
+static bool controls(const unsigned char *c, size_t at) {
+  return c[at] < 32 || c[at] == 127 || (c[at] == 0xC2 && c[at + 1] >= 0x80 && c[at + 1] < 0xA0) ||
+         (at > 0 && c[at - 1] == 0xC2 && c[at] >= 0x80 && c[at] < 0xA0);
+}
+
 const char *isc_cli_safe(const char *text) {
   static char buffer[4][4096];
   static int slot;
   char *b = buffer[slot = (slot + 1) % 4];
   size_t n = 0;
   for (; text[n] && n + 1 < sizeof buffer[0]; n++)
-    b[n] = (unsigned char)text[n] < 32 || text[n] == 127 ? '?' : text[n];
+    b[n] = controls((const unsigned char *)text, n) ? '?' : text[n];
   b[n] = 0;
   return b;
 }

@@ -5,6 +5,7 @@
  * A survey's classes carry texts only: a plugin's options and ops lie in the child that has ended.
  */
 #include "plugin/survey.h"
+#include "base/base.h"
 #include "plugin/examine.h"
 #include "plugin/trial.h"
 #include <stdlib.h>
@@ -77,9 +78,11 @@ static isc_status look_at(const char *path, isc_survey *s) {
 isc_status isc_survey_dirs(const isc_dirs *dirs, isc_survey *s) {
   isc_status st = ISC_OK;
   for (int64_t d = 0; st == ISC_OK && d < dirs->n; d++) {
-    isc_dirs files;
-    st = isc_dirs_modules(dirs->at[d], &files);
-    if (st == ISC_E_IO) st = isc_survey_refuse(s, dirs->at[d]);
+    isc_dirs files = {0};
+    if (!isc_exists(dirs->at[d]))
+      isc_fail(ISC_E_MISSING, "%s: there is no such directory", dirs->at[d]);
+    st = isc_exists(dirs->at[d]) ? isc_dirs_modules(dirs->at[d], &files) : ISC_E_MISSING;
+    if (st == ISC_E_IO || st == ISC_E_MISSING) st = isc_survey_refuse(s, dirs->at[d]);
     for (int64_t i = 0; st == ISC_OK && i < files.n; i++)
       st = look_at(files.at[i], s);
     isc_dirs_free(&files);
