@@ -9,7 +9,7 @@
 #include <inversescope/rng.h>
 #include <stdlib.h>
 
-enum { FEW = 256, MANY = 1000000, SOME = 50000 };
+enum { FEW = 256, MANY = 200000, SOME = 50000 };
 
 /* ---- prior.index */
 

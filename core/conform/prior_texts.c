@@ -151,18 +151,20 @@ done:
 /* Other values of an option, as config text; how many. */
 static int other_values(const isc_option *o, const void *conf, char out[3][64]) {
   const char *field = (const char *)conf + o->offset;
+  int32_t choice;
   int64_t i;
   double f;
   int n = 0;
   if (o->type == ISC_OPT_BOOL) snprintf(out[n++], 64, "%s", *field ? "false" : "true");
-  if (o->type == ISC_OPT_ENUM)
-    for (; n < 3 && o->choices[n]; n++)
-      snprintf(out[n], 64, "\"%s\"", o->choices[n]);
+  if (o->type == ISC_OPT_ENUM) {
+    memcpy(&choice, field, sizeof choice);
+    for (int32_t k = 0; n < 3 && o->choices[k]; k++)
+      if (k != choice) snprintf(out[n++], 64, "\"%s\"", o->choices[k]);
+  }
   if (o->type == ISC_OPT_INT) {
     memcpy(&i, field, sizeof i);
-    const int64_t near[] = {i - 1, i + 1, i > 0 && i < INT64_MAX / 2 ? 2 * i : 5};
-    for (; n < 3; n++)
-      snprintf(out[n], 64, "%lld", (long long)near[n]);
+    snprintf(out[n++], 64, "%lld", (long long)(i > 1 ? i - 1 : 2));
+    snprintf(out[n++], 64, "%lld", (long long)(i < INT64_MAX ? i + 1 : 3));
   }
   if (o->type == ISC_OPT_FLOAT) {
     memcpy(&f, field, sizeof f);

@@ -77,7 +77,7 @@ isc_status isc_toy_prior_open(uint64_t seed, isc_prior *out) {
   static const char *const templates[] = {
       "Then, [A] and [B] went to the [PLACE]. [B] gave [NUMBER] coins to",
       "When [A] and [B] were in the [PLACE], [A] sold [NUMBER] pens to",
-      "[NUMBER] days ago  [A] met [B] at the [PLACE] and [B] wrote to"};
+      "[NUMBER] days ago [A] met [B] at the [PLACE] and [B] wrote to"};
   static const isc_template_slot slots[] = {
       {.name = "A", .values = names, .n = 6},
       {.name = "B", .values = names, .n = 6, .differs_from = "A"},

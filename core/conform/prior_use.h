@@ -19,7 +19,7 @@ const char *isc_split_name(isc_split split);
 /* Up to `each` texts of both splits: half of them the first ones, the others from anywhere. */
 isc_status isc_conform_samples(const isc_prior *p, int64_t each, uint64_t seed, isc_texts *out);
 
-/* A small template prior: names A and B, a NUMBER, a PLACE and a few templates, one with two spaces in a row. */
+/* A small template prior: names A and B, a NUMBER, a PLACE and three templates; A stands first. */
 isc_status isc_toy_prior_open(uint64_t seed, isc_prior *out);
 void isc_toy_prior_close(isc_prior *p);
 
