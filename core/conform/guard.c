@@ -6,6 +6,7 @@
  * has canaries before its start, so that a byte too early is found afterwards. A sealed input is read-only.
  */
 #include "conform/conform.h"
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -20,7 +21,7 @@ typedef struct buffer {
   char *data;
 } buffer;
 
-static buffer *buffers; /* a check's process has one thread that makes them */
+static _Atomic(buffer *) buffers; /* several threads may add; none removes until all are done */
 
 static isc_status map_guarded(buffer *b, bool guard_end) {
   b->page = (size_t)sysconf(_SC_PAGESIZE);
@@ -60,7 +61,8 @@ isc_status isc_guard_new(isc_conform *c, size_t bytes, void **out) {
     return st;
   }
   b->next = buffers;
-  buffers = b;
+  while (!atomic_compare_exchange_weak(&buffers, &b->next, b))
+    ;
   *out = b->data;
   return ISC_OK;
 }
