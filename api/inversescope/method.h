@@ -3,8 +3,10 @@
  * The method kind: how an activation ẑ is read: inverted to texts, or classified.
  *
  * A method trains in named stages on data the core serves, saves and resumes its own state in a
- * directory, and then inverts. It sees training inputs only: held-out ones are not reachable through
- * the environment. All functions are called from one thread at a time.
+ * directory, and then inverts or classifies. It sees training inputs only, by `text` and `activations` of its
+ * environment. Of the prior it may ask what a text's probability, answer and slots are and what values a slot can
+ * take; `draw` and `enumerate` would give it held-out inputs, so it calls neither. All functions are called from one
+ * thread at a time.
  */
 #ifndef ISC_METHOD_H
 #define ISC_METHOD_H
@@ -75,14 +77,23 @@ typedef struct isc_train_io {
   const char *
       dir; /* the stage's directory: checkpoints go here, and are found here after a kill          */
   void *core;
-  /* Report step `done` of `total` with a few metrics ("loss", "lr", …); cheap, call every step. */
+  /* Report step `done` of `total` with a few metrics ("loss", "lr", …); cheap, call every step. `done` grows up to `total`,
+   * which stays as it is. A failure ends the training. */
   isc_status (*progress)(struct isc_train_io *io, int64_t done, int64_t total, const isc_metric *m,
                          int64_t n);
   /* Time to save? Says yes every so many seconds and before stopping. */
   bool (*checkpoint_due)(struct isc_train_io *io);
   /* Asked to stop (signal)? Save, then return ISC_E_INTERRUPTED. */
   bool (*should_stop)(struct isc_train_io *io);
+  /* Budget: the stage is finished, as it is, after this many steps, those before a resume counted too; a schedule ends there
+   * as well. 0 = no limit. Rationale: methods are compared at equal cost, and steps are what a resumed run can repeat. */
+  int64_t max_steps;
 } isc_train_io;
+
+/* Steps of a stage whose options ask for `steps`, within its budget: the `total` of its progress. Any thread. */
+static inline int64_t isc_train_steps(const isc_train_io *io, int64_t steps) {
+  return io->max_steps > 0 && io->max_steps < steps ? io->max_steps : steps;
+}
 
 /* A stage's state that is plain memory, kept in the file `name` of its directory: written atomically, with its length and
  * hash. Restoring fills `data` only when the file holds exactly `len` bytes that were saved: ISC_E_MISSING without a file,
@@ -117,7 +128,8 @@ typedef struct isc_method_ops {
    * read yet. *self goes to all below; on failure it is left NULL. */
   isc_status (*open)(const void *conf, const isc_method_env *env, void **self);
   void (*close)(void *self); /* gives everything back */
-  /* Names of the training stages in order, NULL-terminated. */
+  /* Names of the training stages in order, NULL-terminated: [a-z][a-z0-9-]*, and not "harvest", "sample", "score" or
+   * "report", which are the run's. */
   const char *const *(*stages)(void *self);
   /* What stage k depends on beyond its conf (e.g. a pretrained directory's hash), 32 hex digits; NULL member = nothing. */
   isc_status (*fingerprint)(void *self, int64_t stage, char hex[33]);
@@ -125,7 +137,8 @@ typedef struct isc_method_ops {
   const char *const *(*stage_options)(void *self, int64_t stage);
   /* Train stage k from its newest checkpoint in io->dir (or the start); leaves the finished state there. */
   isc_status (*train)(void *self, int64_t stage, isc_train_io *io);
-  /* Load the finished state of stage k from its directory. Called in order before a later stage or inversion. */
+  /* Load the finished state of stage k from its directory. Called in order before a later stage or inversion. A file that
+   * is not what `train` left is an error that names it. */
   isc_status (*load)(void *self, int64_t stage, const char *dir);
   /* Draw req->samples texts of q(x | ẑ) for each condition and hand each to req->sample, whose failure ends it. The same
    * request gives the same texts, whatever else was asked before. NULL: does not invert. */

@@ -135,8 +135,8 @@ isc_status isc_backbone_train(isc_inversescope *m, isc_train_io *io) {
                              .decoder = m->backbone,
                              .tokenizer = m->tokenizer,
                              .max_tokens = m->max_tokens};
-  isc_watch watch =
-      isc_watch_new(m->env, &alone, NULL, m->conf->backbone.looks, m->conf->backbone.recipe.steps);
+  isc_watch watch = isc_watch_new(m->env, &alone, NULL, m->conf->backbone.looks,
+                                  isc_train_steps(io, m->conf->backbone.recipe.steps));
   const isc_lm_training t = {.decoder = m->backbone,
                              .device = m->env->device,
                              .corpus = &corpus,

@@ -109,7 +109,7 @@ done:
   return st;
 }
 
-static isc_status prepare(training *t) {
+static isc_status prepare(training *t, const isc_train_io *io) {
   isc_inversescope *m = t->m;
   const isc_control_conf *c = &m->conf->control;
   const isc_examples_spec spec = {.seed = m->env->seed,
@@ -128,16 +128,17 @@ static isc_status prepare(training *t) {
                                .tokenizer = m->tokenizer,
                                .control = m->control,
                                .max_tokens = m->max_tokens};
-  t->watch = isc_watch_new(m->env, &sampler, t->factors, c->looks, c->recipe.steps);
+  t->watch =
+      isc_watch_new(m->env, &sampler, t->factors, c->looks, isc_train_steps(io, c->recipe.steps));
   return isc_examples_new(t->factors, m->control, &spec, &t->examples);
 }
 
-static isc_status save_distances(const training *t, const char *dir) {
+static isc_status save_distances(const training *t, const isc_train_io *io) {
   isc_status st = ISC_OK;
   const isc_recipe *r = &t->m->conf->control.recipe;
-  int64_t all = r->steps * r->batch;
+  int64_t all = isc_train_steps(io, r->steps) * r->batch;
   char *path = NULL;
-  ISC_GO(isc_path_join(dir, "noise_distances.safetensors", &path));
+  ISC_GO(isc_path_join(io->dir, "noise_distances.safetensors", &path));
   ISC_GO(
       isc_examples_save_distances(t->examples, all < DISTANCES_KEPT ? all : DISTANCES_KEPT, path));
 done:
@@ -161,7 +162,7 @@ isc_status isc_control_train(isc_inversescope *m, isc_train_io *io) {
   const isc_control_conf *c = &m->conf->control;
   ISC_TRY(check_ready(m));
   ISC_GO(isc_mkdirs(io->dir));
-  ISC_GO(prepare(&t));
+  ISC_GO(prepare(&t, io));
   const isc_train_loop loop = {
       .device = m->env->device,
       .params = m->control->params,
@@ -173,7 +174,7 @@ isc_status isc_control_train(isc_inversescope *m, isc_train_io *io) {
       .forward = forward};
   ISC_GO(isc_train_run(&loop));
   isc_params_train(m->control->params, false);
-  ISC_GO(save_distances(&t, io->dir));
+  ISC_GO(save_distances(&t, io));
   ISC_GO(save_model(&t, io->dir));
   ISC_GO(isc_train_finish(io));
 done:

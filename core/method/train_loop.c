@@ -98,12 +98,16 @@ static isc_status stopped(const isc_train_loop *t, const char *path, int64_t don
                   (long long)done, (long long)t->recipe->steps, path);
 }
 
-isc_status isc_train_run(const isc_train_loop *t) {
+isc_status isc_train_run(const isc_train_loop *given) {
   isc_status st = ISC_OK;
-  isc_train_io *io = t->io;
+  isc_train_io *io = given->io;
+  isc_recipe recipe = *given->recipe;
+  isc_train_loop loop = *given, *const t = &loop;
   isc_step *s = NULL;
   char *path = NULL;
   int64_t done = 0;
+  recipe.steps = isc_train_steps(io, recipe.steps);
+  loop.recipe = &recipe;
   isc_params_train(t->params, true);
   ISC_GO(checkpoint_path(io, &path));
   ISC_GO(restore(t, path, &done));

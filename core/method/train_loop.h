@@ -35,8 +35,9 @@ typedef struct isc_train_loop {
                         int64_t *n);
 } isc_train_loop;
 
-/* Train from io->dir's checkpoint.safetensors, or from the parameters as they are, to recipe->steps. On a request to stop
- * the state is saved and ISC_E_INTERRUPTED returned. The caller saves the result, then calls isc_train_finish. */
+/* Train from io->dir's checkpoint.safetensors, or from the parameters as they are, to recipe->steps or the io's budget,
+ * whichever is less. On a request to stop the state is saved and ISC_E_INTERRUPTED returned. The caller saves the
+ * result, then calls isc_train_finish. */
 ISC_API isc_status isc_train_run(const isc_train_loop *t);
 /* The result is safe: drop the checkpoint. */
 ISC_API isc_status isc_train_finish(const isc_train_io *io);
