@@ -52,6 +52,15 @@ libconform_la_SOURCES = \
   core/conform/kernel_use.h \
   core/conform/memory.h \
   core/conform/method.c \
+  core/conform/method_law.c \
+  core/conform/method_load.c \
+  core/conform/method_request.c \
+  core/conform/method_resume.c \
+  core/conform/method_samples.c \
+  core/conform/method_task.c \
+  core/conform/method_train.c \
+  core/conform/method_use.c \
+  core/conform/method_use.h \
   core/conform/ops.c \
   core/conform/ops.h \
   core/conform/ops_attention.c \
@@ -89,14 +98,12 @@ libconform_la_SOURCES = \
   core/conform/target_sites.c \
   core/conform/target_use.c \
   core/conform/target_use.h \
-  core/conform/target_golden.c \
-  core/conform/target_limits.c \
-  core/conform/target_pass.c \
-  core/conform/target_sites.c \
-  core/conform/target_use.c \
-  core/conform/target_use.h \
   core/conform/texts.c \
   core/conform/texts.h \
+  core/conform/toy.c \
+  core/conform/toy.h \
+  core/conform/toy_env.c \
+  core/conform/toy_env.h \
   core/conform/words.c \
   core/conform/words.h
 inversescope_LDADD += libconform.la $(JANSSON_LIBS) -lm -lpthread
