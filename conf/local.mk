@@ -29,6 +29,7 @@ dist_conform_DATA = \
   conf/conform/feature_ioi_subject.cfg \
   conf/conform/feature_regex.cfg \
   conf/conform/feature_slot.cfg \
+  conf/conform/ioi-tiny.golden.safetensors \
   conf/conform/kernel_cosine_band.cfg \
   conf/conform/kernel_gaussian.cfg \
   conf/conform/kernel_hard.cfg \

@@ -5,7 +5,7 @@ dist-hook: dist-conform
 .PHONY: dist-conform
 dist-conform:
 	$(MKDIR_P) '$(distdir)/tests/conform'
-	for f in '$(srcdir)'/tests/conform/*.c '$(srcdir)'/tests/conform/*.h '$(srcdir)'/tests/conform/*.cfg '$(srcdir)'/tests/conform/*.sh; do \
+	for f in '$(srcdir)'/tests/conform/*.c '$(srcdir)'/tests/conform/*.h '$(srcdir)'/tests/conform/*.cfg '$(srcdir)'/tests/conform/*.safetensors '$(srcdir)'/tests/conform/*.sh; do \
 	  test ! -f "$$f" || cp -p "$$f" '$(distdir)/tests/conform/' || exit 1; done
 check_LTLIBRARIES += \
   tests/libconform_support.la \

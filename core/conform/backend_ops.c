@@ -13,6 +13,7 @@ static isc_status one_problem(const isc_op *op, isc_bench *b, int64_t variant, i
   isc_op_call call = {0};
   ISC_TRY(op->make(b, variant, alias, &call));
   ISC_TRY(isc_op_call_on(op, b, &call, dev));
+  ISC_TRY(isc_bench_untouched(b));
   ISC_TRY(op->expect(b, &call));
   ISC_TRY(isc_bench_compare(b));
   isc_bench_end(b);

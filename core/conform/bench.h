@@ -47,8 +47,10 @@ isc_status isc_bench_load(isc_bench *b, isc_device *dev);
 void *isc_bench_at(const isc_bench *b, const void *host);
 /* The expectations of the array at `host`: every element is KEPT until something else is said. *out = NULL for NULL. */
 isc_status isc_bench_want(isc_bench *b, const void *host, isc_exact **out);
-/* Wait, and bring the arrays back; then canaries and inputs are as they were. */
+/* Wait, and bring the arrays back. */
 isc_status isc_bench_collect(isc_bench *b);
+/* Canaries and inputs are as they were. */
+isc_status isc_bench_untouched(const isc_bench *b);
 /* Every element is as expected. */
 isc_status isc_bench_compare(isc_bench *b);
 /* Outputs are appended, in the order the arrays were made. */

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A backend that hands everything to the one of the library, and one way each to break what is asked of backends.
+ *
+ * An operation's own defect is an error of a few parts in a thousand in a result that is not small, in problems of more
+ * than 8 elements: those of the other checks compare bits with bits. What is asked of all operations is broken in one.
+ */
+#include "broken.h"
+#include <inversescope/tensor.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+typedef struct conf {
+  int64_t threads;
+} conf;
+
+static const isc_option OPTIONS[] = {{"threads", ISC_OPT_INT, ISC_OPT_RUNTIME,
+                                      offsetof(conf, threads), "threads", "0", 0, 1024, NULL,
+                                      "Taken note of: the library's backend decides."},
+                                     ISC_OPTIONS_END};
+
+typedef struct backend {
+  isc_device *cpu;
+  int64_t threads;
+  int calls; /* of col_sum */
+} backend;
+
+#define CPU(impl)     ((backend *)(impl))->cpu
+#define DO(impl, ...) CPU(impl)->ops->__VA_ARGS__
+#define INNER(impl)   CPU(impl)->impl
+
+/* ---- memory and opening */
+
+static isc_status probe(char *why, size_t n) {
+  size_t room = BROKEN("backend.probe") ? n + 1 : n;
+  snprintf(why, room, "The library's own backend, %s", "at one remove");
+  return ISC_OK;
+}
+
+static isc_status open_backend(const void *settings, void **impl) {
+  backend *b = calloc(1, sizeof *b);
+  if (!b) return isc_fail(ISC_E_NOMEM, "backend broken: no memory");
+  b->threads = ((const conf *)settings)->threads;
+  isc_status st = isc_device_open("cpu", NULL, &b->cpu, NULL);
+  if (st == ISC_OK)
+    *impl = b;
+  else
+    free(b);
+  return st;
+}
+
+static void close_backend(void *impl) {
+  isc_device_close(CPU(impl));
+  free(impl);
+}
+
+static isc_status alloc(void *impl, size_t bytes, void **out) {
+  if (BROKEN("backend.out-of-memory") && bytes > SIZE_MAX / 4)
+    return isc_fail(ISC_E_NOMEM, "backend broken: no memory");
+  return DO(impl, alloc(INNER(impl), bytes, out));
+}
+
+static void release(void *impl, void *p) {
+  DO(impl, free(INNER(impl), p));
+}
+
+static isc_status upload(void *impl, void *dst, const void *host, size_t bytes) {
+  return DO(impl, upload(INNER(impl), dst, host, bytes));
+}
+
+static isc_status download(void *impl, void *host, const void *src, size_t bytes) {
+  return DO(impl, download(INNER(impl), host, src, bytes));
+}
+
+static isc_status copy(void *impl, void *dst, const void *src, size_t bytes) {
+  return DO(impl, copy(INNER(impl), dst, src, bytes));
+}
+
+/* Whole words alone. */
+static isc_status zero(void *impl, void *dst, size_t bytes) {
+  if (BROKEN("backend.memory")) bytes &= ~(size_t)3;
+  return DO(impl, zero(INNER(impl), dst, bytes));
+}
+
+static isc_status sync_all(void *impl) {
+  return DO(impl, sync(INNER(impl)));
+}
+
+/* ---- operations */
+
+/* The last of n results is wrong by 1 %. */
+static void spoil(bool broken, float *x, int64_t n) {
+  if (broken && x && n > 8) x[n - 1] = x[n - 1] * 1.01f + 0.01f;
+}
+
+/* The first of each row is, whatever other rows there are. */
+static void spoil_rows(bool broken, float *x, int64_t rows, int64_t stride) {
+  for (int64_t r = 0; broken && r < rows; r++)
+    x[r * stride] = x[r * stride] * 1.01f + 0.01f;
+}
+
+static isc_status gemm(void *impl, const isc_gemm *a) {
+  ISC_TRY(DO(impl, gemm(INNER(impl), a)));
+  spoil_rows(BROKEN("backend.gemm") && a->n && a->k, a->c, a->batch == 1 ? a->m : 0, a->ldc);
+  if (BROKEN("backend.zero-size") && a->batch && a->m && a->n && a->k == 0) a->c[0] += 1;
+  return ISC_OK;
+}
+
+static isc_status act(void *impl, isc_act kind, int64_t n, const float *x, float *y) {
+  ISC_TRY(DO(impl, act(INNER(impl), kind, n, x, y)));
+  spoil(BROKEN("backend.act") && x != y, y, n);
+  return ISC_OK;
+}
+
+static isc_status act_grad(void *impl, isc_act kind, int64_t n, const float *pre, const float *dy,
+                           float *dx) {
+  ISC_TRY(DO(impl, act_grad(INNER(impl), kind, n, pre, dy, dx)));
+  spoil(BROKEN("backend.act-grad") && dy != dx, dx, n);
+  return ISC_OK;
+}
+
+/* What comes at a second call with the same sums, or of another number of threads, has another last bit. */
+static isc_status col_sum(void *impl, int64_t rows, int64_t n, const float *x, float *out) {
+  backend *b = impl;
+  ISC_TRY(DO(impl, col_sum(INNER(impl), rows, n, x, out)));
+  spoil(BROKEN("backend.col-sum"), out, n);
+  bool large = rows * n > 1000;
+  bool off = BROKEN("backend.repeat") ? large && b->calls++ % 2 == 1 : false;
+  if (BROKEN("backend.threads")) off = large && b->threads == 5;
+  if (off) out[0] = nextafterf(out[0], INFINITY);
+  return ISC_OK;
+}
+
+/* A row alone has another last bit. */
+static isc_status layernorm(void *impl, const isc_layernorm *a) {
+  ISC_TRY(DO(impl, layernorm(INNER(impl), a)));
+  spoil_rows(BROKEN("backend.layernorm") && a->d, a->y, a->rows, a->d);
+  if (BROKEN("backend.rows") && a->rows == 1 && a->d > 8) a->y[0] = nextafterf(a->y[0], INFINITY);
+  return ISC_OK;
+}
+
+static isc_status layernorm_grad(void *impl, const isc_layernorm *a) {
+  ISC_TRY(DO(impl, layernorm_grad(INNER(impl), a)));
+  spoil(BROKEN("backend.layernorm-grad"), a->db, a->d);
+  return ISC_OK;
+}
+
+static isc_status embed(void *impl, const isc_embed *a) {
+  ISC_TRY(DO(impl, embed(INNER(impl), a)));
+  spoil(BROKEN("backend.embed"), a->out, a->rows * a->d);
+  return ISC_OK;
+}
+
+static isc_status embed_grad(void *impl, const isc_embed *a) {
+  ISC_TRY(DO(impl, embed_grad(INNER(impl), a)));
+  spoil(BROKEN("backend.embed-grad"), a->dwpe, a->n_ctx * a->d);
+  return ISC_OK;
+}
+
+/* The gap behind a row is taken for its last element. */
+static isc_status attention(void *impl, const isc_attention *a) {
+  ISC_TRY(DO(impl, attention(INNER(impl), a)));
+  if (BROKEN("backend.attention") && a->batch == 3) a->out[a->n_head * a->d_head] = 1;
+  return ISC_OK;
+}
+
+static isc_status attention_grad(void *impl, const isc_attention *a) {
+  ISC_TRY(DO(impl, attention_grad(INNER(impl), a)));
+  spoil(BROKEN("backend.attention-grad") && a->batch * a->q_len > 0, a->dv,
+        a->n_kv_head * a->d_head);
+  return ISC_OK;
+}
+
+static isc_status xent(void *impl, const isc_xent *a) {
+  ISC_TRY(DO(impl, xent(INNER(impl), a)));
+  spoil(BROKEN("backend.xent") && a->rows, a->dw, a->vocab * a->d);
+  return ISC_OK;
+}
+
+static isc_status control(void *impl, const isc_control *a) {
+  bool in_place = a->out == a->x;
+  ISC_TRY(DO(impl, control(INNER(impl), a)));
+  spoil_rows(BROKEN("backend.control") && !in_place, a->out, a->batch * a->len, a->d);
+  return ISC_OK;
+}
+
+static isc_status control_grad(void *impl, const isc_control *a) {
+  ISC_TRY(DO(impl, control_grad(INNER(impl), a)));
+  spoil(BROKEN("backend.control-grad") && a->len, a->du, a->batch * a->heads * a->d);
+  return ISC_OK;
+}
+
+static isc_status adamw(void *impl, const isc_adamw *const *list, int64_t count) {
+  ISC_TRY(DO(impl, adamw(INNER(impl), list, count)));
+  for (int64_t i = 0; i < count; i++)
+    spoil(BROKEN("backend.adamw"), list[i]->v, list[i]->n);
+  return ISC_OK;
+}
+
+/* Summed in float. */
+static isc_status sum_squares(void *impl, int64_t n, const float *x, double *host_out) {
+  ISC_TRY(DO(impl, sum_squares(INNER(impl), n, x, host_out)));
+  if (BROKEN("backend.sum-squares")) *host_out = (float)*host_out;
+  return ISC_OK;
+}
+
+/* Draws beyond the first few use the same numbers again. */
+static isc_status sample(void *impl, const isc_sample *a) {
+  isc_sample changed = *a;
+  if (BROKEN("backend.sample-uniform")) changed.draw %= 1000;
+  ISC_TRY(DO(impl, sample(INNER(impl), &changed)));
+  for (int64_t r = 0; r < a->rows && BROKEN("backend.sample"); r++)
+    a->logp[r] *= 1.001;
+  return ISC_OK;
+}
+
+static isc_status noise(void *impl, const isc_noise *a) {
+  bool in_place = a->out == a->z;
+  ISC_TRY(DO(impl, noise(INNER(impl), a)));
+  spoil(BROKEN("backend.noise") && !in_place, a->out, a->rows * a->dim);
+  return ISC_OK;
+}
+
+/* In place, the second operand is read too late. */
+static isc_status add(void *impl, int64_t n, const float *a, const float *b, float *out) {
+  if (BROKEN("backend.aliasing") && out == b) return DO(impl, add(INNER(impl), n, a, a, out));
+  ISC_TRY(DO(impl, add(INNER(impl), n, a, b, out)));
+  spoil(BROKEN("backend.add") && out != a && out != b, out, n);
+  return ISC_OK;
+}
+
+/* One element too many. */
+static isc_status axpy(void *impl, int64_t n, float alpha, const float *x, float *y) {
+  if (BROKEN("backend.axpy") && n == 1003) y[n] = 0;
+  return DO(impl, axpy(INNER(impl), n, alpha, x, y));
+}
+
+/* An input is used as scratch memory. */
+static isc_status mul(void *impl, int64_t n, const float *a, const float *b, float *out) {
+  ISC_TRY(DO(impl, mul(INNER(impl), n, a, b, out)));
+  if (BROKEN("backend.mul") && n == 1003 && out != a && out != b) ((float *)(uintptr_t)a)[0] = 0;
+  return ISC_OK;
+}
+
+static isc_status gather(void *impl, int64_t n, int64_t width, const float *x, const int64_t *row,
+                         float *out) {
+  ISC_TRY(DO(impl, gather(INNER(impl), n, width, x, row, out)));
+  spoil(BROKEN("backend.gather"), out, n * width);
+  return ISC_OK;
+}
+
+/* Of a row that is named twice the last counts. */
+static isc_status scatter_add(void *impl, int64_t n, int64_t width, const float *in,
+                              const int64_t *row, float *x) {
+  ISC_TRY(DO(impl, scatter_add(INNER(impl), n, width, in, row, x)));
+  if (BROKEN("backend.scatter-add") && n * width > 8) x[row[0] * width] += 0.01f;
+  return ISC_OK;
+}
+
+static const isc_backend_ops OPS = {.size = sizeof OPS,
+                                    .probe = probe,
+                                    .open = open_backend,
+                                    .close = close_backend,
+                                    .alloc = alloc,
+                                    .free = release,
+                                    .upload = upload,
+                                    .download = download,
+                                    .copy = copy,
+                                    .zero = zero,
+                                    .sync = sync_all,
+                                    .gemm = gemm,
+                                    .act = act,
+                                    .act_grad = act_grad,
+                                    .col_sum = col_sum,
+                                    .layernorm = layernorm,
+                                    .layernorm_grad = layernorm_grad,
+                                    .embed = embed,
+                                    .embed_grad = embed_grad,
+                                    .attention = attention,
+                                    .attention_grad = attention_grad,
+                                    .xent = xent,
+                                    .control = control,
+                                    .control_grad = control_grad,
+                                    .adamw = adamw,
+                                    .sum_squares = sum_squares,
+                                    .sample = sample,
+                                    .noise = noise,
+                                    .add = add,
+                                    .axpy = axpy,
+                                    .mul = mul,
+                                    .gather = gather,
+                                    .scatter_add = scatter_add};
+
+ISC_PLUGIN_CLASS(ISC_BACKEND, "broken-backend", "1.0.0", .summary = "The library's own backend",
+                 .licence = "Apache-2.0", .source = "the conformance tests", .options = OPTIONS,
+                 .conf_size = sizeof(conf), .ops = &OPS);
