@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define STATE "means.state"
-enum { BLOCK = 64 }; /* inputs from one look at the clock to the next */
+enum { BLOCK = 64 }; /* inputs of a step */
 
 typedef struct method_conf {
   const char *slot;
@@ -26,8 +26,9 @@ typedef struct method {
   const isc_method_env *env;
   int64_t slot, labels, width; /* width: of the activations at all sites together */
   size_t bytes;                /* of sum */
-  double *sum; /* [0]: inputs seen; then a row for each label: how many had it, their sum [width] */
-  float z[];   /* [BLOCK, width] */
+  double *
+      sum; /* steps done; 1 when that is all; a row for each label: how many had it, sums [width] */
+  float z[]; /* [BLOCK, width] */
 } method;
 
 static void close_method(void *self) {
@@ -40,7 +41,7 @@ static isc_status open_method(const void *conf, const isc_method_env *env, void 
   ISC_TRY(isc_method_slot(env, ((const method_conf *)conf)->slot, &slot, &labels));
   for (int64_t s = 0; s < env->n_sites; s++)
     width += isc_method_site(env, s)->dim;
-  const size_t bytes = sizeof(double) * (size_t)(1 + labels * (1 + width));
+  const size_t bytes = sizeof(double) * (size_t)(2 + labels * (1 + width));
   method *m = malloc(sizeof *m + BLOCK * (size_t)width * sizeof *m->z);
   if (m) *m = (method){env, slot, labels, width, bytes, calloc(1, bytes)};
   if (!m || !m->sum) {
@@ -58,18 +59,18 @@ static const char *const *stages(void *self) {
 }
 
 static int64_t parameters(void *self) {
-  const method *m = self;
-  return m->labels * m->width;
+  return ((method *)self)->labels * ((method *)self)->width;
 }
 
-static isc_status add_block(method *m) {
-  int64_t done = (int64_t)m->sum[0], left = m->env->n_train - done, n = left < BLOCK ? left : BLOCK;
+static isc_status step(method *m) {
+  int64_t done = BLOCK * (int64_t)m->sum[0], left = m->env->n_train - done;
+  int64_t n = left < BLOCK ? left : BLOCK;
   int64_t input[BLOCK], label, column = 1;
   double *row[BLOCK]; /* of the input's label; NULL = it has none */
   for (int64_t i = 0; i < n; i++) {
     input[i] = done + i;
     ISC_TRY(isc_method_label(m->env, m->slot, input[i], &label));
-    row[i] = label < 0 ? NULL : m->sum + 1 + label * (1 + m->width);
+    row[i] = label < 0 ? NULL : m->sum + 2 + label * (1 + m->width);
     if (row[i]) row[i][0]++;
   }
   for (int64_t s = 0; s < m->env->n_sites; s++) {
@@ -80,29 +81,30 @@ static isc_status add_block(method *m) {
         row[i][column + d] += m->z[i * dim + d];
     column += dim;
   }
-  m->sum[0] += (double)n;
+  m->sum[0]++;
   return ISC_OK;
 }
 
 static isc_status train(void *self, int64_t stage, isc_train_io *io) {
   method *m = self;
+  const int64_t steps = isc_train_steps(io, (m->env->n_train + BLOCK - 1) / BLOCK);
   isc_status st = isc_state_restore(io->dir, STATE, m->sum, m->bytes);
   if (st == ISC_E_MISSING) memset(m->sum, 0, m->bytes); /* nothing to go on from */
   if (st != ISC_OK && st != ISC_E_MISSING) return st;
-  while (m->sum[0] < (double)m->env->n_train && !io->should_stop(io)) {
-    ISC_TRY(add_block(m));
-    ISC_TRY(io->progress(io, (int64_t)m->sum[0], m->env->n_train, NULL, 0));
+  while (m->sum[0] < (double)steps && !io->should_stop(io)) {
+    ISC_TRY(step(m));
+    ISC_TRY(io->progress(io, (int64_t)m->sum[0], steps, NULL, 0));
     if (io->checkpoint_due(io)) ISC_TRY(isc_state_save(io->dir, STATE, m->sum, m->bytes));
   }
+  m->sum[1] = m->sum[0] >= (double)steps;
   ISC_TRY(isc_state_save(io->dir, STATE, m->sum, m->bytes));
-  if (m->sum[0] == (double)m->env->n_train) return ISC_OK;
-  return isc_fail(ISC_E_INTERRUPTED, "%s: stage %s was stopped", io->dir, stages(m)[stage]);
+  return m->sum[1] ? ISC_OK : isc_fail(ISC_E_INTERRUPTED, "stage %s stopped", stages(m)[stage]);
 }
 
 static isc_status load(void *self, int64_t stage, const char *dir) {
   const method *m = self;
   ISC_TRY(isc_state_restore(dir, STATE, m->sum, m->bytes));
-  if (m->sum[0] == (double)m->env->n_train) return ISC_OK;
+  if (m->sum[1] == 1) return ISC_OK;
   return isc_fail(ISC_E_FORMAT, "%s: stage %s is not finished", dir, stages(self)[stage]);
 }
 
@@ -112,7 +114,7 @@ static const char *nearest(const method *m, const float *z, int64_t column, int6
   const char *label = "";
   double best = INFINITY;
   for (int64_t j = 0; j < m->labels; j++) {
-    const double *row = m->sum + 1 + j * (1 + m->width);
+    const double *row = m->sum + 2 + j * (1 + m->width);
     double d2 = row[0] > 0 ? 0 : INFINITY;
     for (int64_t d = 0; row[0] > 0 && d < dim; d++)
       d2 += pow(z[d] - row[column + d] / row[0], 2);
