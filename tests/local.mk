@@ -4,7 +4,7 @@ EXTRA_DIST += tests/support.h
 LDADD = libinversescope.la tests/libsupport.la $(CRITERION_LIBS) -lm
 check_LTLIBRARIES += tests/libsupport.la
 tests_libsupport_la_SOURCES = tests/support.c
-tests_libsupport_la_LIBADD = libinversescope.la
+tests_libsupport_la_LIBADD = libreference.la libinversescope.la
 
 LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
 AM_TESTS_ENVIRONMENT = \

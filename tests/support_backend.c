@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The plain test backend: memory, products, elementwise work and AdamW.
+ * The plain test backend: the reference of the conformance checks, rounded to f32, on host memory.
  *
- * Written from the formulas of backend.h alone, so that it can stand as an independent answer to the
- * fast backends.
+ * It knows nothing of the fast backends, so that it can stand as an independent answer to them.
  */
 #include "support_backend.h"
+#include "conform/reference.h"
 #include <inversescope/rng.h>
 #include <math.h>
 #include <stdio.h>
@@ -57,101 +57,158 @@ static isc_status p_sync(void *impl) {
   return ISC_OK;
 }
 
-double isc_test_act(isc_act act, double x) {
-  switch (act) {
-  case ISC_ACT_RELU:
-    return x > 0 ? x : 0;
-  case ISC_ACT_GELU:
-    return 0.5 * x * (1 + erf(x / sqrt(2)));
-  case ISC_ACT_GELU_TANH:
-    return 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
-  case ISC_ACT_SILU:
-    return x / (1 + exp(-x));
-  case ISC_ACT_TANH:
-    return tanh(x);
-  default:
-    return x;
-  }
+/* ---- outputs: the reference's numbers, rounded once */
+
+typedef struct output {
+  float *to; /* [n] */
+  isc_exact *value;
+  int64_t n;
+} output;
+
+/* Room for the reference of an output of n floats; NULL for NULL. Elements that it leaves alone stay as they are. */
+static isc_exact *room(output *o, float *to, int64_t n) {
+  *o = (output){.to = to, .n = n};
+  if (!to) return NULL;
+  o->value = malloc((size_t)(n + 1) * sizeof *o->value);
+  if (!o->value) abort();
+  for (int64_t i = 0; i < n; i++)
+    o->value[i].slack = ISC_EXACT_KEPT;
+  return o->value;
 }
 
-/* By central differences in double: good to 1e-9, and independent of any derived formula. */
-double isc_test_act_slope(isc_act act, double x) {
-  const double h = 1e-4;
-  if (act == ISC_ACT_RELU) return x > 0;
-  double near = isc_test_act(act, x + h) - isc_test_act(act, x - h);
-  double far = isc_test_act(act, x + 2 * h) - isc_test_act(act, x - 2 * h);
-  return (8 * near - far) / (12 * h);
+static isc_status give(output *o, int count) {
+  for (int k = 0; k < count; k++) {
+    for (int64_t i = 0; o[k].to && i < o[k].n; i++)
+      if (o[k].value[i].slack != ISC_EXACT_KEPT) o[k].to[i] = (float)o[k].value[i].value;
+    free(o[k].value);
+  }
+  return ISC_OK;
 }
 
 static isc_status p_gemm(void *impl, const isc_gemm *a) {
+  output o[2];
+  int64_t item = (a->m - 1) * a->ldc + a->n;
   (void)impl;
-  for (int64_t i = 0; i < a->batch; i++)
-    for (int64_t r = 0; r < a->m; r++)
-      for (int64_t c = 0; c < a->n; c++) {
-        const float *x = a->a + i * a->stride_a, *y = a->b + i * a->stride_b;
-        int64_t at = r * a->ldc + c;
-        float *z = a->c + i * a->stride_c + at;
-        double sum = 0;
-        for (int64_t k = 0; k < a->k; k++)
-          sum += (double)(a->trans_a ? x[k * a->lda + r] : x[r * a->lda + k]) *
-                 (double)(a->trans_b ? y[c * a->ldb + k] : y[k * a->ldb + c]);
-        sum = a->alpha * sum + (a->beta != 0 ? a->beta * *z : 0) + (a->bias ? a->bias[c] : 0);
-        if (a->pre) a->pre[at] = (float)sum;
-        *z = (float)isc_test_act(a->act, sum);
-      }
-  return ISC_OK;
+  if (a->batch < 1 || a->m < 1 || a->n < 1) return ISC_OK;
+  isc_exact *c = room(&o[0], a->c, (a->batch - 1) * a->stride_c + item);
+  isc_reference_gemm(a, 1, c, room(&o[1], a->pre, item));
+  return give(o, 2);
 }
 
 static isc_status p_act(void *impl, isc_act act, int64_t n, const float *x, float *y) {
+  output o;
   (void)impl;
-  for (int64_t i = 0; i < n; i++)
-    y[i] = (float)isc_test_act(act, x[i]);
-  return ISC_OK;
+  isc_reference_acts(act, n, x, room(&o, y, n));
+  return give(&o, 1);
 }
 
 static isc_status p_act_grad(void *impl, isc_act act, int64_t n, const float *pre, const float *dy,
                              float *dx) {
+  output o;
   (void)impl;
-  for (int64_t i = 0; i < n; i++)
-    dx[i] = (float)(dy[i] * isc_test_act_slope(act, pre[i]));
-  return ISC_OK;
+  isc_reference_act_grad(act, n, pre, dy, room(&o, dx, n));
+  return give(&o, 1);
 }
 
 static isc_status p_col_sum(void *impl, int64_t rows, int64_t n, const float *x, float *out) {
+  output o;
   (void)impl;
-  for (int64_t c = 0; c < n; c++) {
-    double sum = out[c];
-    for (int64_t r = 0; r < rows; r++)
-      sum += x[r * n + c];
-    out[c] = (float)sum;
-  }
-  return ISC_OK;
+  isc_reference_col_sum(rows, n, x, out, room(&o, out, n));
+  return give(&o, 1);
 }
 
-/* The order of operations of torch.optim.AdamW, in double. */
+static isc_status p_layernorm(void *impl, const isc_layernorm *a) {
+  output o[3];
+  (void)impl;
+  isc_exact *y = room(&o[0], a->y, a->rows * a->d), *mean = room(&o[1], a->mean, a->rows);
+  isc_reference_layernorm(a, y, mean, room(&o[2], a->rstd, a->rows));
+  return give(o, 3);
+}
+
+static isc_status p_layernorm_grad(void *impl, const isc_layernorm *a) {
+  output o[3];
+  (void)impl;
+  isc_exact *dx = room(&o[0], a->dx, a->rows * a->d), *dg = room(&o[1], a->dg, a->d);
+  isc_reference_layernorm_grad(a, dx, dg, room(&o[2], a->db, a->d));
+  return give(o, 3);
+}
+
+static isc_status p_embed(void *impl, const isc_embed *a) {
+  output o;
+  (void)impl;
+  isc_reference_embed(a, room(&o, a->out, a->rows * a->d));
+  return give(&o, 1);
+}
+
+static isc_status p_embed_grad(void *impl, const isc_embed *a) {
+  output o[2];
+  (void)impl;
+  isc_exact *dwte = room(&o[0], a->dwte, a->vocab * a->d);
+  isc_reference_embed_grad(a, dwte, room(&o[1], a->dwpe, a->n_ctx * a->d));
+  return give(o, 2);
+}
+
+static isc_status p_attention(void *impl, const isc_attention *a) {
+  output o[2];
+  (void)impl;
+  isc_exact *out = room(&o[0], a->out, a->batch * a->out_batch);
+  isc_status st =
+      isc_reference_attention(a, out, room(&o[1], a->lse, a->batch * a->n_head * a->q_len));
+  give(o, 2);
+  return st;
+}
+
+static isc_status p_attention_grad(void *impl, const isc_attention *a) {
+  output o[3];
+  (void)impl;
+  isc_exact *dq = room(&o[0], a->dq, a->batch * a->q_batch);
+  isc_exact *dk = room(&o[1], a->dk, a->batch * a->kv_batch);
+  isc_reference_attention_grad(a, dq, dk, room(&o[2], a->dv, a->batch * a->kv_batch));
+  return give(o, 3);
+}
+
+static isc_status p_xent(void *impl, const isc_xent *a) {
+  output o[3];
+  (void)impl;
+  isc_exact *logp = room(&o[0], a->logp, a->rows), *dh = room(&o[1], a->dh, a->rows * a->d);
+  isc_status st = isc_reference_xent(a, logp, dh, room(&o[2], a->dw, a->vocab * a->d));
+  give(o, 3);
+  return st;
+}
+
+static isc_status p_control(void *impl, const isc_control *a) {
+  output o[2];
+  (void)impl;
+  isc_exact *out = room(&o[0], a->out, a->batch * a->len * a->d);
+  isc_reference_control(a, out, room(&o[1], a->omega, a->batch * a->len * a->heads));
+  return give(o, 2);
+}
+
+static isc_status p_control_grad(void *impl, const isc_control *a) {
+  output o[4];
+  (void)impl;
+  isc_exact *dhn = room(&o[0], a->dhn, a->batch * a->len * a->d);
+  isc_exact *du = room(&o[1], a->du, a->batch * a->heads * a->d);
+  isc_exact *dv = room(&o[2], a->dv, a->batch * a->heads * a->d);
+  isc_reference_control_grad(a, dhn, du, dv, room(&o[3], a->dc, a->batch * a->heads));
+  return give(o, 4);
+}
+
 static isc_status p_adamw(void *impl, const isc_adamw *const *list, int64_t count) {
   (void)impl;
   for (int64_t k = 0; k < count; k++) {
     const isc_adamw *a = list[k];
-    double c1 = 1 - pow(a->beta1, (double)a->step), c2 = 1 - pow(a->beta2, (double)a->step);
-    for (int64_t i = 0; i < a->n; i++) {
-      double g = a->g[i] * a->grad_scale, p = a->p[i] * (1 - a->lr * a->weight_decay);
-      double m = a->beta1 * a->m[i] + (1 - a->beta1) * g,
-             v = a->beta2 * a->v[i] + (1 - a->beta2) * g * g;
-      a->m[i] = (float)m;
-      a->v[i] = (float)v;
-      a->p[i] = (float)(p - a->lr * (m / c1) / (sqrt(v / c2) + a->eps));
-    }
+    output o[3];
+    isc_exact *p = room(&o[0], a->p, a->n), *m = room(&o[1], a->m, a->n);
+    isc_reference_adamw(a, p, m, room(&o[2], a->v, a->n));
+    give(o, 3);
   }
   return ISC_OK;
 }
 
 static isc_status p_sum_squares(void *impl, int64_t n, const float *x, double *host_out) {
   (void)impl;
-  double sum = 0;
-  for (int64_t i = 0; i < n; i++)
-    sum += (double)x[i] * x[i];
-  *host_out = sum;
+  *host_out = isc_reference_sum_squares(n, x).value;
   return ISC_OK;
 }
 
@@ -168,40 +225,43 @@ static isc_status p_noise(void *impl, const isc_noise *a) {
 }
 
 static isc_status p_add(void *impl, int64_t n, const float *a, const float *b, float *out) {
+  output o;
   (void)impl;
-  for (int64_t i = 0; i < n; i++)
-    out[i] = a[i] + b[i];
-  return ISC_OK;
+  isc_reference_add(n, a, b, room(&o, out, n));
+  return give(&o, 1);
 }
 
 static isc_status p_axpy(void *impl, int64_t n, float alpha, const float *x, float *y) {
+  output o;
   (void)impl;
-  for (int64_t i = 0; i < n; i++)
-    y[i] += alpha * x[i];
-  return ISC_OK;
+  isc_reference_axpy(n, alpha, x, y, room(&o, y, n));
+  return give(&o, 1);
 }
 
 static isc_status p_mul(void *impl, int64_t n, const float *a, const float *b, float *out) {
+  output o;
   (void)impl;
-  for (int64_t i = 0; i < n; i++)
-    out[i] = a[i] * b[i];
-  return ISC_OK;
+  isc_reference_mul(n, a, b, room(&o, out, n));
+  return give(&o, 1);
 }
 
 static isc_status p_gather(void *impl, int64_t n, int64_t width, const float *x, const int64_t *row,
                            float *out) {
+  output o;
   (void)impl;
-  for (int64_t i = 0; i < n; i++)
-    memcpy(out + i * width, x + row[i] * width, (size_t)width * sizeof *x);
-  return ISC_OK;
+  isc_reference_gather(n, width, x, row, room(&o, out, n * width));
+  return give(&o, 1);
 }
 
 static isc_status p_scatter_add(void *impl, int64_t n, int64_t width, const float *in,
                                 const int64_t *row, float *x) {
+  output o;
+  int64_t rows = 0;
   (void)impl;
-  for (int64_t i = 0; i < n * width; i++)
-    x[row[i / width] * width + i % width] += in[i];
-  return ISC_OK;
+  for (int64_t i = 0; i < n; i++)
+    if (row[i] >= rows) rows = row[i] + 1;
+  isc_reference_scatter_add(n, width, in, row, x, room(&o, x, rows * width));
+  return give(&o, 1);
 }
 
 const isc_backend_ops isc_test_plain_ops = {
@@ -220,15 +280,15 @@ const isc_backend_ops isc_test_plain_ops = {
     .act = p_act,
     .act_grad = p_act_grad,
     .col_sum = p_col_sum,
-    .layernorm = isc_test_layernorm,
-    .layernorm_grad = isc_test_layernorm_grad,
-    .embed = isc_test_embed,
-    .embed_grad = isc_test_embed_grad,
-    .attention = isc_test_attention,
-    .attention_grad = isc_test_attention_grad,
-    .xent = isc_test_xent,
-    .control = isc_test_control,
-    .control_grad = isc_test_control_grad,
+    .layernorm = p_layernorm,
+    .layernorm_grad = p_layernorm_grad,
+    .embed = p_embed,
+    .embed_grad = p_embed_grad,
+    .attention = p_attention,
+    .attention_grad = p_attention_grad,
+    .xent = p_xent,
+    .control = p_control,
+    .control_grad = p_control_grad,
     .adamw = p_adamw,
     .sum_squares = p_sum_squares,
     .sample = p_sample,

@@ -2,7 +2,7 @@
  *
  * Backends for tests: a plain one to compare with, and a wrapper that counts and fails calls.
  *
- * The plain backend follows backend.h literally with sums in double and no concern for speed. It has no
+ * The plain backend is the reference of the conformance checks, with sums in double and no concern for speed. It has no
  * `sample` and no `noise`. The wrapper forwards to another device.
  */
 #ifndef ISC_TESTS_SUPPORT_BACKEND_H
@@ -13,19 +13,6 @@
 /* A device by value; nothing to close. */
 isc_device isc_test_plain_device(void);
 extern const isc_backend_ops isc_test_plain_ops;
-
-/* The parts of the plain backend that are one op each (tests/support_backend_nn.c). */
-isc_status isc_test_layernorm(void *impl, const isc_layernorm *a);
-isc_status isc_test_layernorm_grad(void *impl, const isc_layernorm *a);
-isc_status isc_test_embed(void *impl, const isc_embed *a);
-isc_status isc_test_embed_grad(void *impl, const isc_embed *a);
-isc_status isc_test_attention(void *impl, const isc_attention *a);
-isc_status isc_test_attention_grad(void *impl, const isc_attention *a);
-isc_status isc_test_xent(void *impl, const isc_xent *a);
-isc_status isc_test_control(void *impl, const isc_control *a);
-isc_status isc_test_control_grad(void *impl, const isc_control *a);
-double isc_test_act(isc_act act, double x);
-double isc_test_act_slope(isc_act act, double x);
 
 /* What the wrapper saw since it was zeroed. Device memory is poisoned with NaN when handed out, so that a
  * read of something never written shows. */

@@ -5,6 +5,7 @@
 #include "support_decoder.h"
 #include "support.h"
 #include "support_backend.h"
+#include "conform/reference.h"
 
 #include <inversescope/rng.h>
 #include <math.h>
@@ -104,7 +105,7 @@ static double *linear(isc_decoder *d, int64_t layer, const char *name, const dou
       double sum = b[j];
       for (int64_t i = 0; i < in; i++)
         sum += x[r * in + i] * w[i * out + j];
-      y[r * out + j] = isc_test_act(act, sum);
+      y[r * out + j] = isc_reference_act(act, sum);
     }
   free(w);
   free(b);

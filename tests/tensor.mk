@@ -2,7 +2,6 @@
 EXTRA_DIST += tests/support_backend.h tests/support_gradient.h tests/support_network.h
 tests_libsupport_la_SOURCES += \
   tests/support_backend.c \
-  tests/support_backend_nn.c \
   tests/support_gradient.c \
   tests/support_network.c \
   tests/support_wrapper.c

@@ -4,24 +4,7 @@
  * batch, on odd, one-sized and empty shapes; and its promise that a row's bits depend on that row alone.
  */
 #include "backend_fixture.h"
-
-static double act_exact(isc_act act, double x) {
-  switch (act) {
-  case ISC_ACT_RELU:
-    return x > 0 ? x : 0;
-  case ISC_ACT_GELU:
-    return 0.5 * x * erfc(-x / sqrt(2.0));
-  case ISC_ACT_GELU_TANH:
-    return 0.5 * x * (1 + tanh(sqrt(2.0 / acos(-1.0)) * (x + 0.044715 * x * x * x)));
-  case ISC_ACT_SILU:
-    return x / (1 + exp(-x));
-  case ISC_ACT_TANH:
-    return tanh(x);
-  case ISC_ACT_NONE:
-    break;
-  }
-  return x;
-}
+#include "conform/reference.h"
 
 /* Argument of act at (i, j) of batch item b, and the sum of its terms' magnitudes. */
 static double exact(const isc_gemm *g, const float *c0, int64_t b, int64_t i, int64_t j,
@@ -86,7 +69,7 @@ static void check(const backend *b, shape s, bool ta, bool tb, float alpha, floa
         double terms;
         const double want = exact(&g, c0, x, i, j, &terms);
         const int64_t at = x * g.stride_c + i * g.ldc + j;
-        BE_CLOSE(c[at], act_exact(act, want), 1.2 * terms,
+        BE_CLOSE(c[at], isc_reference_act(act, want), 1.2 * terms,
                  "%s %lldx%lldx%lldx%lld ta %d tb %d act %d at %lld %lld", b->level,
                  (long long)s.batch, (long long)s.m, (long long)s.n, (long long)s.k, ta, tb, act,
                  (long long)i, (long long)j);

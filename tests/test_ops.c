@@ -8,6 +8,7 @@
 #include "support.h"
 #include "support_backend.h"
 #include "support_gradient.h"
+#include "conform/reference.h"
 #include <inversescope/ops.h>
 #include <math.h>
 #include <stdlib.h>
@@ -55,7 +56,7 @@ static double linear_want(int64_t i, float *const *in, void *user) {
   double sum = c->bias ? in[2][o] : 0;
   for (int64_t k = 0; k < IN; k++)
     sum += (double)in[0][r * IN + k] * in[1][c->layout == ISC_IN_OUT ? k * OUT + o : o * IN + k];
-  return isc_test_act(c->act, sum);
+  return isc_reference_act(c->act, sum);
 }
 
 static void linear_cases(isc_device *dev, isc_act act) {
@@ -137,7 +138,7 @@ static isc_status act_op(isc_step *s, isc_tensor *const *in, void *user, isc_ten
   return isc_op_act(s, *(isc_act *)user, in[0], out);
 }
 static double act_want(int64_t i, float *const *in, void *user) {
-  return isc_test_act(*(isc_act *)user, in[0][i]);
+  return isc_reference_act(*(isc_act *)user, in[0][i]);
 }
 
 ISC_TEST_ON_BOTH(ops, add) {
