@@ -6,6 +6,7 @@ libinversescope_la_SOURCES += \
   core/model/decoder_forward.c \
   core/model/decoder_internal.h \
   core/model/decoder_load.c \
+  core/model/decoder_target.c \
   core/model/harvest.c \
   core/model/kv_cache.c \
   core/model/params_io.c \

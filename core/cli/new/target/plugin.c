@@ -3,10 +3,10 @@
  * The target @NAME@: a small decoder with random weights that reads text character by character.
  *
  * It computes like a real one, so everything but the weights is in its place. For a model of a published family see
- * open_decoder below; a model that is no such decoder writes its own forward pass with inversescope/ops.h.
+ * open_decoder below; a model that is no such decoder writes its own isc_target_ops, with the operations of
+ * inversescope/ops.h.
  */
-#include <inversescope/target.h>
-#include <stdlib.h>
+#include <inversescope/decoder_target.h>
 #include <string.h>
 
 enum { N_CTX = 128, FIRST = ' ', LAST = '~' };
@@ -25,11 +25,6 @@ static const isc_option options[] = {{"n_layer", ISC_OPT_INT, 0, offsetof(target
                                      {"seed", ISC_OPT_INT, 0, offsetof(target_conf, seed), NULL,
                                       "1", 0, 1e9, NULL, "Which random weights."},
                                      ISC_OPTIONS_END};
-
-typedef struct target {
-  isc_decoder *decoder;
-  isc_tokenizer *tokenizer;
-} target;
 
 static isc_status open_tokenizer(isc_tokenizer **out) {
   char text[LAST - FIRST + 1][2];
@@ -59,84 +54,21 @@ static isc_status open_decoder(const target_conf *c, int64_t vocab, isc_device *
                                  .act = ISC_ACT_GELU_TANH,
                                  .norm_eps = 1e-5};
   ISC_TRY(isc_decoder_new(dev, &spec, out));
-  ISC_TRY(isc_decoder_init(*out, (uint64_t)c->seed));
-  isc_params_train(isc_decoder_params(*out), false); /* a target is never trained here */
-  return ISC_OK;
-}
-
-static void close_target(void *self) {
-  target *t = self;
-  if (!t) return;
-  isc_tokenizer_close(t->tokenizer);
-  isc_decoder_free(t->decoder);
-  free(t);
+  return isc_decoder_init(*out, (uint64_t)c->seed);
 }
 
 static isc_status open_target(const void *conf, isc_device *dev, void **self) {
-  isc_status st = ISC_OK;
-  target *t = calloc(1, sizeof *t);
-  if (!t) return isc_fail(ISC_E_NOMEM, "target @NAME@: no memory");
-  ISC_GO(open_tokenizer(&t->tokenizer));
-  ISC_GO(open_decoder(conf, isc_tokenizer_vocab(t->tokenizer), dev, &t->decoder));
-  *self = t;
-  t = NULL;
-done:
-  close_target(t);
+  isc_decoder *decoder = NULL;
+  isc_tokenizer *tokenizer = NULL;
+  isc_status st = open_tokenizer(&tokenizer);
+  if (st == ISC_OK) st = open_decoder(conf, isc_tokenizer_vocab(tokenizer), dev, &decoder);
+  if (st == ISC_OK) return isc_decoder_target_new(decoder, tokenizer, "target @NAME@", self);
+  isc_tokenizer_close(tokenizer);
+  isc_decoder_free(decoder);
   return st;
 }
 
-static void info(void *self, isc_target_info *out) {
-  isc_decoder *d = ((target *)self)->decoder;
-  const isc_decoder_spec *s = isc_decoder_get_spec(d);
-  *out = (isc_target_info){.size = sizeof *out,
-                           .n_layer = s->n_layer,
-                           .n_head = s->n_head,
-                           .d_model = s->d_model,
-                           .d_head = s->d_head,
-                           .n_ctx = s->n_ctx,
-                           .vocab = s->vocab,
-                           .parameters = isc_params_elements(isc_decoder_params(d))};
-}
-
-static const isc_tokenizer *tokenizer(void *self) {
-  return ((target *)self)->tokenizer;
-}
-
-static isc_status forward(void *self, isc_step *s, const isc_decoder_input *in,
-                          const isc_taps *taps, isc_tensor **hidden) {
-  return isc_decoder_forward(((target *)self)->decoder, s, in, taps, hidden);
-}
-
-static isc_status logits(void *self, isc_step *s, isc_tensor *hidden, isc_tensor **out) {
-  return isc_decoder_logits(((target *)self)->decoder, s, hidden, out);
-}
-
-static isc_status head_map(void *self, int64_t layer, int64_t head, float *out) {
-  return isc_decoder_head_map(((target *)self)->decoder, layer, head, out);
-}
-
-/* A run is redone when this changes: it covers the weights, the spec and the tokenizer. */
-static isc_status fingerprint(void *self, char hex[33]) {
-  const target *t = self;
-  char tokens[33];
-  isc_tokenizer_fingerprint(t->tokenizer, tokens);
-  return isc_decoder_fingerprint(t->decoder, tokens, hex);
-}
-
-static isc_status kv_cache(void *self, int64_t batch, int64_t n_ctx, isc_kv_cache **out) {
-  return isc_kv_cache_new(((target *)self)->decoder, batch, n_ctx, out);
-}
-
-static const isc_target_ops ops = {.size = sizeof ops,
-                                   .open = open_target,
-                                   .close = close_target,
-                                   .info = info,
-                                   .forward = forward,
-                                   .tokenizer = tokenizer,
-                                   .logits = logits,
-                                   .head_map = head_map,
-                                   .kv_cache = kv_cache,
-                                   .fingerprint = fingerprint};
+static const isc_target_ops ops = ISC_DECODER_TARGET_OPS(open_target);
 
 ISC_PLUGIN_CLASS(ISC_TARGET, "@NAME@", "0.1.0",
                  .summary = "A small character-level decoder, random weights",
