@@ -25,6 +25,7 @@ enum { GRACE = 1 }; /* seconds */
 static isc_status stopped_well(const char *stage, const isc_training *t, isc_status st,
                                double took) {
   if (st == ISC_OK && t->total <= 1) return ISC_OK; /* nowhere to stop */
+  if (t->asked == 0 && st != ISC_OK) return isc_fail_in("training stage %s", stage);
   if (t->asked == 0)
     return isc_fail(ISC_E_INTERNAL,
                     "stage %s made %" PRId64 " steps without asking io->should_stop", stage,
