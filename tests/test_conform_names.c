@@ -58,6 +58,8 @@ Test(conform_names, a_broken_case_file_ends_with_3_and_the_place) {
   broken_cases("cases = ( { name = \"a\"; } );", "class: must be given");
   broken_cases("cases = ( { class = \"feature/mood\"; prior = { plugin = \"nono\"; }; } );",
                "no prior plugin \"nono\"");
+  broken_cases("cases = ( { class = \"feature/mood\"; name = \"\"; } );",
+               "must be text of one line");
   broken_cases("case = 1;", "unknown setting; did you mean \"cases\"?");
   broken_cases("", "has no cases");
 }

@@ -173,6 +173,7 @@ static int check(arguments *a) {
   int code = CANNOT_WORK;
   a->request.program = program;
   isc_cli_catch_signals();
+  signal(SIGCHLD, SIG_DFL); /* where it is ignored, nobody learns how a child ended */
   if (st == ISC_OK) st = isc_conform_run(&a->request, &report);
   if (st == ISC_OK) {
     code = isc_conform_exit_code(&report);

@@ -86,7 +86,7 @@ static isc_status open_prior(opened *o, isc_config *c, uint64_t seed) {
   const isc_prior_ops *ops = cls->ops;
   void *self = NULL;
   if (ops->open(o->prior_conf, seed, &self) != ISC_OK)
-    return isc_fail_in("%s: the case's prior", isc_config_where(c, "cases"));
+    return isc_fail_in("%s: the case's prior", o->entry.where);
   o->prior = (isc_prior){.ops = ops, .self = self, .name = cls->name};
   return ISC_OK;
 }

@@ -64,6 +64,9 @@ static isc_status name_entry(isc_cases *s, isc_case_entry *e, const char *given)
   char made[32], *kept;
   snprintf(made, sizeof made, "case-%lld", (long long)earlier + 1);
   if (!given) given = made;
+  for (const char *c = given; *c || c == given; c++)
+    if ((unsigned char)*c < 32 || *c == 127)
+      return isc_fail(ISC_E_CONFIG, "%s: a case's name must be text of one line", e->where);
   ISC_TRY(isc_pool_strndup(&s->pool, given, strlen(given), &kept));
   e->name = kept;
   for (const isc_case_entry *o = s->entry; o != e; o++)

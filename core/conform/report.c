@@ -5,16 +5,26 @@
 #include "conform/report.h"
 #include <string.h>
 
+/* A control character, or the second byte of one of U+0080 … U+009F, which some terminals obey too. */
+static bool is_control(const char *text, const char *at) {
+  const unsigned char c = (unsigned char)*at;
+  return c < 32 || c == 127 || (at > text && at[-1] == '\xC2' && c >= 0x80 && c < 0xA0);
+}
+
 /* Text of a plugin's making: control characters become '?', and lines start with `indent`. */
 static void add_lines(isc_sb *b, const char *indent, const char *text) {
   bool fresh = true;
-  for (; *text; text++) {
+  for (const char *at = text; *at; at++) {
     if (fresh) isc_sb_add(b, indent);
-    fresh = *text == '\n';
-    const bool odd = ((unsigned char)*text < 32 && !fresh && *text != '\t') || *text == 127;
-    isc_sb_addn(b, odd ? "?" : text, 1);
+    fresh = *at == '\n';
+    isc_sb_addn(b, is_control(text, at) && !fresh && *at != '\t' ? "?" : at, 1);
   }
   if (!fresh) isc_sb_add(b, "\n");
+}
+
+static void add_word(isc_sb *b, const char *text) {
+  for (const char *at = text; *at; at++)
+    isc_sb_addn(b, is_control(text, at) ? "?" : at, 1);
 }
 
 void isc_conform_summary(isc_sb *b, const isc_conform_report *r) {
@@ -55,12 +65,13 @@ static void add_result(isc_sb *b, const isc_conform_result *r) {
 }
 
 static void add_plugin(isc_sb *b, const isc_conform_plugin *p) {
-  isc_sb_add(b, p->path);
-  for (int64_t i = 0; i < p->n_classes; i++)
-    isc_sb_addf(b, "%s%s/%s %s", i ? ", " : ": ", p->classes[i].kind, p->classes[i].name,
-                p->classes[i].version);
+  add_word(b, p->path);
+  for (int64_t i = 0; i < p->n_classes; i++) {
+    isc_sb_addf(b, "%s%s/%s ", i ? ", " : ": ", p->classes[i].kind, p->classes[i].name);
+    add_word(b, p->classes[i].version);
+  }
   isc_sb_add(b, "\n");
-  if (p->cases_file) isc_sb_addf(b, "  cases from %s\n", p->cases_file);
+  if (p->cases_file) add_lines(b, "  cases from ", p->cases_file);
   for (int64_t i = 0; i < p->n_results; i++)
     add_result(b, &p->results[i]);
   if (p->problem) add_lines(b, "  not checked: ", p->problem);
@@ -78,9 +89,9 @@ void isc_conform_text(isc_sb *b, const isc_conform_report *r) {
 
 /* In a description '#' starts a directive. */
 static void add_description(isc_sb *b, const char *text) {
-  for (; *text; text++) {
-    if (*text == '#' || *text == '\\') isc_sb_add(b, "\\");
-    isc_sb_addn(b, (unsigned char)*text < 32 ? " " : text, 1);
+  for (const char *at = text; *at; at++) {
+    if (*at == '#' || *at == '\\') isc_sb_add(b, "\\");
+    isc_sb_addn(b, is_control(text, at) ? "?" : at, 1);
   }
 }
 
@@ -127,8 +138,7 @@ void isc_conform_tap(isc_sb *b, const isc_conform_report *r) {
               all ? "" : " # SKIP nothing to check");
   for (int64_t t = 0; t < r->n_plugins; t++) {
     const isc_conform_plugin *p = &r->plugins[t];
-    isc_sb_add(b, "# ");
-    add_lines(b, "", p->path);
+    add_lines(b, "# ", p->path);
     for (int64_t i = 0; i < p->n_results; i++)
       add_point(b, ++number, p, &p->results[i]);
   }

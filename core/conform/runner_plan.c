@@ -203,11 +203,13 @@ isc_status isc_plan_replay(isc_run_plan *p, const isc_target *t, const isc_confo
   const char *seed, *path = getenv("INVERSESCOPE_PLUGIN_PATH");
   words w = {.n = 0};
   isc_sb b = {0};
-  char *text;
+  char *text, scale[32];
   ISC_TRY(seed_text(p, &seed));
+  snprintf(scale, sizeof scale, "%.9g", p->request->timeout_scale);
   add_word(&w, p->request->program ? p->request->program : "inversescope", "conform");
   add_word(&w, "--only", r->check->id);
   add_result(&w, p, r, seed);
+  if (p->request->timeout_scale != 1) add_word(&w, "--timeout-scale", scale);
   add_word(&w, t->path, NULL);
   if (path && *path) {
     isc_sb_add(&b, "INVERSESCOPE_PLUGIN_PATH=");

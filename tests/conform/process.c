@@ -68,7 +68,7 @@ static isc_status open_feature(const void *settings, const isc_prior *prior, voi
   case WELL:
     break;
   case CRASH:
-    raise(SIGSEGV);
+    raise(SIGABRT);
     break;
   case HANG:
     write_note(k, getpid());
@@ -114,6 +114,6 @@ ISC_PLUGIN("mood", "1.0.0", &CLASS);
 
 #ifdef CRASH_ON_LOADING
 static void __attribute__((constructor)) crash(void) {
-  raise(SIGSEGV);
+  raise(SIGABRT);
 }
 #endif
