@@ -25,6 +25,7 @@ include tests/eval.mk
 include tests/method.mk
 include tests/run.mk
 include tests/conform.mk
+include tests/conform_toy.mk
 include tests/report.mk
 include tests/sdk.mk
 include tests/shipped.mk

@@ -64,7 +64,7 @@ done:
 
 /* ---- budget */
 
-enum { BUDGET = 5 };
+enum { BUDGET = 3 };
 
 /* Totals of the stages under `max_steps`. */
 static isc_status totals(isc_conform *c, int64_t max_steps, const char *name,
