@@ -147,6 +147,22 @@ Test(templates, slots_are_read_from_the_text) {
   isc_template_free(t);
 }
 
+/* The bound takes the longest value of each slot, A's too, though A and B differ: 2 bytes more than "Anna". */
+Test(templates, no_text_is_longer_than_the_bound) {
+  isc_template_spec spec = spec_of(three, 2);
+  isc_template *t = made(&spec);
+  isc_text x = {0};
+  size_t longest = 0;
+  for (int64_t i = 0; i < isc_template_support(t); i++) {
+    isc_assert_ok(isc_template_enumerate(t, i, &x));
+    longest = x.len > longest ? x.len : longest;
+  }
+  cr_assert_eq(longest, strlen("Samuel and Anna met at the parking lot, and Samuel gave it to"));
+  cr_assert_eq(isc_template_max_bytes(t), (int64_t)longest + 2);
+  isc_text_free(&x);
+  isc_template_free(t);
+}
+
 Test(templates, train_and_test_cut_the_support_in_two) {
   isc_template_spec spec = spec_of(three, 2);
   isc_template *t = made(&spec);

@@ -25,6 +25,7 @@ static isc_status repeated(isc_texts *out, const char *s, size_t len) {
 }
 
 static isc_status add_odd(isc_texts *out, const isc_texts *usual) {
+  static const char blanks[] = " \t\n\v\f\r", signs[] = "%s%n\\0\\\"'\x1b[31m";
   char bytes[256];
   for (int i = 0; i < 256; i++)
     bytes[i] = (char)i;
@@ -32,8 +33,8 @@ static isc_status add_odd(isc_texts *out, const isc_texts *usual) {
   ISC_TRY(isc_texts_add_foreign(out, x));
   ISC_TRY(isc_texts_add(out, bytes, 256));
   ISC_TRY(isc_texts_add(out, bytes, 32));
-  ISC_TRY(isc_texts_add(out, " \t\n\v\f\r", 6));
-  ISC_TRY(isc_texts_add(out, "%s%n\\0\\\"'\x1b[31m", 17));
+  ISC_TRY(isc_texts_add(out, blanks, sizeof blanks - 1));
+  ISC_TRY(isc_texts_add(out, signs, sizeof signs - 1));
   ISC_TRY(repeated(out, "a", 1));
   ISC_TRY(repeated(out, " ", 1));
   ISC_TRY(repeated(out, "\xff", 1));

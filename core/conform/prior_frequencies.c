@@ -19,7 +19,7 @@ static const double ALPHA = 1e-6;
 typedef struct item {
   uint64_t hash; /* of the text        */
   int64_t i;     /* in the enumeration */
-  double p;      /* of all of them together, 1 */
+  double p;      /* of the whole list, 1 */
 } item;
 
 typedef struct tally {
@@ -281,7 +281,7 @@ static isc_status frequencies(isc_conform *c) {
   tally s = {.c = c, .prior = &p};
   isc_status st = ISC_OK;
   ISC_GO(isc_conform_prior_open(c, c->conf, c->seed, &p));
-  if (!p.ops->support || !p.ops->enumerate || !p.ops->log_prob) {
+  if (!p.ops->support || !p.ops->enumerate || !p.ops->log_prob || p.ops->support(p.self) < 1) {
     st = isc_conform_skip(c, "it cannot be enumerated with log P, so nothing says what to expect");
     goto done;
   }
