@@ -19,7 +19,7 @@ static isc_status parts(const isc_text *x, const isc_text *a, const isc_text *b,
                   isc_shown_text(a), isc_shown_text(b), when);
 }
 
-/* Twice by one fresh instance, and once by another. */
+/* Once by one fresh instance, and twice by another. */
 static isc_status pure_of(const isc_feature_trial *t, const isc_text *x) {
   isc_text label[3] = {{0}};
   void *self = NULL;
@@ -27,10 +27,10 @@ static isc_status pure_of(const isc_feature_trial *t, const isc_text *x) {
   for (int i = 0; i < 2 && st == ISC_OK; i++) {
     ISC_GO(isc_feature_instance(t, &self));
     st = isc_feature_label(t, self, x, &label[i]);
-    if (st == ISC_OK && i == 0) st = isc_feature_label(t, self, x, &label[2]);
+    if (st == ISC_OK && i == 1) st = isc_feature_label(t, self, x, &label[2]);
     t->ops->close(self);
   }
-  if (st == ISC_OK) st = parts(x, &label[0], &label[2], "when asked again at once");
+  if (st == ISC_OK) st = parts(x, &label[1], &label[2], "when asked again at once");
   if (st == ISC_OK) st = parts(x, &label[0], &label[1], "from a fresh instance");
 done:
   for (int i = 0; i < 3; i++)
