@@ -155,7 +155,8 @@ const isc_check isc_checks_method[] = {
      "Train for isc_train_steps(io, steps) steps and give that as the total.",
      isc_check_method_budget},
     {CHECK("interrupt", 30),
-     "Asked to stop, training ends with ISC_E_INTERRUPTED before another step is made.",
+     "Asked to stop, training ends with ISC_E_INTERRUPTED within a second, after one more step at "
+     "most.",
      "Ask io->should_stop before each step; let a step be short enough.",
      isc_check_method_interrupt},
     {CHECK("resume", 60),
