@@ -24,8 +24,11 @@ tests_conform_process_load_la_CPPFLAGS = $(AM_CPPFLAGS) -DCRASH_ON_LOADING
 tests_conform_process_load_la_LDFLAGS = $(isc_fixture_ldflags)
 tests_conform_process_load_la_LIBADD = libinversescope.la
 
-check_PROGRAMS += tests/test_conform_names tests/test_conform_runner tests/test_conform_shipped
-EXTRA_PROGRAMS = tests/test_conform
+check_PROGRAMS += \
+  tests/test_conform \
+  tests/test_conform_names \
+  tests/test_conform_runner \
+  tests/test_conform_shipped
 tests_test_conform_names_SOURCES = tests/test_conform_names.c
 tests_test_conform_names_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_test_conform_names_LDADD = $(conform_ldadd)
