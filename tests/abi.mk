@@ -5,23 +5,32 @@ EXTRA_DIST += $(isc_frozen_headers)
 isc_frozen_headers = tests/abi/1.0/list.h \
   tests/abi/1.0/inversescope/backend.h \
   tests/abi/1.0/inversescope/decoder.h \
+  tests/abi/1.0/inversescope/decoder_target.h \
   tests/abi/1.0/inversescope/feature.h \
   tests/abi/1.0/inversescope/json.h \
   tests/abi/1.0/inversescope/kernel.h \
   tests/abi/1.0/inversescope/method.h \
   tests/abi/1.0/inversescope/noise_law.h \
+  tests/abi/1.0/inversescope/operations.h \
   tests/abi/1.0/inversescope/ops.h \
   tests/abi/1.0/inversescope/option.h \
+  tests/abi/1.0/inversescope/parameters.h \
   tests/abi/1.0/inversescope/plugin.h \
   tests/abi/1.0/inversescope/prior.h \
+  tests/abi/1.0/inversescope/regex.h \
   tests/abi/1.0/inversescope/rng.h \
+  tests/abi/1.0/inversescope/slot.h \
   tests/abi/1.0/inversescope/status.h \
   tests/abi/1.0/inversescope/target.h \
   tests/abi/1.0/inversescope/template.h \
+  tests/abi/1.0/inversescope/template_options.h \
   tests/abi/1.0/inversescope/template_prior.h \
   tests/abi/1.0/inversescope/tensor.h \
   tests/abi/1.0/inversescope/text.h \
-  tests/abi/1.0/inversescope/tokenizer.h
+  tests/abi/1.0/inversescope/tokenizer.h \
+  tests/abi/1.0/inversescope/training.h \
+  tests/abi/1.0/inversescope/uniform.h \
+  tests/abi/1.0/inversescope/words.h
 check_PROGRAMS += tests/test_abi tests/test_abi_grown
 check_LTLIBRARIES += tests/abi/libfrozen.la tests/abi/libnow.la tests/abi/old_plugin.la
 tests_test_abi_SOURCES = tests/test_abi.c

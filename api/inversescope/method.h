@@ -15,6 +15,7 @@
 #include <inversescope/prior.h>
 #include <inversescope/tensor.h>
 #include <inversescope/tokenizer.h>
+#include <inversescope/training.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -65,42 +66,6 @@ ISC_API isc_status isc_method_slot(const isc_method_env *env, const char *name, 
 ISC_API isc_status isc_method_label(const isc_method_env *env, int64_t slot, int64_t i,
                                     int64_t *label);
 
-/* A number that a training stage reports. The name is a word, and lives until the next report. */
-typedef struct isc_metric {
-  const char *name;
-  double value;
-} isc_metric;
-
-/* A training stage's ears and mouth. */
-typedef struct isc_train_io {
-  size_t size;
-  const char *
-      dir; /* the stage's directory: checkpoints go here, and are found here after a kill          */
-  void *core;
-  /* Report step `done` of `total` with a few metrics ("loss", "lr", …); cheap, call every step. `done` grows up to `total`,
-   * which stays as it is. A failure ends the training. */
-  isc_status (*progress)(struct isc_train_io *io, int64_t done, int64_t total, const isc_metric *m,
-                         int64_t n);
-  /* Time to save? Says yes every so many seconds and before stopping. */
-  bool (*checkpoint_due)(struct isc_train_io *io);
-  /* Asked to stop (signal)? Save, then return ISC_E_INTERRUPTED. */
-  bool (*should_stop)(struct isc_train_io *io);
-  /* Budget: the stage is finished, as it is, after this many steps, those before a resume counted too; a schedule ends there
-   * as well. 0 = no limit. Rationale: methods are compared at equal cost, and steps are what a resumed run can repeat. */
-  int64_t max_steps;
-} isc_train_io;
-
-/* Steps of a stage whose options ask for `steps`, within its budget: the `total` of its progress. Any thread. */
-static inline int64_t isc_train_steps(const isc_train_io *io, int64_t steps) {
-  return io->max_steps > 0 && io->max_steps < steps ? io->max_steps : steps;
-}
-
-/* A stage's state that is plain memory, kept in the file `name` of its directory: written atomically, with its length and
- * hash. Restoring fills `data` only when the file holds exactly `len` bytes that were saved: ISC_E_MISSING without a file,
- * ISC_E_FORMAT for any other one. Any thread. */
-ISC_API isc_status isc_state_save(const char *dir, const char *name, const void *data, size_t len);
-ISC_API isc_status isc_state_restore(const char *dir, const char *name, void *data, size_t len);
-
 /* Conditions to invert: row r asks `samples` texts for ẑ = z[r] at site[r]. */
 typedef struct isc_invert {
   size_t size;
@@ -108,7 +73,7 @@ typedef struct isc_invert {
   const int64_t *site;   /* [n] host                                          */
   const float *const *z; /* [n] pointers to host [dim of the site]            */
   int64_t samples;
-  double temperature;
+  double temperature; /* of the draws; log q is of the law at this temperature */
   uint64_t seed;
   const uint64_t *index; /* [n]: sample j of row r is drawn at Philox index[r] + j */
   int64_t batch;         /* sequences decoded together; changes no sample     */

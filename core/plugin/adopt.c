@@ -64,7 +64,7 @@ static const struct {
 } KINDS[] = {
     [ISC_TARGET] = {"target", ISC_SIZE_TO(isc_target_ops, kv_cache), sizeof(isc_target_ops),
                     TARGET},
-    [ISC_PRIOR] = {"prior", ISC_SIZE_TO(isc_prior_ops, slot_choice), sizeof(isc_prior_ops), PRIOR},
+    [ISC_PRIOR] = {"prior", ISC_SIZE_TO(isc_prior_ops, max_bytes), sizeof(isc_prior_ops), PRIOR},
     [ISC_KERNEL] = {"kernel", ISC_SIZE_TO(isc_kernel_ops, measure), sizeof(isc_kernel_ops), KERNEL},
     [ISC_FEATURE] = {"feature", ISC_SIZE_TO(isc_feature_ops, slot), sizeof(isc_feature_ops),
                      FEATURE},

@@ -1,182 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The compute backend: device memory and the coarse operations a transformer needs.
+ * The backend kind: device memory and the table of operations (operations.h) that it offers.
  *
- * This header is the one contract of every operation: its mathematics, shapes and tolerance. Tensor
- * operations (ops.h) check shapes and record gradients on top of it; only core/tensor calls it
- * for training, and evaluation calls `gemm` directly.
- *
- * Conventions. Matrices are dense, row-major f32 unless a leading dimension is given; pointers are
- * device pointers unless marked host; `+=` outputs accumulate, others are overwritten. A size of 0
- * is legal everywhere and does nothing. Outputs never alias inputs unless said. Sums inside an op run in
- * an order fixed by the shapes alone, never by the number of threads: the same call gives the same bits.
- * Tolerance, unless stated: |got − exact| ≤ 4e-6 · Σ|terms| of the sum that makes the element.
- * *Row independence* (gemm with trans_a = 0, layernorm, attention, control, xent logp, sample):
- * a row's result has the same bits whatever other rows are in the call.
- * Rationale: this is what makes a sample independent of batch size and threads.
- * Functions of one device are called from one thread at a time.
- *
- * The argument structs are made by the library alone (plugins compute with ops.h) and may grow at the end; a member that
- * a backend does not know is zero wherever it would change what the backend knows.
+ * Only core/tensor calls it for training, and evaluation calls `gemm` directly; plugins compute with ops.h. Functions of
+ * one device are called from one thread at a time.
  */
 #ifndef ISC_BACKEND_H
 #define ISC_BACKEND_H
 
-#include <inversescope/plugin.h>
+#include <inversescope/operations.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-typedef enum isc_act {
-  ISC_ACT_NONE = 0,
-  ISC_ACT_RELU,
-  ISC_ACT_GELU,      /* exact, erf               */
-  ISC_ACT_GELU_TANH, /* GPT-2's gelu_new         */
-  ISC_ACT_SILU,
-  ISC_ACT_TANH
-} isc_act;
-
-/* C[i] = act(alpha · op(A[i]) op(B[i]) + beta · C[i] + bias), i < batch. op(A) is [m, k], op(B) is [k, n]. */
-typedef struct isc_gemm {
-  int64_t batch, m, n, k;
-  const float *a; /* [m, k] or, trans_a, [k, m], rows lda apart */
-  const float *b; /* [k, n] or, trans_b, [n, k], rows ldb apart */
-  float *c;       /* [m, n], rows ldc apart                     */
-  int64_t lda, ldb, ldc;
-  int64_t stride_a, stride_b, stride_c; /* floats between batch items (0 = shared, inputs only) */
-  bool trans_a, trans_b;
-  float alpha, beta;
-  const float *bias; /* [n] or NULL                              */
-  isc_act act;
-  float *pre; /* [m, n] rows ldc: argument of act, for its gradient; or NULL (batch 1 only) */
-} isc_gemm;
-
-/* y = (x − mean)/sqrt(var + eps) · g + b per row; var is the biased variance. */
-typedef struct isc_layernorm {
-  int64_t rows, d;
-  double eps;
-  const float *x, *g, *b; /* [rows, d], [d], [d]; g and b may both be NULL (plain normalisation) */
-  float *y;               /* [rows, d]                                     */
-  float *mean, *rstd;     /* [rows]: kept for the gradient; NULL forward-only */
-  /* backward: */
-  const float *dy; /* [rows, d]                                     */
-  float *dx;       /* [rows, d] += ; may be NULL                    */
-  float *dg, *db;  /* [d] += ; may be NULL                          */
-} isc_layernorm;
-
-/* out[i] = wte[id[i]] + wpe[pos[i]]; ids outside the table were refused by the caller. */
-typedef struct isc_embed {
-  int64_t rows, d;
-  const int32_t *id, *pos; /* [rows]; pos NULL = no position table  */
-  const float *wte, *wpe;  /* [vocab, d], [n_ctx, d]                */
-  float *out;              /* [rows, d]                             */
-  int64_t vocab, n_ctx;
-  /* backward: */
-  const float *dout;  /* [rows, d]                             */
-  float *dwte, *dwpe; /* += ; may be NULL                      */
-} isc_embed;
-
-/* Causal attention: query t of a sequence sees keys 0 … past + t.
- * out = softmax(scale · q kᵀ) v per head; head h lies at column h·d_head (GQA: kv head h·n_kv_head/n_head). */
-typedef struct isc_attention {
-  int64_t batch, q_len, past, n_head, n_kv_head, d_head;
-  float scale;
-  const float *q;     /* [batch, q_len, n_head, d_head], strides below      */
-  const float *k, *v; /* [batch, past + q_len, n_kv_head, d_head]           */
-  float *out;         /* [batch, q_len, n_head, d_head]                     */
-  int64_t q_batch, q_row, kv_batch, kv_row, out_batch, out_row; /* in floats       */
-  float *lse; /* [batch, n_head, q_len] log-sum-exp; NULL forward-only */
-  /* backward (past = 0): */
-  const float *dout;   /* strides of out                                     */
-  float *dq, *dk, *dv; /* strides of q and of k, v; overwritten              */
-} isc_attention;
-
-/* Next-token loss over a vocabulary without keeping the logits: logits = h wᵀ,
- * logp[i] = log softmax(logits[i])[target[i]] (0 where target[i] < 0),
- * and, when dh is given, the gradient of L = −Σ weight[i]·logp[i] in the same pass. */
-typedef struct isc_xent {
-  int64_t rows, d, vocab;
-  const float *h;        /* [rows, d]                        */
-  const float *w;        /* [vocab, d]                       */
-  const int32_t *target; /* [rows]; < 0 = no loss here       */
-  const float *weight;   /* [rows] or NULL = all 1           */
-  float *logp;           /* [rows]                           */
-  float *dh;             /* [rows, d] overwritten, or NULL   */
-  float *dw;             /* [vocab, d] += , or NULL          */
-} isc_xent;
-
-/* Control layer, collapsed scores (paper 3.1; FACTS 2):
- * s[b,t,m] = scale·(⟨hn[b,t], u[b,m]⟩ + c[b,m]); ω = tanh s; out[b,t] = x[b,t] + Σ_m ω[b,t,m] v[b,m]. */
-typedef struct isc_control {
-  int64_t batch, len, heads, d;
-  float scale;
-  const float *x, *hn; /* [batch, len, d]                                   */
-  const float *u, *v;  /* [batch, heads, d]                                 */
-  const float *c;      /* [batch, heads]                                    */
-  float *out;          /* [batch, len, d]; may alias x                      */
-  float *omega;        /* [batch, len, heads]: kept for the gradient; never NULL */
-  /* backward (the gradient to x is dout itself and is the caller's): */
-  const float *dout;   /* [batch, len, d]                                   */
-  float *dhn;          /* [batch, len, d] += ; may be NULL                  */
-  float *du, *dv, *dc; /* [batch, heads, d], same, [batch, heads]; overwritten */
-} isc_control;
-
-/* One AdamW step (decoupled decay, PyTorch's order of operations) on one parameter:
- * g ← g·grad_scale; p ← p(1 − lr·wd); m, v updated; p ← p − lr·m̂/(sqrt(v̂) + eps), m̂ = m/(1 − β1^step). */
-typedef struct isc_adamw {
-  int64_t n;
-  float *p, *m, *v; /* [n] */
-  const float *g;   /* [n] */
-  double lr, beta1, beta2, eps, weight_decay, grad_scale;
-  int64_t step; /* 1 at the first update of this parameter */
-} isc_adamw;
-
-/* Draw token id[i] ~ softmax(logits[i]/temperature) by inversion of its cumulative sum (f64, in id order) at the
- * uniform of Philox (seed, ISC_RNG_SAMPLE, index[i]) number `draw` (0, 1, …, see isc_sample_uniform);
- * temperature 0 = arg max (lowest id among ties). logp[i] += log of the drawn token's probability. */
-typedef struct isc_sample {
-  int64_t rows, vocab;
-  const float *logits; /* [rows, vocab]      */
-  double temperature;
-  uint64_t seed;
-  const uint64_t *index; /* [rows], host       */
-  uint32_t draw;
-  int32_t *id;  /* [rows], host       */
-  double *logp; /* [rows], host, +=   */
-} isc_sample;
-/* The uniform in (0, 1) that `isc_sample` uses; every backend gives the same. */
-ISC_API double isc_sample_uniform(uint64_t seed, uint64_t index, uint32_t draw);
-
-/* Noisy activations. Direction: g ~ N(0, I) from Philox (seed, ISC_RNG_NOISE_DIRECTION, index[i]), made a unit vector
- * (radial) or the unit vector of its part orthogonal to z (angular).
- *   radial:  out = z + radius·g/‖g‖        angular: out = rho·‖z‖·(cos·û + sin·v), û = z/‖z‖
- * ‖z‖ = 0 in the angular case, and dim = 1, leave out = z·rho. */
-typedef struct isc_noise {
-  int64_t rows, dim;
-  bool angular;
-  const float *z;               /* [rows, dim]                      */
-  float *out;                   /* [rows, dim]; may alias z         */
-  const float *radius;          /* [rows], host; radial             */
-  const float *rho, *cos, *sin; /* [rows], host; angular      */
-  uint64_t seed;
-  const uint64_t *index; /* [rows], host                     */
-} isc_noise;
-
+/* The ops table of a backend; every member is required. When an op returns, its host outputs are there and its host inputs
+ * may be reused; results on the device may be pending until `sync` or `download`. Memory that an op cannot have →
+ * ISC_E_NOMEM; a device that fails → ISC_E_DEVICE. */
 typedef struct isc_backend_ops {
-  size_t size;
+  size_t size; /* sizeof(isc_backend_ops) */
   /* Can this machine run it? `why` gets one line: the device's name, or the reason it cannot. */
   isc_status (*probe)(char *why, size_t n);
+  /* `conf` is the class's filled conf struct and lives only as long as the call. *impl goes to all below; on failure it is
+   * left NULL. Several may be open at once. */
   isc_status (*open)(const void *conf, void **impl);
+  /* Gives back all but the memory that `alloc` gave and nobody freed. */
   void (*close)(void *impl);
   /* Memory, 64-byte aligned. Failing → ISC_E_NOMEM with bytes asked for; the device stays usable. */
   isc_status (*alloc)(void *impl, size_t bytes, void **out);
-  void (*free)(void *impl, void *p);
+  void (*free)(void *impl, void *p); /* what alloc gave; NULL is fine */
+  /* Host → device, device → host, device → device (not overlapping), and zeros. */
   isc_status (*upload)(void *impl, void *dst, const void *host, size_t bytes);
   isc_status (*download)(void *impl, void *host, const void *src, size_t bytes);
   isc_status (*copy)(void *impl, void *dst, const void *src, size_t bytes);
   isc_status (*zero)(void *impl, void *dst, size_t bytes);
-  isc_status (*sync)(void *impl);
+  isc_status (*sync)(void *impl); /* waits for all that was asked of the device */
+  /* isc_gemm. */
   isc_status (*gemm)(void *impl, const isc_gemm *a);
   isc_status (*act)(void *impl, isc_act act, int64_t n, const float *x,
                     float *y); /* y = act(x); may alias */
@@ -184,19 +43,27 @@ typedef struct isc_backend_ops {
                          float *dx); /* dx = dy·act'(pre); dx may alias dy   */
   isc_status (*col_sum)(void *impl, int64_t rows, int64_t n, const float *x,
                         float *out); /* out[n] += Σ rows */
+  /* isc_layernorm: y, and mean and rstd unless NULL; the gradient fills dx, dg, db from dy. */
   isc_status (*layernorm)(void *impl, const isc_layernorm *a);
   isc_status (*layernorm_grad)(void *impl, const isc_layernorm *a);
+  /* isc_embed: out; the gradient adds to dwte and dwpe from dout. */
   isc_status (*embed)(void *impl, const isc_embed *a);
   isc_status (*embed_grad)(void *impl, const isc_embed *a);
+  /* isc_attention: out, and lse unless NULL; the gradient fills dq, dk, dv from dout, out and lse. */
   isc_status (*attention)(void *impl, const isc_attention *a);
   isc_status (*attention_grad)(void *impl, const isc_attention *a);
+  /* isc_xent: logp, and dh, dw unless NULL. */
   isc_status (*xent)(void *impl, const isc_xent *a);
+  /* isc_control: out and omega; the gradient fills dhn, du, dv, dc from dout and omega. */
   isc_status (*control)(void *impl, const isc_control *a);
   isc_status (*control_grad)(void *impl, const isc_control *a);
+  /* isc_adamw on `count` parameters. */
   isc_status (*adamw)(void *impl, const isc_adamw *const *list, int64_t count);
+  /* *host_out = Σ x², summed in double. */
   isc_status (*sum_squares)(void *impl, int64_t n, const float *x, double *host_out);
-  isc_status (*sample)(void *impl, const isc_sample *a);
-  isc_status (*noise)(void *impl, const isc_noise *a);
+  isc_status (*sample)(void *impl, const isc_sample *a); /* isc_sample */
+  isc_status (*noise)(void *impl, const isc_noise *a);   /* isc_noise  */
+  /* Elementwise. */
   isc_status (*add)(void *impl, int64_t n, const float *a, const float *b,
                     float *out); /* may alias */
   isc_status (*axpy)(void *impl, int64_t n, float alpha, const float *x,

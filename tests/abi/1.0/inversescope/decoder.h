@@ -10,12 +10,14 @@
 #define ISC_DECODER_H
 
 #include <inversescope/ops.h>
+#include <inversescope/parameters.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* ---- taps (ARCHITECTURE "Sites and taps") */
+/* ---- Taps */
+/* The named places of a block, in the order a forward pass comes to them. Append only. */
 typedef enum isc_place {
   ISC_RESID_PRE = 0, /* [batch·len, d_model] entering the block                             */
   ISC_HEADS,         /* [batch·len, n_head·d_head] heads' outputs before W_O                 */
@@ -32,8 +34,8 @@ typedef enum isc_place {
 /* What a forward pass does at each place. `at` may capture x and may return a replacement in *out (which it
  * sets to x to change nothing); it is called only where `wants` (NULL = everywhere) says yes. */
 typedef struct isc_taps {
-  size_t size;
-  void *user;
+  size_t size; /* sizeof(isc_taps)    */
+  void *user;  /* for wants and at    */
   bool (*wants)(void *user, isc_place place, int64_t layer);
   isc_status (*at)(void *user, isc_step *s, isc_place place, int64_t layer, isc_tensor *x,
                    isc_tensor **out);
@@ -51,9 +53,10 @@ ISC_API isc_status isc_tap(const isc_taps *taps, isc_step *s, isc_place place, i
 /* Does the pass end after this place? */
 ISC_API bool isc_tap_stops(const isc_taps *taps, isc_place place, int64_t layer);
 
-/* ---- spec. Append only; zero means the first choice of each enum. */
+/* ---- Decoders */
+/* The shape of a decoder. Append only; zero means the first choice of each enum. */
 typedef struct isc_decoder_spec {
-  size_t size;
+  size_t size; /* sizeof(isc_decoder_spec) */
   int64_t n_layer, n_head, d_model, d_head, d_mlp, vocab, n_ctx;
   isc_act act;
   double norm_eps;
@@ -62,7 +65,7 @@ typedef struct isc_decoder_spec {
   bool untied_head;    /* false: the head is wte                   */
 } isc_decoder_spec;
 
-typedef struct isc_decoder isc_decoder;
+typedef struct isc_decoder isc_decoder; /* a spec and its weights on a device */
 
 /* A decoder with zero weights. Parameters, all of group 0 (names are canonical, GPT-2's):
  *   wte.weight [vocab, d] · wpe.weight [n_ctx, d] · h.L.ln_1.weight/bias [d] ·
@@ -71,7 +74,8 @@ typedef struct isc_decoder isc_decoder;
  *   ln_f.weight/bias · lm_head.weight [vocab, d] if untied. */
 ISC_API isc_status isc_decoder_new(isc_device *dev, const isc_decoder_spec *spec,
                                    isc_decoder **out);
-ISC_API void isc_decoder_free(isc_decoder *d);
+ISC_API void isc_decoder_free(isc_decoder *d); /* NULL is fine */
+/* Its spec and its parameters; both belong to the decoder and live as long. */
 ISC_API const isc_decoder_spec *isc_decoder_get_spec(const isc_decoder *d);
 ISC_API isc_params *isc_decoder_params(isc_decoder *d);
 /* GPT-2's initialisation: N(0, 0.02), residual projections scaled by 1/sqrt(2·n_layer), norms 1, biases 0. */
@@ -97,17 +101,21 @@ ISC_API isc_status isc_decoder_fold(isc_decoder *d);
 /* Hash of the spec and the weights, and of `more` (what else decides the caller's numbers; may be NULL): 32 hex digits. */
 ISC_API isc_status isc_decoder_fingerprint(isc_decoder *d, const char *more, char hex[33]);
 
-/* ---- forward */
-typedef struct isc_kv_cache isc_kv_cache;
+/* ---- Forward passes */
+typedef struct isc_kv_cache isc_kv_cache; /* keys and values of the positions seen so far */
+
+/* An empty cache for `batch` sequences of at most n_ctx positions; more than the decoder has → ISC_E_SHAPE. It uses the
+ * decoder's device and must be freed before that is closed; the decoder may go first. */
 ISC_API isc_status isc_kv_cache_new(isc_decoder *d, int64_t batch, int64_t n_ctx,
                                     isc_kv_cache **out);
-ISC_API void isc_kv_cache_free(isc_kv_cache *c);
-ISC_API int64_t isc_kv_cache_len(const isc_kv_cache *c);
+ISC_API void isc_kv_cache_free(isc_kv_cache *c);                /* NULL is fine               */
+ISC_API int64_t isc_kv_cache_len(const isc_kv_cache *c);        /* positions of each sequence */
 ISC_API void isc_kv_cache_rewind(isc_kv_cache *c, int64_t len); /* forget positions ≥ len */
 /* The cache's sequences become rows `row[0…n)` (host) of the present ones, in this order: drops finished sequences, and
  * repeats one that branches. n is at most the batch the cache was made for; another row or n → ISC_E_SHAPE. */
 ISC_API isc_status isc_kv_cache_select(isc_kv_cache *c, const int64_t *row, int64_t n);
 
+/* What goes into a forward pass. */
 typedef struct isc_decoder_input {
   size_t size;         /* sizeof(isc_decoder_input)                            */
   int64_t batch, len;  /* right-padded; padding ids may be any valid id        */

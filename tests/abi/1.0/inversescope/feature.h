@@ -14,11 +14,15 @@
 extern "C" {
 #endif
 
+/* The ops table of a feature. */
 typedef struct isc_feature_ops {
-  size_t size;
-  /* `prior` may be used as long as the feature lives; a feature that needs slots the prior lacks refuses here. */
+  size_t size; /* sizeof(isc_feature_ops) */
+  /* `conf` is the class's filled conf struct; it and `prior` may be used as long as the feature lives. A feature that needs
+   * slots the prior lacks refuses here (ISC_E_CONFIG). *self goes to all below; on failure it is left NULL. */
   isc_status (*open)(const void *conf, const isc_prior *prior, void **self);
-  void (*close)(void *self);
+  void (*close)(void *self); /* gives everything back */
+  /* f(x) of the `len` bytes at `text` into *out (replaced). Any bytes may come: text that f cannot read has the null label or
+   * is an error. */
   isc_status (*label)(void *self, const char *text, size_t len, isc_text *out);
   /* Name of the prior's slot whose value the label is, valid as long as the feature; NULL member or NULL = the label is
    * no slot. On texts of the prior the two must agree. */

@@ -3,8 +3,10 @@
  * The method kind: how an activation ẑ is read: inverted to texts, or classified.
  *
  * A method trains in named stages on data the core serves, saves and resumes its own state in a
- * directory, and then inverts. It sees training inputs only: held-out ones are not reachable through
- * the environment. All functions are called from one thread at a time.
+ * directory, and then inverts or classifies. It sees training inputs only, by `text` and `activations` of its
+ * environment. Of the prior it may ask what a text's probability, answer and slots are and what values a slot can
+ * take; `draw` and `enumerate` would give it held-out inputs, so it calls neither. All functions are called from one
+ * thread at a time.
  */
 #ifndef ISC_METHOD_H
 #define ISC_METHOD_H
@@ -13,6 +15,7 @@
 #include <inversescope/prior.h>
 #include <inversescope/tensor.h>
 #include <inversescope/tokenizer.h>
+#include <inversescope/training.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -47,29 +50,21 @@ typedef struct isc_method_env {
   void *core; /* the core's own */
 } isc_method_env;
 
+/* Site i, 0 ≤ i < n_sites, whatever size isc_site has in the library. */
 static inline const isc_site *isc_method_site(const isc_method_env *env, int64_t i) {
   return (const isc_site *)(const void *)((const char *)env->sites + (size_t)i * env->site_size);
 }
 
-typedef struct isc_metric {
-  const char *name;
-  double value;
-} isc_metric;
-
-/* A training stage's ears and mouth. */
-typedef struct isc_train_io {
-  size_t size;
-  const char *
-      dir; /* the stage's directory: checkpoints go here, and are found here after a kill          */
-  void *core;
-  /* Report step `done` of `total` with a few metrics ("loss", "lr", …); cheap, call every step. */
-  isc_status (*progress)(struct isc_train_io *io, int64_t done, int64_t total, const isc_metric *m,
-                         int64_t n);
-  /* Time to save? Says yes every so many seconds and before stopping. */
-  bool (*checkpoint_due)(struct isc_train_io *io);
-  /* Asked to stop (signal)? Save, then return ISC_E_INTERRUPTED. */
-  bool (*should_stop)(struct isc_train_io *io);
-} isc_train_io;
+/* Whole activations instead of factors: host z [n, dim]. `rows` as above. */
+ISC_API isc_status isc_method_activations(const isc_method_env *env, int64_t site,
+                                          const int64_t *rows, int64_t n, float *z);
+/* For labels that are the values of a slot of the prior: the number of the slot `name` (NULL = the first that has a list of
+ * values) and how many values it can take; ISC_E_CONFIG naming those there are. Then the label of training input i, −1 when
+ * its text has none; prior->ops->slot_choice names it. */
+ISC_API isc_status isc_method_slot(const isc_method_env *env, const char *name, int64_t *slot,
+                                   int64_t *labels);
+ISC_API isc_status isc_method_label(const isc_method_env *env, int64_t slot, int64_t i,
+                                    int64_t *label);
 
 /* Conditions to invert: row r asks `samples` texts for ẑ = z[r] at site[r]. */
 typedef struct isc_invert {
@@ -78,7 +73,7 @@ typedef struct isc_invert {
   const int64_t *site;   /* [n] host                                          */
   const float *const *z; /* [n] pointers to host [dim of the site]            */
   int64_t samples;
-  double temperature;
+  double temperature; /* of the draws; log q is of the law at this temperature */
   uint64_t seed;
   const uint64_t *index; /* [n]: sample j of row r is drawn at Philox index[r] + j */
   int64_t batch;         /* sequences decoded together; changes no sample     */
@@ -91,11 +86,15 @@ typedef struct isc_invert {
 /* What a training stage reads, beside its options and the training texts. */
 enum { ISC_USES_ACTIVATIONS = 1u << 0, ISC_USES_KERNEL = 1u << 1 };
 
+/* The ops table of a method. A method inverts, classifies, or does both. */
 typedef struct isc_method_ops {
-  size_t size;
+  size_t size; /* sizeof(isc_method_ops) */
+  /* `conf` is the class's filled conf struct; it and *env may be used as long as the method lives. Activations cannot be
+   * read yet. *self goes to all below; on failure it is left NULL. */
   isc_status (*open)(const void *conf, const isc_method_env *env, void **self);
-  void (*close)(void *self);
-  /* Names of the training stages in order, NULL-terminated. */
+  void (*close)(void *self); /* gives everything back */
+  /* Names of the training stages in order, NULL-terminated: [a-z][a-z0-9-]*, and not "harvest", "sample", "score" or
+   * "report", which are the run's. */
   const char *const *(*stages)(void *self);
   /* What stage k depends on beyond its conf (e.g. a pretrained directory's hash), 32 hex digits; NULL member = nothing. */
   isc_status (*fingerprint)(void *self, int64_t stage, char hex[33]);
@@ -103,9 +102,12 @@ typedef struct isc_method_ops {
   const char *const *(*stage_options)(void *self, int64_t stage);
   /* Train stage k from its newest checkpoint in io->dir (or the start); leaves the finished state there. */
   isc_status (*train)(void *self, int64_t stage, isc_train_io *io);
-  /* Load the finished state of stage k from its directory. Called in order before a later stage or inversion. */
+  /* Load the finished state of stage k from its directory. Called in order before a later stage or inversion. A file that
+   * is not what `train` left is an error that names it. */
   isc_status (*load)(void *self, int64_t stage, const char *dir);
-  isc_status (*invert)(void *self, const isc_invert *req); /* NULL: does not invert */
+  /* Draw req->samples texts of q(x | ẑ) for each condition and hand each to req->sample, whose failure ends it. The same
+   * request gives the same texts, whatever else was asked before. NULL: does not invert. */
+  isc_status (*invert)(void *self, const isc_invert *req);
   /* Unconditional samples (the backbone's own), to judge validity; site/z ignored. NULL: none. */
   isc_status (*sample_prior)(void *self, int64_t n, double temperature, uint64_t seed,
                              int64_t batch, void *user,

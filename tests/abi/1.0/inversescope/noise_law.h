@@ -41,6 +41,11 @@ typedef struct isc_noise_spec {
   double support;    /* k is 0 from this ratio on; INFINITY when it never is                      */
 } isc_noise_spec;
 
+/* The paper's profiles as log_profile members: k = 1 below ε (support 1), and k = exp(−(d/ε)²) (support INFINITY). Any
+ * thread. */
+ISC_API double isc_log_profile_hard(double ratio);
+ISC_API double isc_log_profile_gaussian(double ratio);
+
 /* An opened law is an isc_noise_law; the void pointers below are what isc_kernel_ops passes as `self`.
  * ISC_E_CONFIG for a spec outside its ranges, ISC_E_NUMERIC when the density has no finite mass. The spec is
  * copied. Any thread. */

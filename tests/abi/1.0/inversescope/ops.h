@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Differentiable tensor operations: the coarse ones of backend.h with shape checks and gradients.
+ * Differentiable tensor operations: the coarse ones of operations.h with shape checks and gradients.
  *
  * `*out` is a new tensor of the step. A shape that does not fit is ISC_E_SHAPE with both shapes in the message.
- * The mathematics and tolerances are stated in backend.h.
+ * The mathematics and tolerances are stated in operations.h. An operation works on a step, which one thread at a time may use.
  */
 #ifndef ISC_OPS_H
 #define ISC_OPS_H
@@ -14,6 +14,7 @@
 extern "C" {
 #endif
 
+/* How a weight matrix lies in memory. */
 typedef enum isc_weight_layout {
   ISC_IN_OUT, /* w [in, out]: GPT-2's Conv1D   */
   ISC_OUT_IN  /* w [out, in]: torch.nn.Linear  */
@@ -24,11 +25,12 @@ typedef enum isc_weight_layout {
 ISC_API isc_status isc_op_linear(isc_step *s, isc_tensor *x, isc_tensor *w,
                                  isc_weight_layout layout, isc_tensor *b, isc_act act,
                                  isc_tensor **out);
-/* a + b, same shape. */
+/* a + b and a · b by elements, same shape. */
 ISC_API isc_status isc_op_add(isc_step *s, isc_tensor *a, isc_tensor *b, isc_tensor **out);
 ISC_API isc_status isc_op_mul(isc_step *s, isc_tensor *a, isc_tensor *b, isc_tensor **out);
+/* act(x) by elements. */
 ISC_API isc_status isc_op_act(isc_step *s, isc_act act, isc_tensor *x, isc_tensor **out);
-/* g, b [d] or both NULL. */
+/* Layer norm over the last dim of x, d = shape[ndim − 1]; g, b [d] or both NULL. */
 ISC_API isc_status isc_op_layernorm(isc_step *s, isc_tensor *x, isc_tensor *g, isc_tensor *b,
                                     double eps, isc_tensor **out);
 /* id, pos: host [rows]; → [rows, d]. Ids outside the table → ISC_E_SHAPE naming the id. pos/wpe may be NULL. */

@@ -35,6 +35,7 @@ typedef enum isc_option_type {
   ISC_OPT_PATH_LIST
 } isc_option_type;
 
+/* The value of a *_LIST option. The elements belong to the core and live as long as the conf. */
 typedef struct isc_list {
   int64_t count;
   union {
@@ -46,6 +47,7 @@ typedef struct isc_list {
   } at;
 } isc_list;
 
+/* Flags of an option. */
 enum {
   ISC_OPT_REQUIRED = 1u << 0,   /* no default: the config must give it                    */
   ISC_OPT_OPEN_MIN = 1u << 1,   /* the value must be > min, not ≥                         */
@@ -55,6 +57,8 @@ enum {
                                  left out of stage fingerprints                        */
 };
 
+/* One setting. In a class every one has a doc, and a default inside its range unless it is required, a string, a path or
+ * a list. */
 typedef struct isc_option {
   const char *name; /* snake_case key in the config; "backbone.lr" is lr in the sub-group backbone,
                            and such options stand together in the table                  */
@@ -69,6 +73,7 @@ typedef struct isc_option {
   const char *doc;            /* one sentence                                                    */
 } isc_option;
 
+/* The last row of every table. */
 #define ISC_OPTIONS_END                                                                            \
   { 0 }
 

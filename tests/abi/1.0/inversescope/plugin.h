@@ -22,9 +22,11 @@
 extern "C" {
 #endif
 
+/* The version of the binary interface that these headers describe. */
 #define ISC_ABI_MAJOR 1
 #define ISC_ABI_MINOR 0
 
+/* What a class is. Append only. */
 typedef enum isc_kind {
   ISC_TARGET = 1,
   ISC_PRIOR = 2,
@@ -33,11 +35,12 @@ typedef enum isc_kind {
   ISC_METHOD = 5,
   ISC_BACKEND = 6
 } isc_kind;
-#define ISC_KIND_COUNT 6
+#define ISC_KIND_COUNT 6 /* kinds are 1 … ISC_KIND_COUNT */
 
-/* "target", "prior", …; NULL outside the enum. */
+/* "target", "prior", …; NULL outside the enum. Static; any thread. */
 ISC_API const char *isc_kind_name(isc_kind kind);
 
+/* One thing a plugin offers, of one kind. */
 typedef struct isc_class {
   size_t size;        /* sizeof(isc_class)                                         */
   size_t option_size; /* sizeof(isc_option): from one option to the next           */
@@ -56,6 +59,7 @@ typedef struct isc_class {
  * may follow: {ISC_CLASS(ISC_PRIOR), .name = "ioi", …}. */
 #define ISC_CLASS(class_kind) sizeof(isc_class), sizeof(isc_option), (class_kind)
 
+/* What isc_plugin_v1 is. */
 typedef struct isc_plugin {
   size_t size;        /* sizeof(isc_plugin)                                        */
   uint32_t abi_minor; /* ISC_ABI_MINOR the plugin was built against                */
@@ -75,6 +79,14 @@ typedef struct isc_plugin {
   ISC_PLUGIN_EXTERN ISC_API const isc_plugin isc_plugin_v1;                                        \
   const isc_plugin isc_plugin_v1 = {sizeof(isc_plugin), ISC_ABI_MINOR, plugin_name,                \
                                     plugin_version, isc_plugin_classes_}
+
+/* Instead of that, for a plugin of one class, which names it. The class's other members follow the version, in the order
+ * of isc_class or, in C, with designators:
+ * ISC_PLUGIN_CLASS(ISC_PRIOR, "ioi", "1.0.0", .summary = "…", .licence = "…", .ops = &ops); */
+#define ISC_PLUGIN_CLASS(class_kind, class_name, class_version, ...)                               \
+  static const isc_class isc_plugin_class_ = {ISC_CLASS(class_kind), class_name, class_version,    \
+                                              __VA_ARGS__};                                        \
+  ISC_PLUGIN(class_name, class_version, &isc_plugin_class_)
 
 #ifdef __cplusplus
 }

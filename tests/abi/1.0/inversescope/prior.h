@@ -16,12 +16,16 @@
 extern "C" {
 #endif
 
+/* The two halves of a prior's inputs. */
 typedef enum isc_split { ISC_TRAIN = 0, ISC_TEST = 1 } isc_split;
 
+/* The ops table of a prior. Texts come in *out, replaced; an index outside its range → ISC_E_USAGE. */
 typedef struct isc_prior_ops {
-  size_t size;
+  size_t size; /* sizeof(isc_prior_ops) */
+  /* `conf` is the class's filled conf struct and lives as long as the prior; `seed` is the run's and decides the split and
+   * the order. *self goes to all below; on failure it is left NULL. */
   isc_status (*open)(const void *conf, uint64_t seed, void **self);
-  void (*close)(void *self);
+  void (*close)(void *self); /* gives everything back */
   /* Number of distinct inputs in a split; draw(i) needs 0 ≤ i < count. A training set of N inputs is its first N. */
   int64_t (*count)(void *self, isc_split split);
   isc_status (*draw)(void *self, isc_split split, int64_t i, isc_text *out);
@@ -33,17 +37,19 @@ typedef struct isc_prior_ops {
   /* Distinct inputs in the whole support, and the i-th of them; NULL members = cannot be enumerated. */
   int64_t (*support)(void *self);
   isc_status (*enumerate)(void *self, int64_t i, isc_text *out);
-  /* Slots of x: count, names, and the value of slot k in a text (empty when the text is not of this prior, or lacks it);
-   * NULL members = no slots. */
+  /* Slots of x: count, names (NULL of a k that is no slot), and the value of slot k in a text (empty when the text is
+   * not of this prior, or lacks it); NULL members = no slots. */
   int64_t (*n_slots)(void *self);
   const char *(*slot_name)(void *self, int64_t k);
   isc_status (*slot)(void *self, const char *text, size_t len, int64_t k, isc_text *out);
   /* Hash of what decides the distribution (templates, lists, a file's content), 32 hex digits. */
   isc_status (*fingerprint)(void *self, char hex[33]);
-  /* The values slot k can take: their number, and the j-th, valid as long as the prior; NULL members or a count of 0 =
-   * not a list. */
+  /* The values slot k can take: their number, and the j-th (NULL when there is none), valid as long as the prior; NULL
+   * members or a count of 0 = not a list, or no slot. */
   int64_t (*slot_choices)(void *self, int64_t k);
   const char *(*slot_choice)(void *self, int64_t k, int64_t j);
+  /* Bytes of the longest text, so that its tokens can be bounded before any is made; NULL member or 0 = unknown. */
+  int64_t (*max_bytes)(void *self);
 } isc_prior_ops;
 
 /* An opened prior, as features and methods see it. */
@@ -54,10 +60,11 @@ typedef struct isc_prior {
 } isc_prior;
 
 /* The split of the shipped priors: the test inputs are the first ⌈test_fraction·support⌉ of a shuffle of the support
- * that depends on the seed alone, the training inputs the rest in shuffled order. Fails when a side would be empty. */
+ * that depends on the seed alone, the training inputs the rest in shuffled order. The check fails (ISC_E_CONFIG) when a
+ * side would be empty; the count is that of a split. Any thread. */
 ISC_API isc_status isc_split_check(int64_t support, double test_fraction);
 ISC_API int64_t isc_split_count(int64_t support, double test_fraction, isc_split split);
-/* Index in the support of input i of a split, 0 ≤ i < count. */
+/* Index in the support of input i of a split, 0 ≤ i < count. Any thread. */
 ISC_API int64_t isc_split_index(uint64_t seed, int64_t support, double test_fraction,
                                 isc_split split, int64_t i);
 

@@ -42,11 +42,13 @@ typedef struct isc_rng {
   uint32_t used;    /* words of it already read          */
 } isc_rng;
 
+/* The stream at an address, at its beginning. Any thread. */
 ISC_API isc_rng isc_rng_at(uint64_t seed, uint32_t purpose, uint64_t index);
 
 /* One Philox-4x32-10 block: the raw bijection, for tests and backends. */
 ISC_API void isc_philox(const uint32_t ctr[4], const uint32_t key[2], uint32_t out[4]);
 
+/* The next 32 or 64 bits. */
 ISC_API uint32_t isc_rng_u32(isc_rng *r);
 ISC_API uint64_t isc_rng_u64(isc_rng *r);
 /* Uniform on the open interval (0, 1), 53 bits: never 0 and never 1. */

@@ -4,7 +4,7 @@
  *
  * Every fallible function returns isc_status; 0 is success. The detail lives in a record of the
  * calling thread, written by isc_fail() and read by isc_error(). Nothing below the command line
- * exits, aborts or prints.
+ * exits, aborts or prints. Any thread may call any of these functions: each sees its own record.
  */
 #ifndef ISC_STATUS_H
 #define ISC_STATUS_H
@@ -17,6 +17,7 @@
 extern "C" {
 #endif
 
+/* A symbol that the library exports; a function that takes a printf format; one whose result must be looked at. */
 #if defined(__GNUC__)
 #define ISC_API          __attribute__((visibility("default")))
 #define ISC_PRINTF(f, a) __attribute__((format(printf, f, a)))
@@ -54,15 +55,15 @@ ISC_API isc_status isc_vfail(isc_status code, const char *fmt, va_list ap);
  * For callers that know the file or the stage the callee did not. Any thread. */
 ISC_API isc_status isc_fail_in(const char *fmt, ...) ISC_PRINTF(1, 2);
 
-/* The message / code of this thread's latest failure ("" / ISC_OK if none). The pointer is valid
- * until the thread's next failure. Success does not clear it. */
+/* The message and the code of this thread's latest failure ("" and ISC_OK if none), and forgetting both. The pointer is
+ * valid until the thread's next failure. Success does not clear it. */
 ISC_API const char *isc_error(void);
 ISC_API isc_status isc_error_code(void);
 ISC_API void isc_error_clear(void);
 
 /* The program exit code (sysexits) of a status; 0 for ISC_OK. Any thread. */
 ISC_API int isc_exit_code(isc_status s);
-/* "ISC_E_FORMAT" …; never NULL. */
+/* "ISC_E_FORMAT" …; never NULL. Static. */
 ISC_API const char *isc_status_name(isc_status s);
 
 /* Has the program been asked to stop? A function that may take longer than a second asks this now and then

@@ -16,19 +16,22 @@
 extern "C" {
 #endif
 
+/* The shape of a model. */
 typedef struct isc_target_info {
-  size_t size;
+  size_t size; /* sizeof(isc_target_info) */
   int64_t n_layer, n_head, d_model, d_head, n_ctx, vocab;
   int64_t parameters;
 } isc_target_info;
 
+/* The ops table of a target. */
 typedef struct isc_target_ops {
-  size_t size;
-  /* `conf` is the class's filled conf struct and outlives the target. *self is passed to the rest. */
+  size_t size; /* sizeof(isc_target_ops) */
+  /* `conf` is the class's filled conf struct and outlives the target, and so does the device. *self goes to all below; on
+   * failure it is left NULL. */
   isc_status (*open)(const void *conf, isc_device *dev, void **self);
-  void (*close)(void *self);
-  void (*info)(void *self, isc_target_info *out);
-  const isc_tokenizer *(*tokenizer)(void *self);
+  void (*close)(void *self); /* gives everything back                         */
+  void (*info)(void *self, isc_target_info *out); /* fills *out                                   */
+  const isc_tokenizer *(*tokenizer)(void *self); /* the target's own; lives as long as the target */
   /* As isc_decoder_forward / _logits / _head_map. */
   isc_status (*forward)(void *self, isc_step *s, const isc_decoder_input *in, const isc_taps *taps,
                         isc_tensor **hidden);

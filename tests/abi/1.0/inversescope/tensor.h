@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Tensors, the step they live in, the tape that differentiates them, and parameters.
+ * Tensors, the step they live in, and the tape that differentiates them.
  *
  * Everything made inside a step is owned by it and dies at isc_step_reset; parameters live outside.
  * Under isc_tape_begin operations (ops.h) record their backward; without it nothing is recorded
@@ -35,40 +35,45 @@ typedef struct isc_tensor {
 
 ISC_API int64_t isc_tensor_size(const isc_tensor *t); /* number of elements */
 
-/* ---- devices */
+/* ---- Devices */
 /* Open backend `name` ("cpu", "cuda", or "auto": the best whose probe succeeds; `report`, if not NULL, gets a
  * malloc'd line per backend passed over and why). `conf` NULL = the class's defaults. */
 ISC_API isc_status isc_device_open(const char *name, const void *conf, isc_device **out,
                                    char **report);
-ISC_API void isc_device_close(isc_device *dev);
+ISC_API void isc_device_close(isc_device *dev); /* after all that was made on it; NULL is fine */
 
 /* A malloc'd copy of the name that "auto" would open; `report` as above. */
 ISC_API isc_status isc_device_pick(char **name, char **report);
 /* Tensors outside any step, such as key/value caches: zero-filled; freed by their owner. */
 ISC_API isc_status isc_tensor_alloc(isc_device *dev, int32_t ndim, const int64_t *shape,
                                     isc_tensor *out);
+/* Its memory goes back and *t becomes zeros. */
 ISC_API void isc_tensor_release(isc_device *dev, isc_tensor *t);
 
-/* ---- steps */
-typedef struct isc_step isc_step;
+/* ---- Steps */
+typedef struct isc_step isc_step; /* the memory of one step's tensors, and their tape */
+
+/* An empty step on a device, which must outlive it. */
 ISC_API isc_status isc_step_new(isc_device *dev, isc_step **out);
-ISC_API void isc_step_free(isc_step *s);
+ISC_API void isc_step_free(isc_step *s); /* and every tensor made in it; NULL is fine */
 /* Every tensor of the step dies; its memory is kept for the next use. The tape is dropped. */
 ISC_API void isc_step_reset(isc_step *s);
-ISC_API isc_device *isc_step_device(isc_step *s);
+ISC_API isc_device *isc_step_device(isc_step *s); /* the device it was made on */
 /* Forward-only work in a small space: everything made after the mark dies at the rewind. Not under a tape. */
 typedef struct isc_step_mark {
   int64_t at[4];
 } isc_step_mark;
 ISC_API isc_step_mark isc_step_here(const isc_step *s);
 ISC_API isc_status isc_step_rewind(isc_step *s, isc_step_mark mark);
+/* A new tensor of the step, its elements unset (new) or 0 (zeros). A shape is 1 to 4 sizes ≥ 0, else ISC_E_SHAPE. */
 ISC_API isc_status isc_tensor_new(isc_step *s, int32_t ndim, const int64_t *shape,
-                                  isc_tensor **out); /* uninitialised */
+                                  isc_tensor **out);
 ISC_API isc_status isc_tensor_zeros(isc_step *s, int32_t ndim, const int64_t *shape,
                                     isc_tensor **out);
 /* Upload [shape] floats from the host. */
 ISC_API isc_status isc_tensor_from(isc_step *s, int32_t ndim, const int64_t *shape,
                                    const float *host, isc_tensor **out);
+/* Its elements to the host, [shape] floats; waits for them. */
 ISC_API isc_status isc_tensor_download(isc_step *s, const isc_tensor *t, float *host);
 /* The same memory under another shape of the same size (gradient included). */
 ISC_API isc_status isc_tensor_reshape(isc_step *s, isc_tensor *t, int32_t ndim,
@@ -77,9 +82,10 @@ ISC_API isc_status isc_tensor_reshape(isc_step *s, isc_tensor *t, int32_t ndim,
 ISC_API isc_status isc_step_device_alloc(isc_step *s, size_t bytes, void **out);
 ISC_API isc_status isc_step_host_alloc(isc_step *s, size_t bytes, void **out);
 
-/* ---- tape */
+/* ---- Tape */
+/* Record from here on; ISC_E_USAGE when a tape is being recorded. It ends with isc_tape_backward or a reset. */
 ISC_API isc_status isc_tape_begin(isc_step *s);
-ISC_API bool isc_tape_on(const isc_step *s);
+ISC_API bool isc_tape_on(const isc_step *s); /* is one being recorded? */
 /* Fill grad of everything that needs it from the scalar `loss` (seed 1). Parameters' gradients accumulate
  * until isc_params_zero_grad. Ends the tape. */
 ISC_API isc_status isc_tape_backward(isc_step *s, isc_tensor *loss);
@@ -90,61 +96,6 @@ typedef isc_status (*isc_backward_fn)(isc_step *s, void *user);
 ISC_API isc_status isc_tape_record(isc_step *s, isc_tensor *const *inputs, int64_t n,
                                    isc_tensor *out, isc_backward_fn backward, void *user);
 ISC_API isc_status isc_grad_of(isc_step *s, isc_tensor *t, float **grad);
-
-/* ---- parameters */
-typedef struct isc_param {
-  char *name;
-  isc_tensor value; /* value.grad is persistent                                              */
-  float *m, *v;     /* AdamW moments, device; NULL until the first step                      */
-  int64_t steps;    /* updates this parameter has had                                         */
-  int32_t group;    /* index into isc_optimizer's groups                                      */
-  bool
-      touched; /* a gradient was written since the last zero_grad (else no update, as PyTorch skips None) */
-} isc_param;
-
-typedef struct isc_params isc_params;
-ISC_API isc_status isc_params_new(isc_device *dev, isc_params **out);
-ISC_API void isc_params_free(isc_params *p);
-/* Add a zero-filled parameter, frozen until isc_params_train; the pointer stays valid until isc_params_free. Names are
- * unique; 0 ≤ group < 8. */
-ISC_API isc_status isc_params_add(isc_params *p, const char *name, int32_t ndim,
-                                  const int64_t *shape, int32_t group, isc_param **out);
-ISC_API isc_param *isc_params_find(isc_params *p, const char *name); /* NULL if absent */
-ISC_API int64_t isc_params_count(const isc_params *p);
-ISC_API isc_param *isc_params_at(isc_params *p, int64_t i);
-ISC_API void isc_params_train(isc_params *p, bool on); /* needs_grad of all; off = frozen */
-/* No parameter is touched any more. Gradients are not read until written again, so no memory is. */
-ISC_API isc_status isc_params_zero_grad(isc_params *p);
-ISC_API isc_status isc_param_set(isc_params *p, isc_param *q, const float *host);
-ISC_API isc_status isc_param_get(isc_params *p, const isc_param *q, float *host);
-/* Initialise: N(0, std) or Kaiming-normal (std = sqrt(2/fan_in)), Philox (seed, ISC_RNG_INIT, hash of the name). */
-ISC_API isc_status isc_param_init_normal(isc_params *p, isc_param *q, uint64_t seed, double std);
-ISC_API isc_status isc_param_fill(isc_params *p, isc_param *q, float x);
-/* AdamW's moments (zeros before the first update); `m`, `v` host. Setting takes the number of updates with them;
- * m and v NULL forget both and set steps to 0. */
-ISC_API isc_status isc_param_get_moments(isc_params *p, const isc_param *q, float *m, float *v);
-ISC_API isc_status isc_param_set_moments(isc_params *p, isc_param *q, int64_t steps, const float *m,
-                                         const float *v);
-/* Total elements. */
-ISC_API int64_t isc_params_elements(const isc_params *p);
-
-/* ---- AdamW (PyTorch defaults: β 0.9/0.999, eps 1e-8, weight decay 0.01) */
-typedef struct isc_optimizer {
-  size_t size; /* sizeof(isc_optimizer) */
-  double beta1, beta2, eps;
-  double lr[8];           /* by parameter group        */
-  double weight_decay[8]; /* by parameter group        */
-  double clip;            /* global gradient norm, 0 = off */
-} isc_optimizer;
-/* One step over the touched parameters; `grad_norm` (may be NULL) gets the norm before clipping. A gradient that is
- * not finite → ISC_E_NUMERIC and nothing is changed. */
-ISC_API isc_status isc_adamw_step(isc_params *p, const isc_optimizer *opt, double *grad_norm);
-
-typedef enum isc_schedule_kind { ISC_CONSTANT, ISC_LINEAR, ISC_COSINE } isc_schedule_kind;
-/* Multiplier of the learning rate at update `step` (0-based): linear warm-up over `warmup` updates
- * ((step+1)/warmup), then constant, or linear/cosine decay to `final` at `total`. */
-ISC_API double isc_schedule(isc_schedule_kind kind, int64_t step, int64_t warmup, int64_t total,
-                            double final);
 
 #ifdef __cplusplus
 }

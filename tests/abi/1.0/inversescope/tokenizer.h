@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-typedef struct isc_tokenizer isc_tokenizer;
+typedef struct isc_tokenizer isc_tokenizer; /* an opened tokenizer */
 
 /* From a directory. Unknown normalisers, pre-tokenisers, models or post-processors are errors, never a guess. */
 ISC_API isc_status isc_tokenizer_open(const char *dir, isc_tokenizer **out);
@@ -27,7 +27,7 @@ ISC_API isc_status isc_tokenizer_from_words(const char *const *words, int64_t n,
 /* One token per UTF-8 character, members of `chars` (NUL-terminated strings of one character each), plus `eos`. */
 ISC_API isc_status isc_tokenizer_from_chars(const char *const *chars, int64_t n, const char *eos,
                                             isc_tokenizer **out);
-ISC_API void isc_tokenizer_close(isc_tokenizer *t);
+ISC_API void isc_tokenizer_close(isc_tokenizer *t); /* NULL is fine */
 /* Write tokenizer.json (readable by isc_tokenizer_open and by the tokenizers library), atomically. */
 ISC_API isc_status isc_tokenizer_save(const isc_tokenizer *t, const char *dir);
 

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The arguments of the coarse operations that a backend offers: the one contract of each operation, with its
+ * mathematics, shapes and tolerance. Tensor operations (ops.h) check shapes and record gradients on top of it.
+ *
+ * Conventions. Matrices are dense, row-major f32 unless a leading dimension is given; pointers are
+ * device pointers unless marked host; `+=` outputs accumulate, others are overwritten. A size of 0
+ * is legal everywhere and does nothing. Outputs never alias inputs unless said. Sums inside an op run in
+ * an order fixed by the shapes alone, never by the number of threads: the same call gives the same bits.
+ * Tolerance, unless stated: |got − exact| ≤ 4e-6 · Σ|terms| of the sum that makes the element.
+ * *Row independence* (gemm with trans_a = 0, layernorm, attention, control, xent logp, sample):
+ * a row's result has the same bits whatever other rows are in the call.
+ * Rationale: this is what makes a sample independent of batch size and threads.
+ * Functions of one device are called from one thread at a time.
+ *
+ * The argument structs are made by the library alone (plugins compute with ops.h) and may grow at the end; a member that
+ * a backend does not know is zero wherever it would change what the backend knows.
+ */
+#ifndef ISC_OPERATIONS_H
+#define ISC_OPERATIONS_H
+
+#include <inversescope/plugin.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Activation functions. Append only. */
+typedef enum isc_act {
+  ISC_ACT_NONE = 0,
+  ISC_ACT_RELU,
+  ISC_ACT_GELU,      /* exact, erf               */
+  ISC_ACT_GELU_TANH, /* GPT-2's gelu_new         */
+  ISC_ACT_SILU,
+  ISC_ACT_TANH
+} isc_act;
+
+/* C[i] = act(alpha · op(A[i]) op(B[i]) + beta · C[i] + bias), i < batch. op(A) is [m, k], op(B) is [k, n]. */
+typedef struct isc_gemm {
+  int64_t batch, m, n, k;
+  const float *a; /* [m, k] or, trans_a, [k, m], rows lda apart */
+  const float *b; /* [k, n] or, trans_b, [n, k], rows ldb apart */
+  float *c;       /* [m, n], rows ldc apart                     */
+  int64_t lda, ldb, ldc;
+  int64_t stride_a, stride_b, stride_c; /* floats between batch items (0 = shared, inputs only) */
+  bool trans_a, trans_b;
+  float alpha, beta;
+  const float *bias; /* [n] or NULL                              */
+  isc_act act;
+  float *pre; /* [m, n] rows ldc: argument of act, for its gradient; or NULL (batch 1 only) */
+} isc_gemm;
+
+/* y = (x − mean)/sqrt(var + eps) · g + b per row; var is the biased variance. */
+typedef struct isc_layernorm {
+  int64_t rows, d;
+  double eps;
+  const float *x, *g, *b; /* [rows, d], [d], [d]; g and b may both be NULL (plain normalisation) */
+  float *y;               /* [rows, d]                                     */
+  float *mean, *rstd;     /* [rows]: kept for the gradient; NULL forward-only */
+  /* backward: */
+  const float *dy; /* [rows, d]                                     */
+  float *dx;       /* [rows, d] += ; may be NULL                    */
+  float *dg, *db;  /* [d] += ; may be NULL                          */
+} isc_layernorm;
+
+/* out[i] = wte[id[i]] + wpe[pos[i]]; ids outside the table were refused by the caller. */
+typedef struct isc_embed {
+  int64_t rows, d;
+  const int32_t *id, *pos; /* [rows]; pos NULL = no position table  */
+  const float *wte, *wpe;  /* [vocab, d], [n_ctx, d]                */
+  float *out;              /* [rows, d]                             */
+  int64_t vocab, n_ctx;
+  /* backward: */
+  const float *dout;  /* [rows, d]                             */
+  float *dwte, *dwpe; /* += ; may be NULL                      */
+} isc_embed;
+
+/* Causal attention: query t of a sequence sees keys 0 … past + t.
+ * out = softmax(scale · q kᵀ) v per head; head h lies at column h·d_head (GQA: kv head h·n_kv_head/n_head). */
+typedef struct isc_attention {
+  int64_t batch, q_len, past, n_head, n_kv_head, d_head;
+  float scale;
+  const float *q;     /* [batch, q_len, n_head, d_head], strides below      */
+  const float *k, *v; /* [batch, past + q_len, n_kv_head, d_head]           */
+  float *out;         /* [batch, q_len, n_head, d_head]                     */
+  int64_t q_batch, q_row, kv_batch, kv_row, out_batch, out_row; /* in floats       */
+  float *lse; /* [batch, n_head, q_len] log-sum-exp; NULL forward-only */
+  /* backward (past = 0): */
+  const float *dout;   /* strides of out                                     */
+  float *dq, *dk, *dv; /* strides of q and of k, v; overwritten              */
+} isc_attention;
+
+/* Next-token loss over a vocabulary without keeping the logits: logits = h wᵀ,
+ * logp[i] = log softmax(logits[i])[target[i]] (0 where target[i] < 0),
+ * and, when dh is given, the gradient of L = −Σ weight[i]·logp[i] in the same pass. */
+typedef struct isc_xent {
+  int64_t rows, d, vocab;
+  const float *h;        /* [rows, d]                        */
+  const float *w;        /* [vocab, d]                       */
+  const int32_t *target; /* [rows]; < 0 = no loss here       */
+  const float *weight;   /* [rows] or NULL = all 1           */
+  float *logp;           /* [rows]                           */
+  float *dh;             /* [rows, d] overwritten, or NULL   */
+  float *dw;             /* [vocab, d] += , or NULL          */
+} isc_xent;
+
+/* Control layer, collapsed scores (paper 3.1; FACTS 2):
+ * s[b,t,m] = scale·(⟨hn[b,t], u[b,m]⟩ + c[b,m]); ω = tanh s; out[b,t] = x[b,t] + Σ_m ω[b,t,m] v[b,m]. */
+typedef struct isc_control {
+  int64_t batch, len, heads, d;
+  float scale;
+  const float *x, *hn; /* [batch, len, d]                                   */
+  const float *u, *v;  /* [batch, heads, d]                                 */
+  const float *c;      /* [batch, heads]                                    */
+  float *out;          /* [batch, len, d]; may alias x                      */
+  float *omega;        /* [batch, len, heads]: kept for the gradient; never NULL */
+  /* backward (the gradient to x is dout itself and is the caller's): */
+  const float *dout;   /* [batch, len, d]                                   */
+  float *dhn;          /* [batch, len, d] += ; may be NULL                  */
+  float *du, *dv, *dc; /* [batch, heads, d], same, [batch, heads]; overwritten */
+} isc_control;
+
+/* One AdamW step (decoupled decay, PyTorch's order of operations) on one parameter:
+ * g ← g·grad_scale; p ← p(1 − lr·wd); m, v updated; p ← p − lr·m̂/(sqrt(v̂) + eps), m̂ = m/(1 − β1^step). */
+typedef struct isc_adamw {
+  int64_t n;
+  float *p, *m, *v; /* [n] */
+  const float *g;   /* [n] */
+  double lr, beta1, beta2, eps, weight_decay, grad_scale;
+  int64_t step; /* 1 at the first update of this parameter */
+} isc_adamw;
+
+/* Draw token id[i] ~ softmax(logits[i]/temperature) by inversion of its cumulative sum (f64, in id order) at the
+ * uniform of Philox (seed, ISC_RNG_SAMPLE, index[i]) number `draw` (0, 1, …, see isc_sample_uniform);
+ * temperature 0 = arg max (lowest id among ties). logp[i] += log of the drawn token's probability. */
+typedef struct isc_sample {
+  int64_t rows, vocab;
+  const float *logits; /* [rows, vocab]      */
+  double temperature;
+  uint64_t seed;
+  const uint64_t *index; /* [rows], host       */
+  uint32_t draw;
+  int32_t *id;  /* [rows], host       */
+  double *logp; /* [rows], host, +=   */
+} isc_sample;
+/* The uniform in (0, 1) that `isc_sample` uses; every backend gives the same. */
+ISC_API double isc_sample_uniform(uint64_t seed, uint64_t index, uint32_t draw);
+
+/* Noisy activations. Direction: g ~ N(0, I) from Philox (seed, ISC_RNG_NOISE_DIRECTION, index[i]), made a unit vector
+ * (radial) or the unit vector of its part orthogonal to z (angular).
+ *   radial:  out = z + radius·g/‖g‖        angular: out = rho·‖z‖·(cos·û + sin·v), û = z/‖z‖
+ * ‖z‖ = 0 in the angular case, and dim = 1, leave out = z·rho. */
+typedef struct isc_noise {
+  int64_t rows, dim;
+  bool angular;
+  const float *z;               /* [rows, dim]                      */
+  float *out;                   /* [rows, dim]; may alias z         */
+  const float *radius;          /* [rows], host; radial             */
+  const float *rho, *cos, *sin; /* [rows], host; angular      */
+  uint64_t seed;
+  const uint64_t *index; /* [rows], host                     */
+} isc_noise;
+
+#ifdef __cplusplus
+}
+#endif
+#endif
