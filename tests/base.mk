@@ -69,4 +69,4 @@ tests_test_config_nested_SOURCES = tests/test_config_nested.c
 # What the name of a copy of it says, it does when it is loaded.
 check_LTLIBRARIES += tests/fixtures/hostile/hostile.la
 tests_fixtures_hostile_hostile_la_SOURCES = tests/fixtures/hostile/hostile.c
-tests_fixtures_hostile_hostile_la_LDFLAGS = $(isc_fixture_ldflags)
+tests_fixtures_hostile_hostile_la_LDFLAGS = $(isc_fixture_ldflags) -Wl,--hash-style=gnu

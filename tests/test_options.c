@@ -352,14 +352,9 @@ static isc_status feature_label(void *self, const char *text, size_t len, isc_te
 }
 static const isc_feature_ops ops = {
     .size = sizeof ops, .open = feature_open, .close = feature_close, .label = feature_label};
-static const isc_class cls = {ISC_CLASS(ISC_FEATURE),
-                              .name = "built-in",
-                              .version = "1.0",
-                              .summary = "S.",
-                              .licence = "MIT",
-                              .options = options,
-                              .conf_size = sizeof(all),
-                              .ops = &ops};
+static const isc_class cls = {ISC_CLASS(ISC_FEATURE),   .name = "built-in", .version = "1.0",
+                              .summary = "S.",          .licence = "MIT",   .options = options,
+                              .conf_size = sizeof(all), .ops = &ops};
 
 Test(options, a_group_names_its_plugin) {
   const isc_class *found;

@@ -22,8 +22,7 @@ const isc_option isc_run_options[] = {
     {OPT(ISC_OPT_STRING, isc_run_settings, device), .preset = "auto",
      .doc = "Compute backend: a backend plugin's name, or auto for the best that works here."},
     {OPT(ISC_OPT_INT, isc_run_settings, threads), .flags = ISC_OPT_RUNTIME, .preset = "0", .min = 0,
-     .max = 4096, .unit = "threads",
-     .doc = "Threads of the compute backend; 0 uses every core."},
+     .max = 4096, .unit = "threads", .doc = "Threads of the compute backend; 0 uses every core."},
     {OPT(ISC_OPT_FLOAT, isc_run_settings, checkpoint_seconds), .flags = ISC_OPT_RUNTIME,
      .preset = "30", .min = 0, .max = 86400, .unit = "seconds",
      .doc = "Time between checkpoints of a training stage."},
@@ -35,8 +34,7 @@ const isc_option isc_target_options[] = {
     {OPT(ISC_OPT_INT, isc_target_settings, position), .preset = "-1", .min = -65536, .max = 65536,
      .unit = "tokens", .doc = "Token position of the activations; negative counts from the end."},
     {OPT(ISC_OPT_INT, isc_target_settings, batch), .flags = ISC_OPT_RUNTIME, .preset = "128",
-     .min = 1, .max = 1048576, .unit = "texts",
-     .doc = "Texts in one forward pass of the target."},
+     .min = 1, .max = 1048576, .unit = "texts", .doc = "Texts in one forward pass of the target."},
     ISC_OPTIONS_END};
 
 const isc_option isc_prior_options[] = {
@@ -60,8 +58,7 @@ const isc_option isc_evaluate_options[] = {
     {OPT(ISC_OPT_FLOAT, isc_evaluate_settings, temperature), .preset = "1.0", .min = 0, .max = 100,
      .doc = "Sampling temperature; 1 samples the generator's own distribution."},
     {OPT(ISC_OPT_INT, isc_evaluate_settings, batch), .flags = ISC_OPT_RUNTIME, .preset = "1024",
-     .min = 1, .max = 1e6, .unit = "sequences",
-     .doc = "Sequences decoded together."},
+     .min = 1, .max = 1e6, .unit = "sequences", .doc = "Sequences decoded together."},
     {OPT(ISC_OPT_INT, isc_evaluate_settings, unconditional), .preset = "2000", .min = 0, .max = 1e7,
      .unit = "samples", .doc = "Unconditional samples by which the backbone's validity is judged."},
     {OPT(ISC_OPT_INT, isc_evaluate_settings, max_support), .preset = "200000", .min = 0, .max = 1e8,
