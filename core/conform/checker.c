@@ -119,7 +119,8 @@ static isc_status find_class(isc_checker *k) {
 /* An empty directory to be in, so that what a plugin leaves behind is found and removed. */
 static isc_status enter_scratch(isc_checker *k) {
   static char made[] = "/tmp/inversescope-check-XXXXXX";
-  if (!k->scratch) k->scratch = mkdtemp(made);
+  k->own_scratch = !k->scratch;
+  if (k->own_scratch) k->scratch = mkdtemp(made);
   if (!k->scratch || chdir(k->scratch) != 0)
     return isc_fail(ISC_E_IO, "the scratch directory %s cannot be entered",
                     k->scratch ? k->scratch : made);
@@ -210,6 +211,8 @@ int main(int argc, char **argv) {
     fprintf(stderr, "inversescope-check: %s\n%s", isc_error(), usage);
     return 2;
   }
+  const int status = say(k.result, k.list ? isc_checker_list(&k) : do_check(&k));
+  if (k.own_scratch) rmdir(k.scratch);
   /* Neither exit handlers nor destructors of the plugin come after the answer. */
-  _exit(say(k.result, k.list ? isc_checker_list(&k) : do_check(&k)));
+  _exit(status);
 }

@@ -15,7 +15,7 @@ typedef struct isc_checker {
   const char *given, *check, *cls_name, *case_name, *scratch, *cases_path;
   uint64_t seed;
   int result; /* descriptor that the answer goes to */
-  bool list;
+  bool list, own_scratch;
   /* What became of it. */
   char *path; /* of the .so, absolute; NULL for a class of the library */
   const isc_plugin *plugin;
