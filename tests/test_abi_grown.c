@@ -12,6 +12,7 @@
 #include <inversescope/kernel.h>
 #include <inversescope/method.h>
 #include <inversescope/prior.h>
+#include <string.h>
 
 static const isc_plugin *old_plugin(void) {
   void *library = dlopen(isc_test_build("tests/abi/.libs/old_plugin.so"), RTLD_NOW | RTLD_LOCAL);
@@ -75,10 +76,10 @@ Test(abi_grown, an_old_option_table_is_read_with_its_own_stride) {
 Test(abi_grown, impossible_sizes_are_refused) {
   const isc_class *theirs = of_kind(old_plugin(), ISC_FEATURE);
   isc_feature_ops ops = {.size = sizeof ops + 8};
-  isc_class cls = *theirs;
+  isc_class cls = {.grown = NULL};
   isc_adopted a;
+  memcpy(&cls, theirs, theirs->size);
   cls.size = sizeof cls;
-  cls.grown = NULL;
   cls.ops = &ops;
   isc_assert_fails(isc_class_adopt(&cls, &a), ISC_E_FORMAT, "this library's has");
   cls.size = 16;

@@ -109,22 +109,25 @@ static int rank(const char *name) {
 }
 
 /* Load what there is; files of backends that would not load are worth a line. */
-static void scan(isc_sb *report) {
+static isc_status scan(isc_sb *report) {
   char **problem = NULL;
   int64_t n = 0;
-  if (isc_registry_scan(&problem, &n) != ISC_OK) isc_sb_addf(report, "%s\n", isc_error());
+  isc_status st = isc_registry_scan(&problem, &n);
+  if (st == ISC_E_NOMEM) return st; /* nothing is wrong with the backends */
+  if (st != ISC_OK) isc_sb_addf(report, "%s\n", isc_error());
   for (int64_t i = 0; i < n; i++) {
     if (strstr(problem[i], "backend_")) isc_sb_addf(report, "%s\n", problem[i]);
     free(problem[i]);
   }
   free(problem);
+  return ISC_OK;
 }
 
 /* The backends in order of preference; malloc'd. */
 static isc_status candidates(isc_sb *report, const isc_class ***out, int64_t *n) {
   const isc_registry_entry *const *list;
   void *p;
-  scan(report);
+  ISC_TRY(scan(report));
   int64_t count = isc_registry_list(ISC_BACKEND, &list), k = 0;
   ISC_TRY(isc_calloc((size_t)count, sizeof **out, "the list of backends", &p));
   *out = p;
@@ -140,6 +143,7 @@ static isc_status first_that_works(isc_sb *report, const isc_class **cls, isc_de
   const isc_class **list = NULL;
   char why[160];
   int64_t n = 0;
+  isc_status code = ISC_E_MISSING;
   *cls = NULL;
   ISC_TRY(candidates(report, &list, &n));
   for (int64_t i = 0; i < n && !*cls; i++) {
@@ -148,12 +152,13 @@ static isc_status first_that_works(isc_sb *report, const isc_class **cls, isc_de
       *cls = list[i];
     else
       isc_sb_addf(report, "%s\n", isc_error());
+    if (st == ISC_E_NOMEM) code = st;
   }
   free(list);
   if (*cls) return ISC_OK;
   for (size_t i = 0; i < report->len; i++) /* a message is one line */
     if (report->s[i] == '\n') report->s[i] = i + 1 < report->len ? ';' : '.';
-  return isc_fail(ISC_E_MISSING, "device \"auto\": no backend works here: %s",
+  return isc_fail(code, "device \"auto\": no backend works here: %s",
                   report->len ? report->s : "none was found on the plugin path");
 }
 
