@@ -49,8 +49,8 @@ conform-plugins: libinversescope.la
 	 FLAGS='-I$(abs_top_srcdir)/api -I$(abs_top_srcdir)/tests/conform $(ISC_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -w' \
 	 HEADERS='$(abs_top_srcdir)/api/inversescope' \
 	 '$(abs_top_srcdir)/tests/conform/build.sh' tests/conform/broken '$(abs_top_srcdir)'/tests/conform/broken_*.c
-tests/test_conform.log: conform-plugins
-tests/test_conform_names.log tests/test_conform_runner.log tests/test_conform_shipped.log: inversescope-check$(EXEEXT)
+# Not a prerequisite of the test's log: a rule of ours for that would take the place of automake's.
+check_DATA += conform-plugins
 
 clean-local: clean-conform
 .PHONY: clean-conform
