@@ -124,7 +124,8 @@ static isc_status out_of_memory(isc_conform *c) {
   ISC_TRY(isc_conform_device(c, 2, &dev));
   ISC_GO(isc_malloc(BYTES, "a pattern", &host));
   ISC_GO(isc_malloc(BYTES, "a pattern", &back));
-  for (size_t i = 0; i < sizeof absurd / sizeof *absurd; i++)
+  /* A sanitizer's heap ends the process at sizes that a plain one refuses; those that overflow never get to it. */
+  for (size_t i = 0; i < (c->memory ? sizeof absurd / sizeof *absurd : 2); i++)
     ISC_GO(refused(dev, absurd[i]));
   st = still_usable(dev, &there, host, back);
   if (st != ISC_OK) st = isc_fail_in("after allocations that failed");
