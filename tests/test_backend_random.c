@@ -6,27 +6,9 @@
  * are fixed.
  */
 #include "backend_fixture.h"
+#include "conform/reference.h"
 
 /* ---- tokens */
-
-/* The rule of backend.h in long double: the first id whose cumulative probability exceeds the uniform. */
-static int32_t exact_draw(const float *l, int64_t vocab, double temperature, double u,
-                          double *logp) {
-  long double max = -INFINITY, sum = 0, c = 0;
-  for (int64_t j = 0; j < vocab; j++)
-    max = (long double)l[j] > max ? (long double)l[j] : max;
-  for (int64_t j = 0; j < vocab; j++)
-    sum += expl(((long double)l[j] - max) / (long double)temperature);
-  for (int64_t j = 0; j < vocab; j++) {
-    const long double e = expl(((long double)l[j] - max) / (long double)temperature);
-    c += e;
-    if (c > (long double)u * sum) {
-      *logp = (double)logl(e / sum);
-      return (int32_t)j;
-    }
-  }
-  return -1;
-}
 
 Test(backend_random, sample_is_the_documented_inversion) {
   const int64_t vocabs[] = {1, 2, 3, 17, 64, 1000};
@@ -59,8 +41,7 @@ Test(backend_random, sample_is_the_documented_inversion) {
       isc_assert_ok(be.ops->sample(be.impl, &a));
       for (int i = 0; i < ROWS; i++) {
         double want = 0;
-        const int32_t exact = exact_draw(l + i * vocab, vocab, a.temperature,
-                                         isc_sample_uniform(77, index[i], a.draw), &want);
+        const int32_t exact = isc_reference_sample(&a, i, &want);
         cr_assert(id[i] == exact, "%s vocab %lld row %d: drew %d, not %d", be.level,
                   (long long)vocab, i, id[i], exact);
         cr_assert(fabs(logp[i] + 1.5 - want) < 1e-12 * (1 + fabs(want)), "logp %.17g", logp[i]);
@@ -158,35 +139,6 @@ Test(backend_random, temperature_zero_takes_the_first_maximum_and_bad_logits_are
 
 /* ---- noise */
 
-/* The formula of backend.h in double on the stream's normals. */
-static void exact_noise(const isc_noise *a, int64_t r, double *out) {
-  const int64_t n = a->dim;
-  float g[300];
-  double z2 = 0, g2 = 0, gz = 0, v[300], v2 = 0;
-  isc_rng rng = isc_rng_at(a->seed, ISC_RNG_NOISE_DIRECTION, a->index[r]);
-  isc_rng_normals(&rng, g, n);
-  for (int64_t i = 0; i < n; i++) {
-    const double z = (double)a->z[r * n + i];
-    z2 += z * z;
-    g2 += (double)g[i] * (double)g[i];
-    gz += (double)g[i] * z;
-  }
-  for (int64_t i = 0; i < n; i++) {
-    v[i] = (double)g[i] - gz / z2 * (double)a->z[r * n + i];
-    v2 += v[i] * v[i];
-  }
-  for (int64_t i = 0; i < n; i++) {
-    const double z = (double)a->z[r * n + i];
-    if (!a->angular)
-      out[i] = z + (double)a->radius[r] * (double)g[i] / sqrt(g2);
-    else if (n == 1 || z2 == 0)
-      out[i] = z * (double)a->rho[r];
-    else
-      out[i] =
-          (double)a->rho[r] * ((double)a->cos[r] * z + (double)a->sin[r] * sqrt(z2 / v2) * v[i]);
-  }
-}
-
 Test(backend_random, noise_is_the_documented_formula) {
   const int64_t dims[] = {1, 2, 3, 16, 63, 64, 300};
   BE_EACH_LEVEL(be, 2)
@@ -218,15 +170,15 @@ Test(backend_random, noise_is_the_documented_formula) {
                      .seed = 9,
                      .index = index};
       isc_assert_ok(be.ops->noise(be.impl, &a));
-      double want[300];
+      isc_exact *want = malloc((size_t)(ROWS * n) * sizeof *want);
+      isc_assert_ok(isc_reference_noise(&a, want));
       for (int r = 0; r < ROWS; r++) {
         double norm = 0;
         for (int64_t i = 0; i < n; i++)
           norm += (double)z[r * n + i] * (double)z[r * n + i];
-        exact_noise(&a, r, want);
         for (int64_t i = 0; i < n; i++)
-          BE_CLOSE(out[r * n + i], want[i], 1 + sqrt(norm), "%s dim %lld angular %d row %d",
-                   be.level, (long long)n, angular, r);
+          BE_CLOSE(out[r * n + i], want[r * n + i].value, 1 + sqrt(norm),
+                   "%s dim %lld angular %d row %d", be.level, (long long)n, angular, r);
       }
       float *row = be_floats(n, 0); /* alone, and in place: the same bits */
       memcpy(row, z + 9 * n, (size_t)n * sizeof *row);
@@ -239,6 +191,7 @@ Test(backend_random, noise_is_the_documented_formula) {
       a.sin += 9;
       isc_assert_ok(be.ops->noise(be.impl, &a));
       BE_SAME_BITS(row, out + 9 * n, n, "row 9 alone");
+      free(want);
       be_free(row);
       be_free(z);
       be_free(out);

@@ -114,7 +114,7 @@ static isc_status run_golden(isc_subject *s) {
   golden g = {.s = s};
   if (!s->c->cs->golden)
     return isc_conform_skip(s->c, "the case names no golden file; see "
-                                  "docs/conformance.md#target.golden");
+                                  "docs/conformance.md#target-golden");
   isc_status st = isc_st_open(s->c->cs->golden, &g.file);
   if (st == ISC_OK) st = compare(&g);
   isc_st_close(g.file);
