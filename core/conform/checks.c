@@ -8,18 +8,16 @@
 
 enum { MAX_CHECKS = 256 };
 
-static const isc_check *const PARTS[] = {isc_checks_any_static,     isc_checks_any_dynamic,
-                                         isc_checks_any_options,    isc_checks_any_memory,
-                                         isc_checks_any_process,    isc_checks_target,
-                                         isc_checks_target_forward, isc_checks_target_sites,
-                                         isc_checks_target_limits,  isc_checks_target_golden,
-                                         isc_checks_prior,          isc_checks_prior_texts,
-                                         isc_checks_prior_law,      isc_checks_prior_frequencies,
-                                         isc_checks_prior_slots,    isc_checks_kernel,
-                                         isc_checks_kernel_law,     isc_checks_kernel_backends,
-                                         isc_checks_feature,        isc_checks_feature_text,
-                                         isc_checks_method,         isc_checks_backend,
-                                         isc_checks_backend_ops,    isc_checks_backend_repeat};
+static const isc_check *const PARTS[] = {
+    isc_checks_any_static,      isc_checks_any_dynamic,   isc_checks_any_options,
+    isc_checks_any_memory,      isc_checks_any_process,   isc_checks_target,
+    isc_checks_target_forward,  isc_checks_target_sites,  isc_checks_target_patch,
+    isc_checks_target_limits,   isc_checks_target_golden, isc_checks_prior,
+    isc_checks_prior_texts,     isc_checks_prior_law,     isc_checks_prior_frequencies,
+    isc_checks_prior_slots,     isc_checks_kernel,        isc_checks_kernel_law,
+    isc_checks_kernel_backends, isc_checks_feature,       isc_checks_feature_text,
+    isc_checks_method,          isc_checks_backend,       isc_checks_backend_ops,
+    isc_checks_backend_repeat};
 
 const isc_check *const *isc_checks_all(int64_t *n) {
   static const isc_check *all[MAX_CHECKS];

@@ -95,6 +95,7 @@ libconform_la_SOURCES = \
   core/conform/target_golden.c \
   core/conform/target_limits.c \
   core/conform/target_pass.c \
+  core/conform/target_patch.c \
   core/conform/target_sites.c \
   core/conform/target_use.c \
   core/conform/target_use.h \
