@@ -13,7 +13,7 @@
 
 enum { MAX_TEMPLATE = 1 << 20 };
 
-typedef enum with { ANY, MAKE, AUTOTOOLS, IF_THERE } with;
+typedef enum with { ANY, MAKE, AUTOTOOLS } with;
 
 static const struct {
   const char *from, *to; /* below the templates, below the project */
@@ -21,7 +21,6 @@ static const struct {
 } files[] = {
     {"@KIND@/plugin.c", "@PLUGIN@.c", ANY},
     {"@KIND@/test.c", "tests/@PLUGIN@.c", ANY},
-    {"@KIND@/conform.cfg", "@PLUGIN@.conform.cfg", IF_THERE},
     {"common/plugin_test.h", "tests/plugin_test.h", ANY},
     {"common/README.md", "README.md", ANY},
     {"common/gitignore", ".gitignore", ANY},
@@ -120,7 +119,7 @@ typedef struct output {
   char *path, *text;
 } output;
 
-/* A template that is left out gives no text. */
+/* A file of the other build system gives no text. */
 static isc_status read_one(const isc_project *p, const char *templates, const word *words, int i,
                            output *o) {
   char *name = NULL, *path = NULL, *text = NULL, *to = NULL;
@@ -129,7 +128,6 @@ static isc_status read_one(const isc_project *p, const char *templates, const wo
   if (files[i].with == (p->autotools ? MAKE : AUTOTOOLS)) return ISC_OK;
   ISC_GO(fill(words, files[i].from, &name));
   ISC_GO(isc_path_join(templates, name, &path));
-  if (files[i].with == IF_THERE && !isc_exists(path)) goto done;
   ISC_GO(isc_read_file(path, MAX_TEMPLATE, &text, &len));
   ISC_GO(fill(words, files[i].to, &to));
   ISC_GO(isc_path_join(p->dir, to, &o->path));
