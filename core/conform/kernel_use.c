@@ -37,14 +37,22 @@ isc_noise_draw isc_conform_noise(const isc_kernel *k, uint64_t seed, uint64_t i)
 
 /* ---- the distance */
 
+/* What a profile is near where doubles end. */
+static const double LEAST_PROFILE = 1e-290;
+
+/* k at u. */
+static double profile_at(const isc_kernel *k, double u) {
+  const double t = exp(u), half = sin(t / 2);
+  if (k->ops->geometry(k->self) != ISC_ANGULAR) return k->ops->profile(k->self, t);
+  return k->ops->profile(k->self, 2 * half * half / k->ops->epsilon(k->self));
+}
+
 /* log of the density of u, up to a constant. */
 static double log_density(const isc_kernel *k, int64_t dim, double u) {
   const bool profile = k->ops->measure(k->self) == ISC_PROFILE;
-  const double t = exp(u), half = sin(t / 2);
-  if (k->ops->geometry(k->self) != ISC_ANGULAR)
-    return log(k->ops->profile(k->self, t)) + (profile ? 1 : (double)dim) * u;
+  const double t = exp(u), weight = log(profile_at(k, u));
+  if (k->ops->geometry(k->self) != ISC_ANGULAR) return weight + (profile ? 1 : (double)dim) * u;
   const double power = profile ? 1 : (double)(dim - 2);
-  const double weight = log(k->ops->profile(k->self, 2 * half * half / k->ops->epsilon(k->self)));
   return power == 0 ? weight + u : weight + u + power * log(fmax(sin(t), 0));
 }
 
@@ -93,6 +101,10 @@ isc_status isc_expected_law_new(const isc_kernel *k, int64_t dim, isc_expected_l
   out->fixed = out->angular && dim == 1;
   if (out->fixed) return ISC_OK;
   ISC_TRY(find_bulk(k, dim, out));
+  /* The end of a bulk has a k of e^-DROP of its peak's or more, unless numbers end there before the bulk does: in dimension
+   * n, exp(-d/epsilon) has its bulk at a ratio of n. */
+  out->hidden = profile_at(k, out->high) < LEAST_PROFILE;
+  if (out->hidden) return ISC_OK;
   ISC_TRY(isc_calloc(CELLS + 1, sizeof(double), "the expected law", &memory));
   out->below = memory;
   const double h = (out->high - out->low) / CELLS;

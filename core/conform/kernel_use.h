@@ -25,6 +25,7 @@ isc_noise_draw isc_conform_noise(const isc_kernel *k, uint64_t seed, uint64_t i)
 /* P(distance ≤ d), tabulated over the logarithm of d/ε or of the angle. */
 typedef struct isc_expected_law {
   bool angular, fixed; /* fixed: angular in one dimension, d = 0 */
+  bool hidden;         /* the bulk lies where profile() underflows: nothing is tabulated */
   double epsilon, low, high, peak;
   double *below; /* [CELLS + 1] */
 } isc_expected_law;
