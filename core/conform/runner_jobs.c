@@ -3,7 +3,8 @@
  * The loop that starts, hears, times and ends the processes of a run.
  *
  * A job is over when its own process is: children that it left behind may hold its pipes open, so the pipes
- * say nothing. They share its process group and are killed with it.
+ * say nothing. They share its process group, are killed with it, and are waited for, because a process that was sent
+ * SIGKILL still writes for a moment; so for the length of a run this process is the one that orphans fall to.
  */
 #include "conform/runner_jobs.h"
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -164,13 +166,22 @@ static bool has_ended(const running *r) {
   return end.si_pid == r->pid;
 }
 
-/* The whole group goes while its leader still holds the number. */
+static int wait_for(pid_t pid, int *status) {
+  int found;
+  do
+    found = waitpid(pid, status, 0);
+  while (found < 0 && errno == EINTR);
+  return found;
+}
+
+/* The whole group goes while its leader still holds the number; its members are ours once the leader is gone. */
 static void end(running *r) {
   isc_job *j = r->job;
   int status = 0;
   kill(-r->pid, SIGKILL);
   kill(r->pid, SIGKILL);
-  while (waitpid(r->pid, &status, 0) < 0 && errno == EINTR) {
+  wait_for(r->pid, &status);
+  while (wait_for(-r->pid, NULL) > 0) {
   }
   hear(r);
   close_end(&r->fd[0]);
@@ -255,6 +266,9 @@ isc_status isc_jobs_run(isc_job *jobs, int64_t n, int at_once, const char *libra
   void *memory;
   crew k = {.n = n < at_once ? (int)n : at_once};
   isc_status st = ISC_OK;
+  int was_reaper = 0;
+  prctl(PR_GET_CHILD_SUBREAPER, &was_reaper);
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
   ISC_GO(isc_pool_alloc(&pool, (size_t)k.n, sizeof *k.place, "running checks", &memory));
   k.place = memory;
   ISC_GO(isc_pool_alloc(&pool, 2 * (size_t)k.n, sizeof *k.poll, "running checks", &memory));
@@ -264,6 +278,7 @@ isc_status isc_jobs_run(isc_job *jobs, int64_t n, int at_once, const char *libra
 done:
   for (int i = 0; i < k.n && k.place; i++)
     if (k.place[i].job) end(&k.place[i]);
+  prctl(PR_SET_CHILD_SUBREAPER, was_reaper);
   isc_pool_free(&pool);
   return st;
 }
