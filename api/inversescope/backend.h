@@ -76,6 +76,10 @@ typedef struct isc_backend_ops {
   /* x[row[i]] += in[i], in the order of i. */
   isc_status (*scatter_add)(void *impl, int64_t n, int64_t width, const float *in,
                             const int64_t *row, float *x);
+  /* since 1.1 */
+  isc_status (*rotary)(void *impl, const isc_rotary *a);  /* isc_rotary */
+  isc_status (*gate)(void *impl, const isc_gate *a);      /* isc_gate: y */
+  isc_status (*gate_grad)(void *impl, const isc_gate *a); /* and dx from dy */
 } isc_backend_ops;
 
 /* An opened backend. */

@@ -7,7 +7,8 @@
  * device pointers unless marked host; `+=` outputs accumulate, others are overwritten. A size of 0
  * is legal everywhere and does nothing. Outputs never alias inputs unless said. Sums inside an op run in
  * an order fixed by the shapes alone, never by the number of threads: the same call gives the same bits.
- * Tolerance, unless stated: |got − exact| ≤ 4e-6 · Σ|terms| of the sum that makes the element.
+ * Tolerance, unless stated: |got − exact| ≤ 4e-6 · Σ|terms| of the sum that makes the element; where operands are rounded to
+ * bf16, 2^-7 in place of 4e-6 (gemm: 4e-6 of the sum over the rounded operands).
  * *Row independence* (gemm with trans_a = 0, layernorm, attention, control, xent logp, sample):
  * a row's result has the same bits whatever other rows are in the call.
  * Rationale: this is what makes a sample independent of batch size and threads.
@@ -24,6 +25,12 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* What the elements of an array are. Append only. */
+typedef enum isc_dtype {
+  ISC_F32 = 0,
+  ISC_BF16 /* the upper half of an f32, rounded to nearest even; 2 bytes */
+} isc_dtype;
 
 /* Activation functions. Append only. */
 typedef enum isc_act {
@@ -48,9 +55,15 @@ typedef struct isc_gemm {
   const float *bias; /* [n] or NULL                              */
   isc_act act;
   float *pre; /* [m, n] rows ldc: argument of act, for its gradient; or NULL (batch 1 only) */
+  /* since 1.1 */
+  isc_dtype
+      b_dtype; /* of b: ISC_BF16 (then `product` is too), b points to 2-byte elements        */
+  isc_dtype
+      product; /* ISC_BF16: elements of a and b are rounded to bf16, their products summed in f32 */
 } isc_gemm;
 
-/* y = (x − mean)/sqrt(var + eps) · g + b per row; var is the biased variance. */
+/* y = (x − mean)/sqrt(var + eps) · g + b per row; var is the biased variance. Or, rms: y = x/sqrt(mean x² + eps) · g.
+ * With `group`, row i of x and of y begins at float (i / group)·stride + (i % group)·d: some heads of a fused row. */
 typedef struct isc_layernorm {
   int64_t rows, d;
   double eps;
@@ -61,9 +74,12 @@ typedef struct isc_layernorm {
   const float *dy; /* [rows, d]                                     */
   float *dx;       /* [rows, d] += ; may be NULL                    */
   float *dg, *db;  /* [d] += ; may be NULL                          */
+  /* since 1.1 */
+  bool rms;              /* b, mean and db are NULL then; y may alias x */
+  int64_t group, stride; /* 0 = rows lie dense; forward only            */
 } isc_layernorm;
 
-/* out[i] = wte[id[i]] + wpe[pos[i]]; ids outside the table were refused by the caller. */
+/* out[i] = scale·wte[id[i]] + wpe[pos[i]]; ids outside the table were refused by the caller. */
 typedef struct isc_embed {
   int64_t rows, d;
   const int32_t *id, *pos; /* [rows]; pos NULL = no position table  */
@@ -73,10 +89,14 @@ typedef struct isc_embed {
   /* backward: */
   const float *dout;  /* [rows, d]                             */
   float *dwte, *dwpe; /* += ; may be NULL                      */
+  /* since 1.1 */
+  isc_dtype wte_dtype; /* of wte; forward only unless f32       */
+  float scale;         /* 0 = 1                                 */
 } isc_embed;
 
-/* Causal attention: query t of a sequence sees keys 0 … past + t.
- * out = softmax(scale · q kᵀ) v per head; head h lies at column h·d_head (GQA: kv head h·n_kv_head/n_head). */
+/* Causal attention: query t of a sequence sees keys 0 … past + t, or the last `window` of them.
+ * out = softmax(cap(scale · q kᵀ)) v per head, cap(s) = soft_cap·tanh(s/soft_cap); head h lies at column h·d_head (GQA:
+ * kv head h·n_kv_head/n_head). */
 typedef struct isc_attention {
   int64_t batch, q_len, past, n_head, n_kv_head, d_head;
   float scale;
@@ -88,7 +108,36 @@ typedef struct isc_attention {
   /* backward (past = 0): */
   const float *dout;   /* strides of out                                     */
   float *dq, *dk, *dv; /* strides of q and of k, v; overwritten              */
+  /* since 1.1 */
+  float soft_cap; /* 0 = none                                           */
+  int64_t window; /* 0 = all                                            */
+  isc_dtype
+      product; /* ISC_BF16: a backend may round q, k, v, probabilities and dout to bf16 where it multiplies them */
 } isc_attention;
+
+/* Rotary position embedding of the first `heads` heads of each row, the rest of the row copied (nothing to do when y is x).
+ * With c = cos[pos[i], j], s = sin[pos[i], j] (s → −s if inverse, which is the gradient), j < d_rot/2, per head:
+ * y[j] = x[j]·c − x[j + d_rot/2]·s, y[j + d_rot/2] = x[j + d_rot/2]·c + x[j]·s; columns from d_rot on stay. Since 1.1. */
+typedef struct isc_rotary {
+  int64_t rows, width; /* of x and y                                        */
+  int64_t heads, d_head, d_rot;
+  const float *x;         /* [rows, width]; head h at column h·d_head        */
+  float *y;               /* [rows, width]; may alias x                      */
+  const int32_t *pos;     /* [rows]                                          */
+  const float *cos, *sin; /* [positions, d_rot/2]                            */
+  bool inverse;
+} isc_rotary;
+
+/* y = act(x_gate) · x_up, x = [x_gate | x_up] by columns (SwiGLU, GEGLU). Since 1.1. */
+typedef struct isc_gate {
+  int64_t rows, d;
+  isc_act act;
+  const float *x; /* [rows, 2·d]              */
+  float *y;       /* [rows, d]                */
+  /* backward: */
+  const float *dy; /* [rows, d]                */
+  float *dx;       /* [rows, 2·d] overwritten  */
+} isc_gate;
 
 /* Next-token loss over a vocabulary without keeping the logits: logits = h wᵀ,
  * logp[i] = log softmax(logits[i])[target[i]] (0 where target[i] < 0),
@@ -102,6 +151,8 @@ typedef struct isc_xent {
   float *logp;           /* [rows]                           */
   float *dh;             /* [rows, d] overwritten, or NULL   */
   float *dw;             /* [vocab, d] += , or NULL          */
+  isc_dtype
+      product; /* since 1.1; as in isc_gemm, for all three products; weights and sums stay f32 */
 } isc_xent;
 
 /* Control layer, collapsed scores (paper 3.1; FACTS 2):

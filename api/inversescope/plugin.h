@@ -26,7 +26,7 @@ extern "C" {
 
 /* The version of the binary interface that these headers describe. */
 #define ISC_ABI_MAJOR 1
-#define ISC_ABI_MINOR 0
+#define ISC_ABI_MINOR 1
 
 /* What a class is. Append only. */
 typedef enum isc_kind {

@@ -19,8 +19,9 @@ extern "C" {
 /* Dense, row-major f32 on a device. Rationale for no strides: every op here wants dense rows, and views
  * that matter (a column block of a fused qkv) are strides inside the op's own argument struct. */
 typedef struct isc_tensor {
-  int32_t ndim;  /* 1 … 4                                                   */
-  int32_t dtype; /* 0 = f32, the only one there is                          */
+  int32_t ndim; /* 1 … 4                                                   */
+  int32_t
+      dtype; /* isc_dtype of data: f32, or bf16 in frozen parameters (then 2 bytes an element) */
   int64_t shape[4];
   float *data; /* device memory                                            */
   float *grad; /* device memory of the same shape; NULL until the tape asks */
