@@ -21,14 +21,14 @@ extern "C" {
 typedef enum isc_place {
   ISC_RESID_PRE = 0, /* [batch·len, d_model] entering the block                             */
   ISC_HEADS,         /* [batch·len, n_head·d_head] heads' outputs before W_O                 */
-  ISC_ATTN_OUT,      /* [batch·len, d_model] after W_O and its bias                          */
+  ISC_ATTN_OUT,      /* [batch·len, d_model] after W_O and its bias, before a post-norm      */
   ISC_RESID_MID,     /* [batch·len, d_model] after the attention's residual add              */
-  ISC_MLP_OUT,       /* [batch·len, d_model]                                                 */
+  ISC_MLP_OUT,       /* [batch·len, d_model] before a post-norm                              */
   ISC_RESID_POST,    /* [batch·len, d_model] leaving the block                               */
   ISC_PLACE_COUNT,   /* places that are sites */
   ISC_QKV =
-      ISC_PLACE_COUNT /* [batch·len, 3·n_head·d_head] queries, keys, values; no site, and tapped only
-                               where `wants` asks for it */
+      ISC_PLACE_COUNT /* [batch·len, (n_head + 2·n_kv_head)·d_head] queries, keys, values as the weights give
+                         them; no site, and tapped only where `wants` asks for it */
 } isc_place;
 
 /* What a forward pass does at each place. `at` may capture x and may return a replacement in *out (which it
@@ -54,6 +54,20 @@ ISC_API isc_status isc_tap(const isc_taps *taps, isc_step *s, isc_place place, i
 ISC_API bool isc_tap_stops(const isc_taps *taps, isc_place place, int64_t layer);
 
 /* ---- Decoders */
+/* How a residual branch's input is normalised. Append only. */
+typedef enum isc_norm_kind { ISC_LAYERNORM, ISC_RMSNORM } isc_norm_kind;
+/* How a decoder knows positions. Append only. */
+typedef enum isc_position_kind { ISC_LEARNED, ISC_ROTARY } isc_position_kind;
+/* act(x W) W', or (act(x W_gate) · x W_up) W'. Append only. */
+typedef enum isc_mlp_kind { ISC_MLP_PLAIN, ISC_MLP_GATED } isc_mlp_kind;
+/* How rotary frequencies are stretched for texts longer than those of training. Append only. */
+typedef enum isc_rope_scaling {
+  ISC_ROPE_PLAIN,
+  ISC_ROPE_LINEAR, /* positions divided by rope_factor                                       */
+  ISC_ROPE_LLAMA3  /* wavelengths beyond rope_original/rope_low divided by rope_factor, those below
+                      rope_original/rope_high kept, between them a mixture                    */
+} isc_rope_scaling;
+
 /* The shape of a decoder. Append only; zero means the first choice of each enum. */
 typedef struct isc_decoder_spec {
   size_t size; /* sizeof(isc_decoder_spec) */
@@ -63,15 +77,35 @@ typedef struct isc_decoder_spec {
   double attn_scale;   /* 0 = 1/sqrt(d_head)                       */
   bool scale_by_layer; /* GPT-2's scale_attn_by_inverse_layer_idx  */
   bool untied_head;    /* false: the head is wte                   */
+  /* since 1.1; zeros are GPT-2 */
+  int64_t n_kv_head; /* 0 = n_head: query head h uses key head h·n_kv_head/n_head */
+  isc_norm_kind norm;
+  isc_position_kind positions;
+  isc_mlp_kind mlp;
+  bool no_qkv_bias, no_attn_out_bias, no_mlp_bias;
+  bool post_norms; /* the branches' outputs are normalised before they are added           */
+  bool head_norms; /* queries and keys are RMS-normalised per head, before their positions */
+  bool out_in;     /* c_attn, c_fc and mlp.c_proj lie as [out, in]; attn.c_proj never does */
+  double embed_scale, attn_soft_cap, logit_soft_cap; /* 0 = none */
+  int64_t window;     /* layers attend to that many positions; 0 = all                         */
+  int64_t full_every; /* of layers with a window, every n-th attends to all; 0 = none          */
+  int64_t d_rot;      /* 0 = d_head                                                            */
+  double rope_theta, rope_theta_window; /* of layers with a window; 0 = rope_theta             */
+  isc_rope_scaling rope_scaling;        /* not of layers with rope_theta_window                */
+  double rope_factor, rope_low, rope_high, rope_original;
+  isc_dtype weights; /* of matrices; norms and biases are f32; bf16 parameters stay frozen     */
 } isc_decoder_spec;
 
 typedef struct isc_decoder isc_decoder; /* a spec and its weights on a device */
 
 /* A decoder with zero weights. Parameters, all of group 0 (names are canonical, GPT-2's):
  *   wte.weight [vocab, d] · wpe.weight [n_ctx, d] · h.L.ln_1.weight/bias [d] ·
- *   h.L.attn.c_attn.weight [d, 3·n_head·d_head] /bias · h.L.attn.c_proj.weight [n_head·d_head, d] /bias ·
- *   h.L.ln_2.* · h.L.mlp.c_fc.weight [d, d_mlp] /bias · h.L.mlp.c_proj.weight [d_mlp, d] /bias ·
- *   ln_f.weight/bias · lm_head.weight [vocab, d] if untied. */
+ *   h.L.attn.c_attn.weight [d, (n_head + 2·n_kv_head)·d_head] /bias · h.L.attn.c_proj.weight [n_head·d_head, d] /bias ·
+ *   h.L.ln_2.* · h.L.mlp.c_fc.weight [d, d_mlp] /bias (gated: [d, 2·d_mlp], the gate's columns first) ·
+ *   h.L.mlp.c_proj.weight [d_mlp, d] /bias · ln_f.weight/bias · lm_head.weight [vocab, d] if untied; with head_norms
+ *   h.L.attn.q_norm.weight, k_norm.weight [d_head]; with post_norms h.L.ln_1_post.weight, ln_2_post.weight [d].
+ * Only those that the spec has: no wpe with rotary positions, no norm's bias with RMS norms, no bias that is left out. A
+ * backend of an ABI before 1.1 serves GPT-2's choices only; others → ISC_E_UNSUPPORTED. */
 ISC_API isc_status isc_decoder_new(isc_device *dev, const isc_decoder_spec *spec,
                                    isc_decoder **out);
 ISC_API void isc_decoder_free(isc_decoder *d); /* NULL is fine */

@@ -63,6 +63,39 @@ ISC_API isc_status isc_op_headdot(isc_step *s, isc_tensor *k, isc_tensor *q, isc
 ISC_API isc_status isc_op_grouped_linear(isc_step *s, isc_tensor *x, const int64_t *start,
                                          int64_t n, isc_tensor *const *w, isc_tensor *const *b,
                                          isc_tensor **out);
+/* alpha · x. */
+ISC_API isc_status isc_op_scale(isc_step *s, isc_tensor *x, double alpha, isc_tensor **out);
+/* RMS norm over the last dim of x; g [d]. */
+ISC_API isc_status isc_op_rmsnorm(isc_step *s, isc_tensor *x, isc_tensor *g, double eps,
+                                  isc_tensor **out);
+/* As isc_op_embed, with scale · wte[id]; wte may be bf16 (no gradient). */
+ISC_API isc_status isc_op_embed_scaled(isc_step *s, isc_tensor *wte, isc_tensor *wpe, double scale,
+                                       const int32_t *id, const int32_t *pos, int64_t rows,
+                                       isc_tensor **out);
+/* act(x_gate) · x_up; x [rows, 2·d] = [x_gate | x_up] → [rows, d]. */
+ISC_API isc_status isc_op_gate(isc_step *s, isc_act act, isc_tensor *x, isc_tensor **out);
+
+/* Which columns of a fused row are what: [queries n_head | keys n_kv_head | values n_kv_head] heads of width d_head; and how
+ * attention goes over them. Zero means none for soft_cap and window (isc_attention in operations.h). */
+typedef struct isc_heads {
+  size_t size; /* sizeof(isc_heads) */
+  int64_t batch, len, n_head, n_kv_head, d_head;
+  float scale, soft_cap;
+  int64_t window;
+} isc_heads;
+/* RMS norm of each query head by q_gain and each key head by k_gain ([d_head] both). No gradient: ISC_E_USAGE under a tape
+ * that wants one. */
+ISC_API isc_status isc_op_norm_heads(isc_step *s, isc_tensor *qkv, const isc_heads *h,
+                                     isc_tensor *q_gain, isc_tensor *k_gain, double eps,
+                                     isc_tensor **out);
+/* Rotary positions past + t of queries and keys, by tables cos and sin [positions, d_rot/2]. */
+ISC_API isc_status isc_op_rotary(isc_step *s, isc_tensor *qkv, const isc_heads *h, int64_t past,
+                                 isc_tensor *cos, isc_tensor *sin, isc_tensor **out);
+/* Causal self-attention on qkv [batch, len, (n_head + 2·n_kv_head)·d_head] → [batch, len, n_head·d_head]. With caches
+ * [n_ctx, batch, n_kv_head·d_head] (both or neither): as isc_op_attention_cached. */
+ISC_API isc_status isc_op_attend(isc_step *s, isc_tensor *qkv, const isc_heads *h,
+                                 isc_tensor *k_cache, isc_tensor *v_cache, int64_t past,
+                                 isc_tensor **out);
 /* out[i] = x[row[i]]; x [rows, d]; row host [n]. */
 ISC_API isc_status isc_op_gather(isc_step *s, isc_tensor *x, const int64_t *row, int64_t n,
                                  isc_tensor **out);

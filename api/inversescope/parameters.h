@@ -34,6 +34,10 @@ ISC_API void isc_params_free(isc_params *p); /* with its parameters; NULL is fin
  * unique; 0 ≤ group < 8. */
 ISC_API isc_status isc_params_add(isc_params *p, const char *name, int32_t ndim,
                                   const int64_t *shape, int32_t group, isc_param **out);
+/* The same with elements of `dtype`. A bf16 parameter stays frozen: isc_params_train passes it over. */
+ISC_API isc_status isc_params_add_typed(isc_params *p, const char *name, int32_t ndim,
+                                        const int64_t *shape, int32_t group, isc_dtype dtype,
+                                        isc_param **out);
 ISC_API isc_param *isc_params_find(isc_params *p, const char *name); /* NULL if absent */
 /* How many there are, and the i-th in the order they were added. */
 ISC_API int64_t isc_params_count(const isc_params *p);
@@ -41,9 +45,14 @@ ISC_API isc_param *isc_params_at(isc_params *p, int64_t i);
 ISC_API void isc_params_train(isc_params *p, bool on); /* needs_grad of all; off = frozen */
 /* No parameter is touched any more. Gradients are not read until written again, so no memory is. */
 ISC_API isc_status isc_params_zero_grad(isc_params *p);
-/* Values from and to the host, [shape] floats. */
+/* Values from and to the host, [shape] floats; to bf16 they are rounded. */
 ISC_API isc_status isc_param_set(isc_params *p, isc_param *q, const float *host);
 ISC_API isc_status isc_param_get(isc_params *p, const isc_param *q, float *host);
+/* Elements [first, first + n) only. */
+ISC_API isc_status isc_param_set_some(isc_params *p, isc_param *q, int64_t first, int64_t n,
+                                      const float *host);
+ISC_API isc_status isc_param_get_some(isc_params *p, const isc_param *q, int64_t first, int64_t n,
+                                      float *host);
 /* Initialise: N(0, std) or Kaiming-normal (std = sqrt(2/fan_in)), Philox (seed, ISC_RNG_INIT, hash of the name). */
 ISC_API isc_status isc_param_init_normal(isc_params *p, isc_param *q, uint64_t seed, double std);
 ISC_API isc_status isc_param_fill(isc_params *p, isc_param *q, float x); /* every element = x */

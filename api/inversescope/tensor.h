@@ -57,6 +57,9 @@ typedef struct isc_step isc_step; /* the memory of one step's tensors, and their
 /* An empty step on a device, which must outlive it. */
 ISC_API isc_status isc_step_new(isc_device *dev, isc_step **out);
 ISC_API void isc_step_free(isc_step *s); /* and every tensor made in it; NULL is fine */
+/* What the matrix products of this step's operations round their operands to: ISC_F32 (at first) or ISC_BF16, until it is set
+ * again. Products with a bf16 parameter are in bf16 anyway. Gradients' products follow, sums and updates stay f32. */
+ISC_API void isc_step_set_product(isc_step *s, isc_dtype product);
 /* Every tensor of the step dies; its memory is kept for the next use. The tape is dropped. */
 ISC_API void isc_step_reset(isc_step *s);
 ISC_API isc_device *isc_step_device(isc_step *s); /* the device it was made on */

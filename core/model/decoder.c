@@ -2,8 +2,7 @@
  *
  * A decoder's life: its parameters from a spec, their initial values, and what else is asked of them.
  *
- * A spec may come from a stranger's config.json, so its numbers are bounded before anything is
- * multiplied or allocated.
+ * Only the parameters that the spec has are made: the pass asks for a weight's presence, not for the family.
  */
 #include "base/base.h"
 #include "model/decoder_internal.h"
@@ -11,75 +10,106 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Generous limits that keep every product of two within int64_t. */
-enum { MAX_LAYERS = 1 << 14, MAX_HEADS = 1 << 16, MAX_WIDTH = 1 << 24, MAX_VOCAB = 1 << 28 };
-
-static isc_status check_range(const char *name, int64_t value, int64_t max) {
-  if (value >= 1 && value <= max) return ISC_OK;
-  return isc_fail(ISC_E_SHAPE, "a decoder's %s is %lld; it must be 1 to %lld", name,
-                  (long long)value, (long long)max);
-}
-
-static isc_status check_spec(const isc_decoder_spec *s) {
-  ISC_TRY(check_range("n_layer", s->n_layer, MAX_LAYERS));
-  ISC_TRY(check_range("n_head", s->n_head, MAX_HEADS));
-  ISC_TRY(check_range("d_model", s->d_model, MAX_WIDTH));
-  ISC_TRY(check_range("d_head", s->d_head, MAX_WIDTH));
-  ISC_TRY(check_range("n_head * d_head", s->n_head * s->d_head, MAX_WIDTH));
-  ISC_TRY(check_range("d_mlp", s->d_mlp, MAX_WIDTH));
-  ISC_TRY(check_range("vocab", s->vocab, MAX_VOCAB));
-  ISC_TRY(check_range("n_ctx", s->n_ctx, MAX_VOCAB));
-  if (!(s->norm_eps >= 0) || !isfinite(s->attn_scale))
-    return isc_fail(ISC_E_SHAPE,
-                    "a decoder's norm_eps is %g and attn_scale %g; both must be finite",
-                    s->norm_eps, s->attn_scale);
-  return ISC_OK;
-}
-
 typedef struct builder {
   isc_params *params;
+  const isc_decoder_spec *spec;
   char prefix[32]; /* "h.3." or "" */
 } builder;
 
-/* cols 0 = a vector */
-static isc_status add(const builder *b, const char *name, int64_t rows, int64_t cols,
-                      isc_param **out) {
-  char full[64];
+static isc_status add_vector(const builder *b, const char *name, int64_t n, isc_param **out) {
+  char full[96];
   snprintf(full, sizeof full, "%s%s", b->prefix, name);
-  return isc_params_add(b->params, full, cols ? 2 : 1, (int64_t[]){rows, cols}, 0, out);
+  return isc_params_add(b->params, full, 1, &n, 0, out);
 }
 
-static isc_status add_layer(const builder *b, const isc_decoder_spec *s, isc_decoder_layer *l) {
-  int64_t d = s->d_model, heads = s->n_head * s->d_head;
-  ISC_TRY(add(b, "ln_1.weight", d, 0, &l->ln_1_w));
-  ISC_TRY(add(b, "ln_1.bias", d, 0, &l->ln_1_b));
-  ISC_TRY(add(b, "attn.c_attn.weight", d, 3 * heads, &l->qkv_w));
-  ISC_TRY(add(b, "attn.c_attn.bias", 3 * heads, 0, &l->qkv_b));
-  ISC_TRY(add(b, "attn.c_proj.weight", heads, d, &l->o_w));
-  ISC_TRY(add(b, "attn.c_proj.bias", d, 0, &l->o_b));
-  ISC_TRY(add(b, "ln_2.weight", d, 0, &l->ln_2_w));
-  ISC_TRY(add(b, "ln_2.bias", d, 0, &l->ln_2_b));
-  ISC_TRY(add(b, "mlp.c_fc.weight", d, s->d_mlp, &l->fc_w));
-  ISC_TRY(add(b, "mlp.c_fc.bias", s->d_mlp, 0, &l->fc_b));
-  ISC_TRY(add(b, "mlp.c_proj.weight", s->d_mlp, d, &l->proj_w));
-  return add(b, "mlp.c_proj.bias", d, 0, &l->proj_b);
+static isc_status add_matrix(const builder *b, const char *name, int64_t rows, int64_t cols,
+                             isc_param **out) {
+  char full[96];
+  snprintf(full, sizeof full, "%s%s", b->prefix, name);
+  return isc_params_add_typed(b->params, full, 2, (int64_t[]){rows, cols}, 0, b->spec->weights,
+                              out);
+}
+
+/* NAME.weight and, unless `plain`, NAME.bias. */
+static isc_status add_linear(const builder *b, const char *name, int64_t in, int64_t out,
+                             bool out_in, bool plain, isc_param **weight, isc_param **bias) {
+  char full[48];
+  snprintf(full, sizeof full, "%s.weight", name);
+  ISC_TRY(add_matrix(b, full, out_in ? out : in, out_in ? in : out, weight));
+  if (plain) return ISC_OK;
+  snprintf(full, sizeof full, "%s.bias", name);
+  return add_vector(b, full, out, bias);
+}
+
+static isc_status add_norm(const builder *b, const char *name, isc_param **weight,
+                           isc_param **bias) {
+  char full[48];
+  snprintf(full, sizeof full, "%s.weight", name);
+  ISC_TRY(add_vector(b, full, b->spec->d_model, weight));
+  if (b->spec->norm == ISC_RMSNORM) return ISC_OK;
+  snprintf(full, sizeof full, "%s.bias", name);
+  return add_vector(b, full, b->spec->d_model, bias);
+}
+
+static isc_status add_attention(const builder *b, isc_decoder_layer *l) {
+  const isc_decoder_spec *s = b->spec;
+  ISC_TRY(add_norm(b, "ln_1", &l->ln_1_w, &l->ln_1_b));
+  ISC_TRY(add_linear(b, "attn.c_attn", s->d_model, isc_spec_qkv(s), s->out_in, s->no_qkv_bias,
+                     &l->qkv_w, &l->qkv_b));
+  if (s->head_norms) {
+    ISC_TRY(add_vector(b, "attn.q_norm.weight", s->d_head, &l->q_norm));
+    ISC_TRY(add_vector(b, "attn.k_norm.weight", s->d_head, &l->k_norm));
+  }
+  return add_linear(b, "attn.c_proj", s->n_head * s->d_head, s->d_model, false, s->no_attn_out_bias,
+                    &l->o_w, &l->o_b);
+}
+
+static isc_status add_mlp(const builder *b, isc_decoder_layer *l) {
+  const isc_decoder_spec *s = b->spec;
+  ISC_TRY(add_norm(b, "ln_2", &l->ln_2_w, &l->ln_2_b));
+  ISC_TRY(add_linear(b, "mlp.c_fc", s->d_model, isc_spec_fc(s), s->out_in, s->no_mlp_bias, &l->fc_w,
+                     &l->fc_b));
+  return add_linear(b, "mlp.c_proj", s->d_mlp, s->d_model, s->out_in, s->no_mlp_bias, &l->proj_w,
+                    &l->proj_b);
+}
+
+static isc_status add_layer(const builder *b, isc_decoder_layer *l) {
+  ISC_TRY(add_attention(b, l));
+  ISC_TRY(add_mlp(b, l));
+  if (!b->spec->post_norms) return ISC_OK;
+  ISC_TRY(add_vector(b, "ln_1_post.weight", b->spec->d_model, &l->ln_1_post));
+  return add_vector(b, "ln_2_post.weight", b->spec->d_model, &l->ln_2_post);
 }
 
 static isc_status add_all(isc_decoder *d) {
   const isc_decoder_spec *s = &d->spec;
-  builder b = {.params = d->params};
-  ISC_TRY(add(&b, "wte.weight", s->vocab, s->d_model, &d->wte));
-  ISC_TRY(add(&b, "wpe.weight", s->n_ctx, s->d_model, &d->wpe));
+  builder b = {.params = d->params, .spec = s};
+  ISC_TRY(add_matrix(&b, "wte.weight", s->vocab, s->d_model, &d->wte));
+  if (s->positions == ISC_LEARNED)
+    ISC_TRY(
+        isc_params_add(d->params, "wpe.weight", 2, (int64_t[]){s->n_ctx, s->d_model}, 0, &d->wpe));
   for (int64_t l = 0; l < s->n_layer; l++) {
     snprintf(b.prefix, sizeof b.prefix, "h.%lld.", (long long)l);
-    ISC_TRY(add_layer(&b, s, &d->layer[l]));
+    ISC_TRY(add_layer(&b, &d->layer[l]));
   }
   b.prefix[0] = '\0';
-  ISC_TRY(add(&b, "ln_f.weight", s->d_model, 0, &d->ln_f_w));
-  ISC_TRY(add(&b, "ln_f.bias", s->d_model, 0, &d->ln_f_b));
+  ISC_TRY(add_norm(&b, "ln_f", &d->ln_f_w, &d->ln_f_b));
   d->head = d->wte;
-  if (s->untied_head) ISC_TRY(add(&b, "lm_head.weight", s->vocab, s->d_model, &d->head));
+  if (s->untied_head) ISC_TRY(add_matrix(&b, "lm_head.weight", s->vocab, s->d_model, &d->head));
   return ISC_OK;
+}
+
+/* A backend of an older minor would overlook what it does not know. */
+static isc_status check_backend(const isc_decoder *d) {
+  const isc_decoder_spec *s = &d->spec;
+  if (d->dev->ops->rotary) return ISC_OK;
+  if (s->norm == ISC_LAYERNORM && s->positions == ISC_LEARNED && s->mlp == ISC_MLP_PLAIN &&
+      s->weights == ISC_F32 && s->window == 0 && s->embed_scale == 0 && s->attn_soft_cap == 0)
+    return ISC_OK;
+  return isc_fail(ISC_E_UNSUPPORTED,
+                  "backend \"%s\" was built for ABI 1.0 and can run GPT-2's kind of model only; "
+                  "rebuild it for this version",
+                  d->dev->cls ? d->dev->cls->name : "?");
 }
 
 isc_status isc_decoder_new(isc_device *dev, const isc_decoder_spec *spec, isc_decoder **out) {
@@ -90,7 +120,8 @@ isc_status isc_decoder_new(isc_device *dev, const isc_decoder_spec *spec, isc_de
   d->dev = dev;
   ISC_GO(isc_struct_read(spec, "a decoder spec", ISC_SIZE_TO(isc_decoder_spec, untied_head),
                          sizeof d->spec, &d->spec));
-  ISC_GO(check_spec(&d->spec));
+  ISC_GO(isc_decoder_spec_check(&d->spec));
+  ISC_GO(check_backend(d));
   ISC_GO(isc_calloc((size_t)d->spec.n_layer, sizeof *d->layer, "a decoder", (void **)&d->layer));
   ISC_GO(isc_params_new(dev, &d->params));
   ISC_GO(add_all(d));
@@ -104,6 +135,8 @@ done:
 void isc_decoder_free(isc_decoder *d) {
   if (!d) return;
   if (d->params) isc_params_free(d->params);
+  for (int i = 0; i < 2; i++)
+    isc_rotary_tables_free(d->dev, &d->rotary[i]);
   free(d->layer);
   free(d);
 }
@@ -127,7 +160,7 @@ static bool ends_with(const char *s, const char *end) {
 
 static isc_status init_one(isc_decoder *d, isc_param *q, uint64_t seed) {
   if (ends_with(q->name, ".bias")) return isc_param_fill(d->params, q, 0.0f);
-  if (strstr(q->name, "ln_")) return isc_param_fill(d->params, q, 1.0f);
+  if (q->value.ndim == 1) return isc_param_fill(d->params, q, 1.0f);
   double std = 0.02;
   if (ends_with(q->name, "c_proj.weight")) std /= sqrt(2.0 * (double)d->spec.n_layer);
   return isc_param_init_normal(d->params, q, seed, std);
@@ -145,18 +178,13 @@ isc_status isc_decoder_head_map(isc_decoder *d, int64_t layer, int64_t head, flo
     return isc_fail(ISC_E_MISSING,
                     "head %lld of layer %lld: the model has %lld layers of %lld heads",
                     (long long)head, (long long)layer, (long long)s->n_layer, (long long)s->n_head);
-  size_t floats = (size_t)(s->d_head * s->d_model);
-  const float *w = d->layer[layer].o_w->value.data + (size_t)head * floats;
-  return d->dev->ops->download(d->dev->impl, out, w, floats * sizeof *out);
+  const int64_t n = s->d_head * s->d_model;
+  return isc_param_get_some(d->params, d->layer[layer].o_w, head * n, n, out);
 }
 
 static void hash_spec(isc_hash *h, const isc_decoder_spec *s) {
-  char text[512];
-  snprintf(text, sizeof text,
-           "%lld %lld %lld %lld %lld %lld %lld act %d eps %.17g scale %.17g %d %d",
-           (long long)s->n_layer, (long long)s->n_head, (long long)s->d_model, (long long)s->d_head,
-           (long long)s->d_mlp, (long long)s->vocab, (long long)s->n_ctx, (int)s->act, s->norm_eps,
-           s->attn_scale, s->scale_by_layer, s->untied_head);
+  char text[1024];
+  isc_decoder_spec_text(s, text, sizeof text);
   isc_hash_str(h, text);
 }
 

@@ -6,6 +6,8 @@ libinversescope_la_SOURCES += \
   core/model/decoder_forward.c \
   core/model/decoder_internal.h \
   core/model/decoder_load.c \
+  core/model/decoder_rotary.c \
+  core/model/decoder_spec.c \
   core/model/decoder_target.c \
   core/model/harvest.c \
   core/model/kv_cache.c \

@@ -116,7 +116,22 @@ static const char *act_written(isc_act act) {
   return NULL;
 }
 
+/* Nothing but what GPT-2's members say. */
+static bool is_gpt2(const isc_decoder_spec *s) {
+  isc_decoder_spec first = {.n_kv_head = s->n_kv_head == s->n_head ? s->n_head : 0};
+  char text[1024], said[1024];
+  memcpy(&first, s, ISC_SIZE_TO(isc_decoder_spec, untied_head));
+  isc_decoder_spec_text(&first, said, sizeof said);
+  isc_decoder_spec_text(s, text, sizeof text);
+  return strcmp(text, said) == 0;
+}
+
 isc_status isc_decoder_config_fits(const isc_decoder_spec *s, const char *dir) {
+  if (!is_gpt2(s))
+    return isc_fail(ISC_E_UNSUPPORTED,
+                    "%s: a GPT-2 config.json cannot say what this decoder is: RMS norms, rotary "
+                    "positions, gates, grouped heads, windows or bf16",
+                    dir);
   if (s->n_head * s->d_head != s->d_model)
     return isc_fail(ISC_E_UNSUPPORTED,
                     "%s: a GPT-2 config.json cannot say %lld heads of width %lld in a model of "

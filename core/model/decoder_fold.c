@@ -114,6 +114,11 @@ isc_status isc_decoder_fold(isc_decoder *d) {
   if (!d->spec.untied_head)
     return isc_fail(ISC_E_USAGE,
                     "folding centres wte, which must not be the head too: untie the head");
+  if (d->spec.norm != ISC_LAYERNORM || d->spec.out_in || d->spec.no_qkv_bias ||
+      d->spec.no_attn_out_bias || d->spec.no_mlp_bias ||
+      isc_spec_kv_heads(&d->spec) != d->spec.n_head || d->spec.weights != ISC_F32)
+    return isc_fail(ISC_E_UNSUPPORTED,
+                    "folding is for GPT-2's kind of decoder: layer norms, biases everywhere, f32");
   ISC_TRY(centre(d, d->wte));
   ISC_TRY(centre(d, d->wpe));
   for (int64_t l = 0; l < d->spec.n_layer; l++)

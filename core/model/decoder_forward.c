@@ -20,7 +20,7 @@ typedef struct pass {
 
 static isc_status check_cache(const isc_decoder *d, const isc_decoder_input *in) {
   const isc_kv_cache *c = in->cache;
-  if (c->n_layer != d->spec.n_layer || c->width != d->spec.n_head * d->spec.d_head)
+  if (c->n_layer != d->spec.n_layer || c->width != isc_spec_kv_heads(&d->spec) * d->spec.d_head)
     return isc_fail(ISC_E_SHAPE, "a key/value cache was made for another decoder");
   if (c->batch != in->batch)
     return isc_fail(ISC_E_SHAPE, "a key/value cache holds %lld sequences and the batch %lld",
@@ -53,14 +53,38 @@ static isc_status tap(pass *p, isc_place place, int64_t layer, isc_tensor **x) {
   return ISC_OK;
 }
 
+static isc_tensor *value_of(isc_param *q) {
+  return q ? &q->value : NULL;
+}
+
 static isc_status embed(pass *p, isc_tensor **out) {
-  int64_t rows = p->in->batch * p->in->len;
+  isc_decoder *d = p->d;
+  const int64_t rows = p->in->batch * p->in->len;
+  const double scale = d->spec.embed_scale != 0 ? d->spec.embed_scale : 1;
+  int32_t *pos = NULL;
   void *memory;
-  ISC_TRY(isc_step_host_alloc(p->s, (size_t)rows * sizeof(int32_t), &memory));
-  int32_t *pos = memory;
-  for (int64_t i = 0; i < rows; i++)
-    pos[i] = (int32_t)(p->past + i % p->in->len);
-  return isc_op_embed(p->s, &p->d->wte->value, &p->d->wpe->value, p->in->ids, pos, rows, out);
+  if (d->wpe) {
+    ISC_TRY(isc_step_host_alloc(p->s, (size_t)rows * sizeof(int32_t), &memory));
+    pos = memory;
+    for (int64_t i = 0; i < rows; i++)
+      pos[i] = (int32_t)(p->past + i % p->in->len);
+  }
+  return isc_op_embed_scaled(p->s, &d->wte->value, value_of(d->wpe), scale, p->in->ids, pos, rows,
+                             out);
+}
+
+static isc_status normalise(pass *p, isc_tensor *x, isc_param *gain, isc_param *bias,
+                            isc_tensor **out) {
+  const isc_decoder_spec *spec = &p->d->spec;
+  return spec->norm == ISC_RMSNORM
+             ? isc_op_rmsnorm(p->s, x, &gain->value, spec->norm_eps, out)
+             : isc_op_layernorm(p->s, x, &gain->value, &bias->value, spec->norm_eps, out);
+}
+
+static isc_status apply(pass *p, isc_tensor *x, isc_param *weight, isc_param *bias, isc_act act,
+                        isc_tensor **out) {
+  return isc_op_linear(p->s, x, &weight->value, p->d->spec.out_in ? ISC_OUT_IN : ISC_IN_OUT,
+                       value_of(bias), act, out);
 }
 
 static float attention_scale(const isc_decoder_spec *s, int64_t layer) {
@@ -68,44 +92,64 @@ static float attention_scale(const isc_decoder_spec *s, int64_t layer) {
   return (float)(s->scale_by_layer ? scale / (double)(layer + 1) : scale);
 }
 
-/* qkv [rows, 3·heads] → [rows, heads] */
+/* qkv [rows, queries, keys and values], changed in place where it can be → [rows, n_head·d_head] */
 static isc_status attend(pass *p, int64_t layer, isc_tensor *qkv, isc_tensor **out) {
   const isc_decoder_spec *spec = &p->d->spec;
-  const isc_decoder_input *in = p->in;
-  int64_t heads = spec->n_head * spec->d_head;
-  float scale = attention_scale(spec, layer);
+  const isc_decoder_layer *l = &p->d->layer[layer];
+  isc_kv_cache *cache = p->in->cache;
+  const isc_heads h = {.size = sizeof h,
+                       .batch = p->in->batch,
+                       .len = p->in->len,
+                       .n_head = spec->n_head,
+                       .n_kv_head = isc_spec_kv_heads(spec),
+                       .d_head = spec->d_head,
+                       .scale = attention_scale(spec, layer),
+                       .soft_cap = (float)spec->attn_soft_cap,
+                       .window = isc_spec_windowed(spec, layer) ? spec->window : 0};
+  isc_rotary_tables *t;
   isc_tensor *mixed;
-  ISC_TRY(isc_tensor_reshape(p->s, qkv, 3, (int64_t[]){in->batch, in->len, 3 * heads}, &qkv));
-  if (in->cache)
-    ISC_TRY(isc_op_attention_cached(p->s, qkv, in->batch, in->len, spec->n_head, scale,
-                                    &in->cache->k[layer], &in->cache->v[layer], p->past, &mixed));
-  else
-    ISC_TRY(isc_op_attention(p->s, qkv, in->batch, in->len, spec->n_head, scale, &mixed));
-  return isc_tensor_reshape(p->s, mixed, 2, (int64_t[]){in->batch * in->len, heads}, out);
+  if (spec->head_norms)
+    ISC_TRY(isc_op_norm_heads(p->s, qkv, &h, &l->q_norm->value, &l->k_norm->value, spec->norm_eps,
+                              &qkv));
+  if (spec->positions == ISC_ROTARY) {
+    ISC_TRY(isc_decoder_rotary(p->d, layer, p->past + h.len, &t));
+    ISC_TRY(isc_op_rotary(p->s, qkv, &h, p->past, &t->cos, &t->sin, &qkv));
+  }
+  ISC_TRY(isc_op_attend(p->s, qkv, &h, cache ? &cache->k[layer] : NULL,
+                        cache ? &cache->v[layer] : NULL, p->past, &mixed));
+  return isc_tensor_reshape(p->s, mixed, 2, (int64_t[]){h.batch * h.len, h.n_head * h.d_head}, out);
 }
 
-/* What attention adds to the residual stream x [rows, d]: *out [rows, d]. */
+/* What attention makes of the residual stream x [rows, d]: *out [rows, d]. */
 static isc_status attention_branch(pass *p, int64_t layer, isc_tensor *x, isc_tensor **out) {
   isc_decoder_layer *l = &p->d->layer[layer];
   isc_tensor *h;
-  ISC_TRY(isc_op_layernorm(p->s, x, &l->ln_1_w->value, &l->ln_1_b->value, p->d->spec.norm_eps, &h));
-  ISC_TRY(isc_op_linear(p->s, h, &l->qkv_w->value, ISC_IN_OUT, &l->qkv_b->value, ISC_ACT_NONE, &h));
+  ISC_TRY(normalise(p, x, l->ln_1_w, l->ln_1_b, &h));
+  ISC_TRY(apply(p, h, l->qkv_w, l->qkv_b, ISC_ACT_NONE, &h));
   if (p->taps && p->taps->wants) ISC_TRY(isc_tap(p->taps, p->s, ISC_QKV, layer, h, &h));
   ISC_TRY(attend(p, layer, h, &h));
   ISC_TRY(tap(p, ISC_HEADS, layer, &h));
   if (p->stopped) return ISC_OK;
-  ISC_TRY(isc_op_linear(p->s, h, &l->o_w->value, ISC_IN_OUT, &l->o_b->value, ISC_ACT_NONE, out));
+  ISC_TRY(isc_op_linear(p->s, h, &l->o_w->value, ISC_IN_OUT, value_of(l->o_b), ISC_ACT_NONE, out));
   return tap(p, ISC_ATTN_OUT, layer, out);
 }
 
 static isc_status mlp_branch(pass *p, int64_t layer, isc_tensor *x, isc_tensor **out) {
+  const isc_decoder_spec *spec = &p->d->spec;
   isc_decoder_layer *l = &p->d->layer[layer];
+  const bool gated = spec->mlp == ISC_MLP_GATED;
   isc_tensor *h;
-  ISC_TRY(isc_op_layernorm(p->s, x, &l->ln_2_w->value, &l->ln_2_b->value, p->d->spec.norm_eps, &h));
-  ISC_TRY(isc_op_linear(p->s, h, &l->fc_w->value, ISC_IN_OUT, &l->fc_b->value, p->d->spec.act, &h));
-  ISC_TRY(
-      isc_op_linear(p->s, h, &l->proj_w->value, ISC_IN_OUT, &l->proj_b->value, ISC_ACT_NONE, out));
+  ISC_TRY(normalise(p, x, l->ln_2_w, l->ln_2_b, &h));
+  ISC_TRY(apply(p, h, l->fc_w, l->fc_b, gated ? ISC_ACT_NONE : spec->act, &h));
+  if (gated) ISC_TRY(isc_op_gate(p->s, spec->act, h, &h));
+  ISC_TRY(apply(p, h, l->proj_w, l->proj_b, ISC_ACT_NONE, out));
   return tap(p, ISC_MLP_OUT, layer, out);
+}
+
+/* x + branch, through the branch's post-norm if it has one. */
+static isc_status join(pass *p, isc_tensor **x, isc_tensor *branch, isc_param *post) {
+  if (post) ISC_TRY(isc_op_rmsnorm(p->s, branch, &post->value, p->d->spec.norm_eps, &branch));
+  return isc_op_add(p->s, *x, branch, x);
 }
 
 static isc_status block(pass *p, int64_t layer, isc_tensor **x) {
@@ -114,12 +158,12 @@ static isc_status block(pass *p, int64_t layer, isc_tensor **x) {
   if (p->stopped) return ISC_OK;
   ISC_TRY(attention_branch(p, layer, *x, &branch));
   if (p->stopped) return ISC_OK;
-  ISC_TRY(isc_op_add(p->s, *x, branch, x));
+  ISC_TRY(join(p, x, branch, p->d->layer[layer].ln_1_post));
   ISC_TRY(tap(p, ISC_RESID_MID, layer, x));
   if (p->stopped) return ISC_OK;
   ISC_TRY(mlp_branch(p, layer, *x, &branch));
   if (p->stopped) return ISC_OK;
-  ISC_TRY(isc_op_add(p->s, *x, branch, x));
+  ISC_TRY(join(p, x, branch, p->d->layer[layer].ln_2_post));
   return tap(p, ISC_RESID_POST, layer, x);
 }
 
@@ -156,13 +200,17 @@ isc_status isc_decoder_forward(isc_decoder *d, isc_step *s, const isc_decoder_in
   ISC_TRY(embed(&p, &x));
   for (int64_t l = 0; l < d->spec.n_layer && !p.stopped; l++)
     ISC_TRY(thrifty ? thrifty_block(&p, l, x) : block(&p, l, &x));
-  if (!p.stopped)
-    ISC_TRY(isc_op_layernorm(s, x, &d->ln_f_w->value, &d->ln_f_b->value, d->spec.norm_eps, hidden));
+  if (!p.stopped) ISC_TRY(normalise(&p, x, d->ln_f_w, d->ln_f_b, hidden));
   if (input.cache) input.cache->len += input.len; /* last, so that a failed pass can be repeated */
   return ISC_OK;
 }
 
 isc_status isc_decoder_logits(isc_decoder *d, isc_step *s, isc_tensor *hidden,
                               isc_tensor **logits) {
-  return isc_op_linear(s, hidden, &d->head->value, ISC_OUT_IN, NULL, ISC_ACT_NONE, logits);
+  const double cap = d->spec.logit_soft_cap;
+  ISC_TRY(isc_op_linear(s, hidden, &d->head->value, ISC_OUT_IN, NULL, ISC_ACT_NONE, logits));
+  if (cap == 0) return ISC_OK;
+  ISC_TRY(isc_op_scale(s, *logits, 1 / cap, logits));
+  ISC_TRY(isc_op_act(s, ISC_ACT_TANH, *logits, logits));
+  return isc_op_scale(s, *logits, cap, logits);
 }

@@ -10,32 +10,68 @@
 
 #include <inversescope/decoder.h>
 
+/* NULL where the spec has none. Shapes of qkv_w, fc_w and proj_w are the other way round with spec.out_in. */
 typedef struct isc_decoder_layer {
-  isc_param *ln_1_w, *ln_1_b; /* [d_model]                                             */
-  isc_param *qkv_w, *qkv_b;   /* [d_model, 3·n_head·d_head], [3·n_head·d_head]         */
-  isc_param *o_w, *o_b;       /* [n_head·d_head, d_model], [d_model]                   */
-  isc_param *ln_2_w, *ln_2_b; /* [d_model]                                             */
-  isc_param *fc_w, *fc_b;     /* [d_model, d_mlp], [d_mlp]                             */
-  isc_param *proj_w, *proj_b; /* [d_mlp, d_model], [d_model]                           */
+  isc_param *ln_1_w, *ln_1_b;       /* [d_model]                                  */
+  isc_param *qkv_w, *qkv_b;         /* [d_model, qkv], [qkv]                      */
+  isc_param *q_norm, *k_norm;       /* [d_head]                                   */
+  isc_param *o_w, *o_b;             /* [n_head·d_head, d_model], [d_model]        */
+  isc_param *ln_2_w, *ln_2_b;       /* [d_model]                                  */
+  isc_param *fc_w, *fc_b;           /* [d_model, fc], [fc]                        */
+  isc_param *proj_w, *proj_b;       /* [d_mlp, d_model], [d_model]                */
+  isc_param *ln_1_post, *ln_2_post; /* [d_model]                                  */
 } isc_decoder_layer;
+
+/* cos and sin of rotary positions, made for as many positions as passes have needed so far. */
+typedef struct isc_rotary_tables {
+  double theta;
+  bool scaled;
+  isc_tensor cos, sin; /* [positions, d_rot/2] */
+} isc_rotary_tables;
 
 struct isc_decoder {
   isc_device *dev;
   isc_decoder_spec spec;
   isc_params *params;
-  isc_param *wte, *wpe;       /* [vocab, d_model], [n_ctx, d_model]                    */
-  isc_decoder_layer *layer;   /* [n_layer]                                             */
-  isc_param *ln_f_w, *ln_f_b; /* [d_model]                                             */
-  isc_param *head;            /* [vocab, d_model]; wte itself when tied                */
+  isc_param *wte, *wpe;        /* [vocab, d_model], [n_ctx, d_model]                    */
+  isc_decoder_layer *layer;    /* [n_layer]                                             */
+  isc_rotary_tables rotary[2]; /* of layers without and with a window                  */
+  isc_param *ln_f_w, *ln_f_b;  /* [d_model]                                             */
+  isc_param *head;             /* [vocab, d_model]; wte itself when tied                */
 };
 
 struct isc_kv_cache {
   isc_device *dev;
   int64_t n_layer, capacity; /* capacity: sequences there is room for                 */
   int64_t batch, n_ctx, width, len;
-  isc_tensor *k, *v; /* [n_layer] of [n_ctx, batch, width = n_head·d_head]    */
+  isc_tensor *k, *v; /* [n_layer] of [n_ctx, batch, width = n_kv_head·d_head] */
   isc_tensor spare;  /* [n_ctx, capacity, width]: where a selection is made   */
 };
+
+static inline int64_t isc_spec_kv_heads(const isc_decoder_spec *s) {
+  return s->n_kv_head ? s->n_kv_head : s->n_head;
+}
+/* Floats of a row of queries, keys and values; of a row that enters the MLP's activation. */
+static inline int64_t isc_spec_qkv(const isc_decoder_spec *s) {
+  return (s->n_head + 2 * isc_spec_kv_heads(s)) * s->d_head;
+}
+static inline int64_t isc_spec_fc(const isc_decoder_spec *s) {
+  return s->mlp == ISC_MLP_GATED ? 2 * s->d_mlp : s->d_mlp;
+}
+/* Does the layer see only the last spec->window positions? */
+static inline bool isc_spec_windowed(const isc_decoder_spec *s, int64_t layer) {
+  return s->window > 0 && !(s->full_every > 0 && (layer + 1) % s->full_every == 0);
+}
+
+/* The tables for a layer, grown to `positions`. They live until the decoder is freed or asked for more. */
+isc_status isc_decoder_rotary(isc_decoder *d, int64_t layer, int64_t positions,
+                              isc_rotary_tables **out);
+void isc_rotary_tables_free(isc_device *dev, isc_rotary_tables *t);
+
+/* Out of range, or settings that exclude each other, by name. */
+isc_status isc_decoder_spec_check(const isc_decoder_spec *s);
+/* Everything in a spec that decides numbers, as text. */
+void isc_decoder_spec_text(const isc_decoder_spec *s, char *text, size_t n);
 
 /* "config.json" of a directory, and back. */
 isc_status isc_decoder_config_write(const isc_decoder_spec *spec, const char *dir, int32_t bos,

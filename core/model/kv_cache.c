@@ -33,7 +33,7 @@ isc_status isc_kv_cache_new(isc_decoder *d, int64_t batch, int64_t n_ctx, isc_kv
                       .capacity = batch,
                       .batch = batch,
                       .n_ctx = n_ctx,
-                      .width = d->spec.n_head * d->spec.d_head};
+                      .width = isc_spec_kv_heads(&d->spec) * d->spec.d_head};
   ISC_GO(isc_calloc((size_t)c->n_layer, sizeof *c->k, "a key/value cache", (void **)&c->k));
   ISC_GO(isc_calloc((size_t)c->n_layer, sizeof *c->v, "a key/value cache", (void **)&c->v));
   ISC_GO(new_buffers(c));

@@ -8,6 +8,7 @@
 #ifndef ISC_CORE_TENSOR_INTERNAL_H
 #define ISC_CORE_TENSOR_INTERNAL_H
 
+#include "base/base.h"
 #include "tensor/arena.h"
 #include <inversescope/ops.h>
 #include <inversescope/parameters.h>
@@ -32,7 +33,8 @@ struct isc_step {
   isc_spare *spare; /* [spares] */
   int64_t spares, spare_capacity;
   bool tape;
-  isc_tensor *loss; /* what isc_tape_backward is differentiating, else NULL */
+  isc_dtype product; /* what matrix products round their operands to */
+  isc_tensor *loss;  /* what isc_tape_backward is differentiating, else NULL */
 };
 
 /* ---- gradients. A view's gradient is its base's. */
@@ -65,6 +67,9 @@ isc_status isc_grad_pass(isc_step *s, isc_tensor *out, isc_tensor *t, isc_grad_u
 isc_status isc_grad_recycle(isc_step *s, isc_tensor *out);
 
 /* ---- shapes */
+static inline size_t isc_dtype_size(isc_dtype dtype) {
+  return dtype == ISC_BF16 ? 2 : sizeof(float);
+}
 /* "[2, 3]" */
 const char *isc_shape_text(const isc_tensor *t, char text[96]);
 /* ISC_E_SHAPE: "op: a [2, 3] does not fit b [4]". */
@@ -78,11 +83,21 @@ static inline int64_t isc_rows(const isc_tensor *t) {
   return isc_last_dim(t) ? isc_tensor_size(t) / isc_last_dim(t) : 0;
 }
 bool isc_shape_is(const isc_tensor *t, int32_t ndim, int64_t a, int64_t b, int64_t c);
-/* Number of elements and bytes, overflow-checked. */
+/* Bytes of a tensor of f32, overflow-checked. */
 isc_status isc_shape_bytes(int32_t ndim, const int64_t *shape, size_t *bytes);
+
+/* Floats in a fused row. */
+static inline int64_t isc_heads_width(const isc_heads *h) {
+  return (h->n_head + 2 * h->n_kv_head) * h->d_head;
+}
+/* *h = what the caller gave, once qkv is [batch·len, width of a fused row] in any grouping. */
+isc_status isc_heads_fit(const char *op, const isc_tensor *qkv, const isc_heads *given,
+                         isc_heads *h);
 
 /* A new tensor shaped as `like` with its last dimension replaced (`last` < 0: kept). */
 isc_status isc_tensor_like(isc_step *s, const isc_tensor *like, int64_t last, isc_tensor **out);
+isc_status isc_tensor_alloc_typed(isc_device *dev, int32_t ndim, const int64_t *shape,
+                                  isc_dtype dtype, isc_tensor *out);
 /* Copy host memory into step memory on the device / on the host. */
 isc_status isc_step_upload(isc_step *s, const void *host, size_t bytes, void **out);
 isc_status isc_step_keep(isc_step *s, const void *host, size_t bytes, void **out);

@@ -9,6 +9,7 @@ libinversescope_la_SOURCES += \
   core/tensor/op_control.c \
   core/tensor/op_elementwise.c \
   core/tensor/op_embed.c \
+  core/tensor/op_heads.c \
   core/tensor/op_linear.c \
   core/tensor/op_normalise.c \
   core/tensor/op_xent.c \

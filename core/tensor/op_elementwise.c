@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Sums, products, activations and row selection.
+ * Sums, products, activations, gates and row selection.
  *
  * The residual sum is the commonest op of a transformer: its gradient is handed to one input as it is
  * and added to the other.
@@ -88,6 +88,68 @@ isc_status isc_op_act(isc_step *s, isc_act act, isc_tensor *x, isc_tensor **out)
   const activation v = {x, *out, act};
   ISC_TRY(isc_step_keep(s, &v, sizeof v, &p));
   return isc_tape_record(s, &x, 1, *out, act_backward, p);
+}
+
+static isc_status scale_into(isc_step *s, const isc_tensor *like, float alpha, const float *x,
+                             float *y) {
+  const int64_t n = isc_tensor_size(like);
+  ISC_TRY(s->dev->ops->zero(s->dev->impl, y, (size_t)n * sizeof *y));
+  return s->dev->ops->axpy(s->dev->impl, n, alpha, x, y);
+}
+
+typedef struct scaling {
+  isc_tensor *x, *out;
+  float alpha;
+} scaling;
+
+static isc_status scale_backward(isc_step *s, void *user) {
+  const scaling *v = user;
+  isc_grad_dest d;
+  ISC_TRY(isc_grad_open(s, v->x, &d));
+  if (!d.at) return ISC_OK;
+  ISC_TRY(scale_into(s, v->x, v->alpha, v->out->grad, d.at));
+  return isc_grad_close(s, v->x, &d);
+}
+
+isc_status isc_op_scale(isc_step *s, isc_tensor *x, double alpha, isc_tensor **out) {
+  void *p;
+  ISC_TRY(isc_tensor_like(s, x, -1, out));
+  const scaling v = {x, *out, (float)alpha};
+  ISC_TRY(scale_into(s, x, v.alpha, x->data, (*out)->data));
+  if (!isc_tracks(s, &x, 1)) return ISC_OK;
+  ISC_TRY(isc_step_keep(s, &v, sizeof v, &p));
+  return isc_tape_record(s, &x, 1, *out, scale_backward, p);
+}
+
+typedef struct gating {
+  isc_tensor *x, *out; /* [rows, 2 d], [rows, d] */
+  isc_gate args;
+} gating;
+
+static isc_status gate_backward(isc_step *s, void *user) {
+  gating *v = user;
+  isc_grad_dest d;
+  ISC_TRY(isc_grad_open(s, v->x, &d));
+  if (!d.at) return ISC_OK;
+  v->args.dy = v->out->grad;
+  v->args.dx = d.at;
+  ISC_TRY(s->dev->ops->gate_grad(s->dev->impl, &v->args));
+  return isc_grad_close(s, v->x, &d);
+}
+
+isc_status isc_op_gate(isc_step *s, isc_act act, isc_tensor *x, isc_tensor **out) {
+  char text[96];
+  void *p;
+  if (isc_last_dim(x) % 2)
+    return isc_fail(ISC_E_SHAPE, "gate: x %s has no two halves", isc_shape_text(x, text));
+  ISC_TRY(isc_tensor_like(s, x, isc_last_dim(x) / 2, out));
+  const isc_gate a = {
+      .rows = isc_rows(*out), .d = isc_last_dim(*out), .act = act, .x = x->data, .y = (*out)->data};
+  ISC_TRY(s->dev->ops->gate(s->dev->impl, &a));
+  if (!isc_tracks(s, &x, 1)) return ISC_OK;
+  const gating v = {x, *out, a};
+  ISC_TRY(isc_step_keep(s, &v, sizeof v, &p));
+  return isc_tape_record(s, &x, 1, *out, gate_backward, p);
 }
 
 typedef struct selection {

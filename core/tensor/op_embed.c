@@ -30,6 +30,12 @@ static isc_status check_ids(const char *what, const int32_t *id, int64_t n, int6
 
 isc_status isc_op_embed(isc_step *s, isc_tensor *wte, isc_tensor *wpe, const int32_t *id,
                         const int32_t *pos, int64_t rows, isc_tensor **out) {
+  return isc_op_embed_scaled(s, wte, wpe, 1, id, pos, rows, out);
+}
+
+isc_status isc_op_embed_scaled(isc_step *s, isc_tensor *wte, isc_tensor *wpe, double scale,
+                               const int32_t *id, const int32_t *pos, int64_t rows,
+                               isc_tensor **out) {
   isc_tensor *const inputs[] = {wte, wpe};
   size_t bytes = (size_t)rows * sizeof *id;
   void *ids, *places = NULL, *p;
@@ -50,7 +56,9 @@ isc_status isc_op_embed(isc_step *s, isc_tensor *wte, isc_tensor *wpe, const int
                        .wpe = wpe ? wpe->data : NULL,
                        .out = (*out)->data,
                        .vocab = wte->shape[0],
-                       .n_ctx = wpe ? wpe->shape[0] : 0};
+                       .n_ctx = wpe ? wpe->shape[0] : 0,
+                       .wte_dtype = (isc_dtype)wte->dtype,
+                       .scale = scale == 1 ? 0 : (float)scale};
   ISC_TRY(s->dev->ops->embed(s->dev->impl, &a));
   if (!isc_tracks(s, inputs, 2)) return ISC_OK;
   const embedding v = {wte, wpe, *out, a};

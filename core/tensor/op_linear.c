@@ -15,49 +15,52 @@ typedef struct linear {
   isc_act act;
 } linear;
 
-static isc_status product(isc_step *s, const isc_gemm *g) {
+/* `w`: the weight where it is the right operand, whose elements may be bf16. */
+static isc_status product(isc_step *s, isc_gemm *g, const isc_tensor *w) {
+  g->b_dtype = w ? (isc_dtype)w->dtype : ISC_F32;
+  g->product = g->b_dtype == ISC_BF16 ? ISC_BF16 : s->product;
   return s->dev->ops->gemm(s->dev->impl, g);
 }
 
 /* y = act(x w + b) on `rows` rows. */
 static isc_status forward(isc_step *s, const linear *l, int64_t rows, const float *x, float *y) {
   bool turned = l->layout == ISC_OUT_IN;
-  const isc_gemm g = {.batch = 1,
-                      .m = rows,
-                      .n = l->n,
-                      .k = l->in,
-                      .a = x,
-                      .b = l->w->data,
-                      .c = y,
-                      .lda = l->in,
-                      .ldb = turned ? l->in : l->n,
-                      .ldc = l->n,
-                      .trans_b = turned,
-                      .alpha = 1,
-                      .bias = l->b ? l->b->data : NULL,
-                      .act = l->act,
-                      .pre = l->pre};
-  return product(s, &g);
+  isc_gemm g = {.batch = 1,
+                .m = rows,
+                .n = l->n,
+                .k = l->in,
+                .a = x,
+                .b = l->w->data,
+                .c = y,
+                .lda = l->in,
+                .ldb = turned ? l->in : l->n,
+                .ldc = l->n,
+                .trans_b = turned,
+                .alpha = 1,
+                .bias = l->b ? l->b->data : NULL,
+                .act = l->act,
+                .pre = l->pre};
+  return product(s, &g, l->w);
 }
 
 /* dx = dy wᵀ + beta dx */
 static isc_status input_grad(isc_step *s, const linear *l, int64_t rows, const float *dy, float *dx,
                              float beta) {
   bool turned = l->layout == ISC_IN_OUT;
-  const isc_gemm g = {.batch = 1,
-                      .m = rows,
-                      .n = l->in,
-                      .k = l->n,
-                      .a = dy,
-                      .b = l->w->data,
-                      .c = dx,
-                      .lda = l->n,
-                      .ldb = turned ? l->n : l->in,
-                      .ldc = l->in,
-                      .trans_b = turned,
-                      .alpha = 1,
-                      .beta = beta};
-  return product(s, &g);
+  isc_gemm g = {.batch = 1,
+                .m = rows,
+                .n = l->in,
+                .k = l->n,
+                .a = dy,
+                .b = l->w->data,
+                .c = dx,
+                .lda = l->n,
+                .ldb = turned ? l->n : l->in,
+                .ldc = l->in,
+                .trans_b = turned,
+                .alpha = 1,
+                .beta = beta};
+  return product(s, &g, l->w);
 }
 
 /* dw = xᵀ dy, or its transpose; db += column sums of dy. */
@@ -67,20 +70,20 @@ static isc_status weight_grad(isc_step *s, const linear *l, int64_t rows, const 
   ISC_TRY(isc_grad_slot(s, l->w, &dw, &beta));
   if (dw) {
     bool out_in = l->layout == ISC_OUT_IN;
-    const isc_gemm g = {.batch = 1,
-                        .m = out_in ? l->n : l->in,
-                        .n = out_in ? l->in : l->n,
-                        .k = rows,
-                        .a = out_in ? dy : x,
-                        .b = out_in ? x : dy,
-                        .c = dw,
-                        .lda = out_in ? l->n : l->in,
-                        .ldb = out_in ? l->in : l->n,
-                        .ldc = out_in ? l->in : l->n,
-                        .trans_a = true,
-                        .alpha = 1,
-                        .beta = beta};
-    ISC_TRY(product(s, &g));
+    isc_gemm g = {.batch = 1,
+                  .m = out_in ? l->n : l->in,
+                  .n = out_in ? l->in : l->n,
+                  .k = rows,
+                  .a = out_in ? dy : x,
+                  .b = out_in ? x : dy,
+                  .c = dw,
+                  .lda = out_in ? l->n : l->in,
+                  .ldb = out_in ? l->in : l->n,
+                  .ldc = out_in ? l->in : l->n,
+                  .trans_a = true,
+                  .alpha = 1,
+                  .beta = beta};
+    ISC_TRY(product(s, &g, NULL));
   }
   ISC_TRY(isc_grad_of(s, l->b, &db));
   return db ? s->dev->ops->col_sum(s->dev->impl, rows, l->n, dy, db) : ISC_OK;

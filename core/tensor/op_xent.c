@@ -15,6 +15,8 @@ static isc_status xent_backward(isc_step *s, void *user) {
 static isc_status check(const isc_tensor *h, const isc_tensor *w, const int32_t *target) {
   if (w->ndim != 2 || w->shape[1] != isc_last_dim(h))
     return isc_shape_misfit("cross-entropy", "h", h, "w [vocab, d]", w);
+  if (w->dtype != ISC_F32)
+    return isc_fail(ISC_E_UNSUPPORTED, "cross-entropy: w must be f32, not bf16");
   for (int64_t i = 0; i < isc_rows(h); i++)
     if (target[i] >= w->shape[0])
       return isc_fail(ISC_E_SHAPE,
@@ -73,8 +75,12 @@ isc_status isc_op_xent(isc_step *s, isc_tensor *h, isc_tensor *w, const int32_t 
   bool tracked = isc_tracks(s, inputs, 2);
   isc_grad_dest dh = {0};
   ISC_TRY(check(h, w, target));
-  isc_xent a = {
-      .rows = isc_rows(h), .d = isc_last_dim(h), .vocab = w->shape[0], .h = h->data, .w = w->data};
+  isc_xent a = {.rows = isc_rows(h),
+                .d = isc_last_dim(h),
+                .vocab = w->shape[0],
+                .h = h->data,
+                .w = w->data,
+                .product = s->product};
   ISC_TRY(isc_tensor_zeros(s, 1, one, loss));
   if (a.rows == 0) return ISC_OK;
   ISC_TRY(prepare(s, a.rows, target, weight, &a));

@@ -7,6 +7,8 @@
  */
 #include "tensor/params.h"
 #include "base/base.h"
+#include "base/bf16.h"
+#include "tensor/internal.h"
 #include <inversescope/rng.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +71,11 @@ static isc_status make_room(isc_params *p) {
 
 isc_status isc_params_add(isc_params *p, const char *name, int32_t ndim, const int64_t *shape,
                           int32_t group, isc_param **out) {
+  return isc_params_add_typed(p, name, ndim, shape, group, ISC_F32, out);
+}
+
+isc_status isc_params_add_typed(isc_params *p, const char *name, int32_t ndim, const int64_t *shape,
+                                int32_t group, isc_dtype dtype, isc_param **out) {
   isc_status st;
   void *mem;
   isc_param *q = NULL;
@@ -82,7 +89,7 @@ isc_status isc_params_add(isc_params *p, const char *name, int32_t ndim, const i
   ISC_TRY(isc_calloc(1, sizeof *q, "a parameter", &mem));
   q = mem;
   ISC_GO(isc_strdup(name, &q->name));
-  ISC_GO(isc_tensor_alloc(p->dev, ndim, shape, &q->value));
+  ISC_GO(isc_tensor_alloc_typed(p->dev, ndim, shape, dtype, &q->value));
   q->value.param = q;
   q->group = group;
   p->hash[p->count] = isc_param_hash(name);
@@ -118,7 +125,7 @@ int64_t isc_params_elements(const isc_params *p) {
 
 void isc_params_train(isc_params *p, bool on) {
   for (int64_t i = 0; i < p->count; i++)
-    p->at[i]->value.needs_grad = on;
+    p->at[i]->value.needs_grad = on && p->at[i]->value.dtype == ISC_F32;
 }
 
 isc_status isc_params_zero_grad(isc_params *p) {
@@ -139,17 +146,70 @@ static isc_status download(isc_params *p, const float *from, float *host, size_t
   return bytes ? p->dev->ops->download(p->dev->impl, host, from, bytes) : ISC_OK;
 }
 
+/* ---- values, piece by piece so that a large parameter needs no second copy */
+
+enum { PIECE = 1 << 16 }; /* even: normals come in pairs */
+
+static isc_status check_span(const isc_param *q, int64_t first, int64_t n) {
+  const int64_t size = isc_tensor_size(&q->value);
+  if (first >= 0 && n >= 0 && first <= size && n <= size - first) return ISC_OK;
+  return isc_fail(ISC_E_SHAPE, "parameter \"%s\" of %lld elements has no [%lld, +%lld)", q->name,
+                  (long long)size, (long long)first, (long long)n);
+}
+
+static size_t element_size(const isc_param *q) {
+  return isc_dtype_size((isc_dtype)q->value.dtype);
+}
+
+isc_status isc_param_set_some(isc_params *p, isc_param *q, int64_t first, int64_t n,
+                              const float *host) {
+  ISC_TRY(check_span(q, first, n));
+  uint16_t *half;
+  void *mem;
+  float *at = (float *)(void *)((char *)q->value.data + (size_t)first * element_size(q));
+  if (q->value.dtype == ISC_F32) return upload(p, at, host, (size_t)n * sizeof *host);
+  const int64_t piece = n < PIECE ? n : PIECE;
+  isc_status st = ISC_OK;
+  ISC_TRY(isc_malloc((size_t)piece * sizeof *half, "a parameter in bf16", &mem));
+  half = mem;
+  for (int64_t i = 0; i < n && st == ISC_OK; i += piece) {
+    const int64_t count = n - i < piece ? n - i : piece;
+    for (int64_t k = 0; k < count; k++)
+      half[k] = isc_to_bf16(host[i + k]);
+    st = p->dev->ops->upload(p->dev->impl, (uint16_t *)(void *)at + i, half,
+                             (size_t)count * sizeof *half);
+  }
+  free(half);
+  return st;
+}
+
 isc_status isc_param_set(isc_params *p, isc_param *q, const float *host) {
-  return upload(p, q->value.data, host, bytes_of(q));
+  return isc_param_set_some(p, q, 0, isc_tensor_size(&q->value), host);
+}
+
+isc_status isc_param_get_some(isc_params *p, const isc_param *q, int64_t first, int64_t n,
+                              float *host) {
+  ISC_TRY(check_span(q, first, n));
+  const char *from = (const char *)q->value.data + (size_t)first * element_size(q);
+  if (n == 0) return ISC_OK;
+  if (q->value.dtype == ISC_F32)
+    return p->dev->ops->download(p->dev->impl, host, from, (size_t)n * sizeof *host);
+  /* into the second half of the room, then widened from the front */
+  char *half = (char *)host + (size_t)n * sizeof(uint16_t);
+  ISC_TRY(p->dev->ops->download(p->dev->impl, half, from, (size_t)n * sizeof(uint16_t)));
+  for (int64_t i = 0; i < n; i++) {
+    uint16_t bits;
+    memcpy(&bits, half + (size_t)i * sizeof bits, sizeof bits);
+    host[i] = isc_from_bf16(bits);
+  }
+  return ISC_OK;
 }
 
 isc_status isc_param_get(isc_params *p, const isc_param *q, float *host) {
-  return download(p, q->value.data, host, bytes_of(q));
+  return isc_param_get_some(p, q, 0, isc_tensor_size(&q->value), host);
 }
 
-/* ---- initial values, made piece by piece so that a large parameter needs no second copy */
-
-enum { PIECE = 1 << 16 }; /* even: normals come in pairs */
+/* ---- initial values */
 
 isc_status isc_param_init_normal(isc_params *p, isc_param *q, uint64_t seed, double std) {
   isc_rng r = isc_rng_at(seed, ISC_RNG_INIT, isc_param_hash(q->name));
@@ -163,7 +223,7 @@ isc_status isc_param_init_normal(isc_params *p, isc_param *q, uint64_t seed, dou
     isc_rng_normals(&r, host, count);
     for (int64_t i = 0; i < count; i++)
       host[i] = (float)(host[i] * std);
-    st = upload(p, q->value.data + at, host, (size_t)count * sizeof *host);
+    st = isc_param_set_some(p, q, at, count, host);
   }
   free(host);
   return st;
@@ -178,8 +238,7 @@ isc_status isc_param_fill(isc_params *p, isc_param *q, float x) {
   for (int64_t i = 0; i < piece; i++)
     host[i] = x;
   for (int64_t at = 0; at < n && st == ISC_OK; at += piece)
-    st = upload(p, q->value.data + at, host,
-                (size_t)(n - at < piece ? n - at : piece) * sizeof *host);
+    st = isc_param_set_some(p, q, at, n - at < piece ? n - at : piece, host);
   free(host);
   return st;
 }

@@ -38,6 +38,10 @@ void isc_step_reset(isc_step *s) {
   s->loss = NULL;
 }
 
+void isc_step_set_product(isc_step *s, isc_dtype product) {
+  s->product = product;
+}
+
 isc_device *isc_step_device(isc_step *s) {
   return s->dev;
 }
@@ -138,10 +142,16 @@ isc_status isc_tensor_like(isc_step *s, const isc_tensor *like, int64_t last, is
 }
 
 isc_status isc_tensor_alloc(isc_device *dev, int32_t ndim, const int64_t *shape, isc_tensor *out) {
+  return isc_tensor_alloc_typed(dev, ndim, shape, ISC_F32, out);
+}
+
+isc_status isc_tensor_alloc_typed(isc_device *dev, int32_t ndim, const int64_t *shape,
+                                  isc_dtype dtype, isc_tensor *out) {
   size_t bytes;
   void *data;
   *out = (isc_tensor){0};
   ISC_TRY(isc_shape_bytes(ndim, shape, &bytes));
+  bytes = bytes / sizeof(float) * isc_dtype_size(dtype);
   ISC_TRY(dev->ops->alloc(dev->impl, bytes ? bytes : 1, &data));
   isc_status st = dev->ops->zero(dev->impl, data, bytes);
   if (st != ISC_OK) {
@@ -149,6 +159,7 @@ isc_status isc_tensor_alloc(isc_device *dev, int32_t ndim, const int64_t *shape,
     return st;
   }
   out->ndim = ndim;
+  out->dtype = dtype;
   memcpy(out->shape, shape, (size_t)ndim * sizeof *shape);
   out->data = data;
   return ISC_OK;
