@@ -6,6 +6,7 @@ tests_libbackend_fixture_la_LIBADD = tests/libsupport.la -ldl
 check_PROGRAMS += \
   tests/test_backend_attention \
   tests/test_backend_elementwise \
+  tests/test_backend_families \
   tests/test_backend_gemm \
   tests/test_backend_random \
   tests/test_backend_rows \
@@ -14,6 +15,8 @@ tests_test_backend_attention_SOURCES = tests/test_backend_attention.c
 tests_test_backend_attention_LDADD = tests/libbackend_fixture.la $(LDADD)
 tests_test_backend_elementwise_SOURCES = tests/test_backend_elementwise.c
 tests_test_backend_elementwise_LDADD = tests/libbackend_fixture.la $(LDADD)
+tests_test_backend_families_SOURCES = tests/test_backend_families.c
+tests_test_backend_families_LDADD = tests/libbackend_fixture.la $(LDADD)
 tests_test_backend_gemm_SOURCES = tests/test_backend_gemm.c
 tests_test_backend_gemm_LDADD = tests/libbackend_fixture.la $(LDADD)
 tests_test_backend_random_SOURCES = tests/test_backend_random.c

@@ -53,20 +53,22 @@ static double exact_query(const isc_attention *a, const float *q, const float *k
                           int64_t b, int64_t h, int64_t t, double *out, double *terms) {
   static double p[4096];
   const int64_t n = a->past + t + 1, kh = h * a->n_kv_head / a->n_head;
+  const int64_t from = a->window && n > a->window ? n - a->window : 0;
   double max = -INFINITY, sum = 0;
-  for (int64_t j = 0; j < n; j++) {
+  for (int64_t j = from; j < n; j++) {
     p[j] = 0;
     for (int64_t i = 0; i < a->d_head; i++)
       p[j] += (double)q[b * a->q_batch + t * a->q_row + h * a->d_head + i] *
               (double)k[b * a->kv_batch + j * a->kv_row + kh * a->d_head + i];
     p[j] *= (double)a->scale;
+    if (a->soft_cap > 0) p[j] = (double)a->soft_cap * tanh(p[j] / (double)a->soft_cap);
     max = fmax(max, p[j]);
   }
-  for (int64_t j = 0; j < n; j++)
+  for (int64_t j = from; j < n; j++)
     sum += exp(p[j] - max);
   for (int64_t i = 0; i < a->d_head; i++) {
     out[i] = terms[i] = 0;
-    for (int64_t j = 0; j < n; j++) {
+    for (int64_t j = from; j < n; j++) {
       const double x =
           exp(p[j] - max) / sum * (double)v[b * a->kv_batch + j * a->kv_row + kh * a->d_head + i];
       out[i] += x;
@@ -79,9 +81,15 @@ static double exact_query(const isc_attention *a, const float *q, const float *k
 /* The scores are sums too: their rounding, of a few units of 1e-7 of |score| ≤ 20, goes into each weight. */
 static const double weight_error = 5;
 
-static void check_forward(const backend *be, int64_t batch, int64_t len, int64_t past,
-                          int64_t heads, int64_t kv_heads, int64_t d) {
+static void check_limited(const backend *be, int64_t batch, int64_t len, int64_t past,
+                          int64_t heads, int64_t kv_heads, int64_t d, float soft_cap,
+                          int64_t window) {
   problem p = make(batch, len, past, heads, kv_heads, d);
+  p.a.soft_cap = soft_cap;
+  p.a.window = window;
+  if (window && past > window) /* no query sees the first keys: they must not be used */
+    for (int64_t i = 0; i < p.nk; i++)
+      if (i % p.a.kv_batch < (past - window) * p.a.kv_row) p.k[i] = p.v[i] = NAN;
   isc_assert_ok(be->ops->attention(be->impl, &p.a));
   double out[300], terms[300];
   for (int64_t b = 0; b < batch; b++)
@@ -92,11 +100,18 @@ static void check_forward(const backend *be, int64_t batch, int64_t len, int64_t
         for (int64_t i = 0; i < d; i++)
           BE_CLOSE(p.out[b * p.a.out_batch + t * p.a.out_row + h * d + i], out[i],
                    weight_error * terms[i],
-                   "%s batch %lld len %lld past %lld heads %lld/%lld d %lld at %lld %lld %lld",
+                   "%s batch %lld len %lld past %lld heads %lld/%lld d %lld cap %g window %lld at "
+                   "%lld %lld %lld",
                    be->level, (long long)batch, (long long)len, (long long)past, (long long)heads,
-                   (long long)kv_heads, (long long)d, (long long)b, (long long)h, (long long)t);
+                   (long long)kv_heads, (long long)d, (double)soft_cap, (long long)window,
+                   (long long)b, (long long)h, (long long)t);
       }
   done(&p);
+}
+
+static void check_forward(const backend *be, int64_t batch, int64_t len, int64_t past,
+                          int64_t heads, int64_t kv_heads, int64_t d) {
+  check_limited(be, batch, len, past, heads, kv_heads, d, 0, 0);
 }
 
 Test(backend_attention, agrees_with_double) {
@@ -114,12 +129,27 @@ Test(backend_attention, agrees_with_double) {
   }
 }
 
-Test(backend_attention, a_query_has_the_same_bits_alone_from_a_cache_and_in_any_batch) {
+Test(backend_attention, with_a_cap_and_a_window_agrees_with_double) {
+  const int64_t windows[] = {0, 1, 2, 3, 4, 5, 16, 17, 63, 64, 1000};
+  BE_EACH_LEVEL(be, 2)
+  for (size_t i = 0; i < sizeof windows / sizeof *windows; i++) {
+    const float cap = i % 2 ? 0.0f : 1.5f; /* scores reach a few times that */
+    check_limited(&be, 2, 70, 0, 2, 1, 17, cap, windows[i]);
+    check_limited(&be, 1, 7, 0, 2, 2, 8, 1.5f, windows[i]);
+    check_limited(&be, 2, 6, 150, 4, 2, 16, cap, windows[i]);
+    check_limited(&be, 1, 1, 150, 2, 2, 64, 1.5f, windows[i]);
+    check_limited(&be, 1, 300, 0, 1, 1, 16, cap, windows[i]); /* several spans of queries */
+  }
+}
+
+static void same_bits_alone(int64_t window, float soft_cap) {
   BE_EACH_LEVEL(be, 1) {
     backend two;
     cr_assert(be_open(level_, 2, &two));
     for (int64_t len = 1; len < 150; len += len < 40 ? 1 : 37) {
       problem p = make(3, len, 0, 4, 2, 16);
+      p.a.window = window;
+      p.a.soft_cap = soft_cap;
       isc_assert_ok(be.ops->attention(be.impl, &p.a));
       for (int64_t t = 0; t < len;
            t += 1 + len / 7) { /* query t of sequence 1, its past as a cache */
@@ -152,6 +182,11 @@ Test(backend_attention, a_query_has_the_same_bits_alone_from_a_cache_and_in_any_
   }
 }
 
+Test(backend_attention, a_query_has_the_same_bits_alone_from_a_cache_and_in_any_batch) {
+  same_bits_alone(0, 0);
+  same_bits_alone(21, 2);
+}
+
 /* L = Σ dout·out of sequence b, in double, with q, k, v given as doubles of that sequence's floats. */
 static double loss(const isc_attention *a, const float *q, const float *k, const float *v,
                    int64_t b, const float *dout) {
@@ -179,8 +214,10 @@ static double slope(const isc_attention *a, const float *q, const float *k, cons
 }
 
 static void check_backward(const backend *be, int64_t batch, int64_t len, int64_t heads,
-                           int64_t kv_heads, int64_t d) {
+                           int64_t kv_heads, int64_t d, float soft_cap, int64_t window) {
   problem p = make(batch, len, 0, heads, kv_heads, d);
+  p.a.soft_cap = soft_cap;
+  p.a.window = window;
   float *dout = be_floats(p.no, 5), *dq = be_floats(p.nq, 0), *dk = be_floats(p.nk, 0),
         *dv = be_floats(p.nk, 0);
   p.a.dout = dout;
@@ -229,11 +266,16 @@ static void check_backward(const backend *be, int64_t batch, int64_t len, int64_
 
 Test(backend_attention, gradients_match_finite_differences) {
   BE_EACH_LEVEL(be, 2) {
-    check_backward(&be, 2, 1, 2, 2, 8);
-    check_backward(&be, 2, 24, 4, 4, 16);
-    check_backward(&be, 1, 37, 2, 2, 17);
-    check_backward(&be, 3, 6, 6, 2, 64);
-    check_backward(&be, 1, 70, 1, 1, 100);
+    check_backward(&be, 2, 1, 2, 2, 8, 0, 0);
+    check_backward(&be, 2, 24, 4, 4, 16, 0, 0);
+    check_backward(&be, 1, 37, 2, 2, 17, 0, 0);
+    check_backward(&be, 3, 6, 6, 2, 64, 0, 0);
+    check_backward(&be, 1, 70, 1, 1, 100, 0, 0);
+    check_backward(&be, 2, 24, 4, 2, 16, 2, 0);
+    check_backward(&be, 2, 24, 4, 4, 16, 0, 7);
+    check_backward(&be, 1, 70, 4, 2, 8, 1.5f, 16);
+    check_backward(&be, 1, 37, 2, 1, 17, 1.5f, 1);
+    check_backward(&be, 3, 6, 6, 2, 64, 3, 3);
   }
 }
 

@@ -185,6 +185,9 @@ LEVEL_OP(mul, (void *impl, int64_t n, const float *a, const float *b, float *out
 LEVEL_OP(scatter_add,
          (void *impl, int64_t n, int64_t width, const float *in, const int64_t *row, float *x),
          (c, n, width, in, row, x))
+LEVEL_OP(rotary, (void *impl, const isc_rotary *a), (c, a))
+LEVEL_OP(gate, (void *impl, const isc_gate *a), (c, a))
+LEVEL_OP(gate_grad, (void *impl, const isc_gate *a), (c, a))
 
 static const isc_backend_ops cpu_ops = {
     .size = sizeof(isc_backend_ops),
@@ -220,6 +223,9 @@ static const isc_backend_ops cpu_ops = {
     .mul = cpu_mul,
     .gather = cpu_gather,
     .scatter_add = cpu_scatter_add,
+    .rotary = cpu_rotary,
+    .gate = cpu_gate,
+    .gate_grad = cpu_gate_grad,
 };
 
 static const isc_option cpu_options[] = {

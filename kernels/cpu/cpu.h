@@ -77,6 +77,9 @@ struct cpu_level {
   isc_status (*mul)(cpu *c, int64_t n, const float *a, const float *b, float *out);
   isc_status (*scatter_add)(cpu *c, int64_t n, int64_t width, const float *in, const int64_t *row,
                             float *x);
+  isc_status (*rotary)(cpu *c, const isc_rotary *a);
+  isc_status (*gate)(cpu *c, const isc_gate *a);
+  isc_status (*gate_grad)(cpu *c, const isc_gate *a);
 };
 
 extern const cpu_level cpu_level_generic;

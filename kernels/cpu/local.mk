@@ -17,6 +17,7 @@ kernels_backend_cpu_la_SOURCES = \
   kernels/cpu/simd/gemm.h \
   kernels/cpu/simd/gemm_tile.h \
   kernels/cpu/simd/random.h \
+  kernels/cpu/simd/rotary.h \
   kernels/cpu/simd/rows.h \
   kernels/cpu/simd/table.h \
   kernels/cpu/simd/train.h \

@@ -15,28 +15,36 @@ enum { QUERY_SPAN = 128 };
 typedef struct attention_args {
   const isc_attention *a;
   int64_t keys, ld, spans, group;
+  int64_t window; /* keys a query sees at most */
+  float scale;    /* of a score, as it enters tanh when there is a cap */
   char *own;
   size_t own_size;
 } attention_args;
+
+/* Where the vectors of keys begin that queries from position `at` on see any of. */
+static int64_t attention_from(const attention_args *t, int64_t at) {
+  return first_key(at, t->window) / W * W;
+}
 
 static void attention_rows(const attention_args *t, int64_t b, int64_t h, int64_t q0, int64_t q1,
                            const float *kt, float *s) {
   const isc_attention *a = t->a;
   const float *v = a->v + b * a->kv_batch + h / t->group * a->d_head;
   for (int64_t i = q0; i < q1; i += QB) {
-    const int64_t nq = min64(QB, q1 - i), first = a->past + i;
+    const int64_t nq = min64(QB, q1 - i), first = a->past + i, from = attention_from(t, first);
     const float *q = a->q + b * a->q_batch + i * a->q_row + h * a->d_head;
     float *out = a->out + b * a->out_batch + i * a->out_row + h * a->d_head;
     float inverse[QB];
-    scores(nq, q, a->q_row, kt, t->ld, a->d_head, first + nq, a->scale, s);
+    scores(nq, q, a->q_row, kt, t->ld, a->d_head, from, first + nq, t->scale, s);
     for (int64_t x = 0; x < nq; x++) {
-      float max;
-      const int64_t n = first + x + 1;
-      const float sum = softmax_row(s + x * t->ld, n, n, &max);
+      float max, *row = s + x * t->ld + from;
+      const int64_t n = first + x + 1 - from;
+      if (a->soft_cap > 0) cap_row(row, n, a->soft_cap);
+      const float sum = softmax_row(row, first_key(first + x, t->window) - from, n, n, &max);
       inverse[x] = 1.0f / sum;
       if (a->lse) a->lse[(b * a->n_head + h) * a->q_len + i + x] = max + logf(sum);
     }
-    weighted(nq, s, t->ld, v, a->kv_row, first, a->d_head, inverse, out, a->out_row);
+    weighted(nq, s, t->ld, v, a->kv_row, first, t->window, a->d_head, inverse, out, a->out_row);
   }
 }
 
@@ -49,8 +57,9 @@ static void attention_job(void *ctx, int64_t begin, int64_t end, int thread) {
     const int64_t span = x % t->spans, kh = x / t->spans % a->n_kv_head,
                   b = x / t->spans / a->n_kv_head;
     const int64_t q0 = span * QUERY_SPAN, q1 = min64(q0 + QUERY_SPAN, a->q_len);
-    const int64_t seen = a->past + q1;
-    head_transpose(a->k + b * a->kv_batch + kh * a->d_head, a->kv_row, seen, a->d_head, kt, t->ld);
+    const int64_t from = attention_from(t, a->past + q0), seen = a->past + q1 - from;
+    head_transpose(a->k + b * a->kv_batch + from * a->kv_row + kh * a->d_head, a->kv_row, seen,
+                   a->d_head, kt + from, t->ld, t->ld - from);
     for (int64_t h = kh * t->group; h < (kh + 1) * t->group; h++)
       attention_rows(t, b, h, q0, q1, kt, s);
   }
@@ -64,6 +73,8 @@ static isc_status attention_scratch(cpu *c, attention_args *t, int64_t heads, in
                     (long long)a->n_head, (long long)a->n_kv_head);
   t->group = a->n_head / a->n_kv_head;
   t->keys = a->past + a->q_len;
+  t->window = a->window > 0 ? a->window : INT64_MAX;
+  t->scale = a->soft_cap > 0 ? a->scale / a->soft_cap : a->scale;
   t->ld = ceil_div(t->keys, KB) * KB;
   size_t rows_of_ld, own;
   if (__builtin_add_overflow((size_t)(heads * a->d_head), (size_t)(rows * QB), &rows_of_ld) ||
@@ -82,48 +93,70 @@ static isc_status attention(cpu *c, const isc_attention *a) {
   if (attention_empty(a)) return ISC_OK;
   attention_args t = {.a = a, .spans = ceil_div(a->q_len, QUERY_SPAN)};
   ISC_TRY(attention_scratch(c, &t, 1, 1));
-  const int64_t each =
-      t.group * min64(a->q_len, QUERY_SPAN) * t.keys * a->d_head + t.keys * a->d_head;
+  const int64_t q = min64(a->q_len, QUERY_SPAN), keys = min64(t.keys - q, t.window) + q;
+  const int64_t each = t.group * q * keys * a->d_head + keys * a->d_head;
   cpu_for(c, a->batch * a->n_kv_head * t.spans, 1 + 65536 / each, attention_job, &t);
   return ISC_OK;
 }
 
 /* ---- gradient: with P = exp(S − lse), dP = dO Vᵀ, δ = Σ_j P dP: dS = P (dP − δ) scale,
- * dQ = dS K, dK = dSᵀ Q, dV = Pᵀ dO. */
+ * dQ = dS K, dK = dSᵀ Q, dV = Pᵀ dO. Where S = cap·tanh(u), dS has a factor of 1 − tanh² u. */
 
-/* Turns a row of scores into P and a row of dP into dS. */
-static void attention_grad_row(float *s, float *dp, int64_t n, int64_t ld, float lse, float scale) {
+/* Turns a row of scores into P and a row of dP into dS; outside of [from, n) they become 0. `slope` [ld] is
+ * scratch for a cap. */
+static void attention_grad_row(const isc_attention *a, float *s, float *dp, float *slope,
+                               int64_t from, int64_t n, int64_t ld, float lse) {
+  const bool capped = a->soft_cap > 0;
+  const vf cap = vset1(a->soft_cap);
   vf delta = vzero();
   for (int64_t j = 0; j < ld; j += W) {
-    const vf p = (vf)((vi)vexp(vload(s + j) - vset1(lse)) & lanes_below(j, n));
+    vf x = vload(s + j);
+    if (capped) {
+      const vf t = vtanh(x);
+      vstore(slope + j, vset1(1.0f) - t * t);
+      x = t * cap;
+    }
+    const vf p = (vf)((vi)vexp(x - vset1(lse)) & lanes_within(j, from, n));
     vstore(s + j, p);
     if (j < n) delta = vfma(p, vload(dp + j), delta);
   }
-  const vf d = vset1(vsum(delta)), sc = vset1(scale);
-  for (int64_t j = 0; j < ld; j += W)
-    vstore(dp + j, (vf)((vi)(vload(s + j) * (vload(dp + j) - d) * sc) & lanes_below(j, n)));
+  const vf d = vset1(vsum(delta)), sc = vset1(a->scale);
+  for (int64_t j = 0; j < ld; j += W) {
+    vf t = vload(s + j) * (vload(dp + j) - d) * sc;
+    if (capped) t = t * vload(slope + j);
+    vstore(dp + j, (vf)((vi)t & lanes_within(j, from, n)));
+  }
 }
 
+/* Scratch: s and dp [QB, ld] each, slope [ld] of them. */
 static void attention_grad_head(const attention_args *t, int64_t b, int64_t h, const float *kt,
                                 const float *vt, float *s) {
   const isc_attention *a = t->a;
   const int64_t kv = b * a->kv_batch + h / t->group * a->d_head;
-  float *dp = s + QB * t->ld;
+  float *dp = s + QB * t->ld, *slope = dp + QB * t->ld;
   for (int64_t i = (a->q_len - 1) / QB * QB; i >= 0;
-       i -= QB) { /* the first block meets every key */
-    const int64_t nq = min64(QB, a->q_len - i), keys = i + nq;
+       i -= QB) { /* the first block meets every key, or dk and dv are 0 already */
+    const int64_t nq = min64(QB, a->q_len - i), keys = i + nq, from = attention_from(t, i);
     const int64_t at = b * a->q_batch + i * a->q_row + h * a->d_head;
     const float *dout = a->dout + b * a->out_batch + i * a->out_row + h * a->d_head;
-    scores(nq, a->q + at, a->q_row, kt, t->ld, a->d_head, keys, a->scale, s);
-    scores(nq, dout, a->out_row, vt, t->ld, a->d_head, keys, 1.0f, dp);
+    scores(nq, a->q + at, a->q_row, kt, t->ld, a->d_head, from, keys, t->scale, s);
+    scores(nq, dout, a->out_row, vt, t->ld, a->d_head, from, keys, 1.0f, dp);
     for (int64_t x = 0; x < nq; x++)
-      attention_grad_row(s + x * t->ld, dp + x * t->ld, i + x + 1, keys,
-                         a->lse[(b * a->n_head + h) * a->q_len + i + x], a->scale);
-    weighted(nq, dp, t->ld, a->k + kv, a->kv_row, i, a->d_head, NULL, a->dq + at, a->q_row);
-    const bool add = h % t->group != 0 || keys < a->q_len;
-    outer(nq, dp, t->ld, a->q + at, a->q_row, keys, a->d_head, add, a->dk + kv, a->kv_row);
-    outer(nq, s, t->ld, dout, a->out_row, keys, a->d_head, add, a->dv + kv, a->kv_row);
+      attention_grad_row(a, s + x * t->ld + from, dp + x * t->ld + from, slope,
+                         first_key(i + x, t->window) - from, i + x + 1 - from, keys - from,
+                         a->lse[(b * a->n_head + h) * a->q_len + i + x]);
+    weighted(nq, dp, t->ld, a->k + kv, a->kv_row, i, t->window, a->d_head, NULL, a->dq + at,
+             a->q_row);
+    const bool add = h % t->group != 0 || keys < a->q_len || a->window > 0;
+    outer(nq, dp, t->ld, a->q + at, a->q_row, from, keys, a->d_head, add, a->dk + kv, a->kv_row);
+    outer(nq, s, t->ld, dout, a->out_row, from, keys, a->d_head, add, a->dv + kv, a->kv_row);
   }
+}
+
+/* x [rows, d], rows `row` apart, becomes 0. */
+static void head_clear(float *x, int64_t row, int64_t rows, int64_t d) {
+  for (int64_t j = 0; j < rows; j++)
+    memset(x + j * row, 0, (size_t)d * sizeof *x);
 }
 
 /* What the item after this one reads and writes. */
@@ -150,8 +183,12 @@ static void attention_grad_job(void *ctx, int64_t begin, int64_t end, int thread
     const int64_t kh = x % a->n_kv_head, b = x / a->n_kv_head,
                   kv = b * a->kv_batch + kh * a->d_head;
     if (x + 1 < end) attention_grad_expect(t, x + 1);
-    head_transpose(a->k + kv, a->kv_row, t->keys, a->d_head, kt, t->ld);
-    head_transpose(a->v + kv, a->kv_row, t->keys, a->d_head, vt, t->ld);
+    head_transpose(a->k + kv, a->kv_row, t->keys, a->d_head, kt, t->ld, t->ld);
+    head_transpose(a->v + kv, a->kv_row, t->keys, a->d_head, vt, t->ld, t->ld);
+    if (a->window > 0) {
+      head_clear(a->dk + kv, a->kv_row, t->keys, a->d_head);
+      head_clear(a->dv + kv, a->kv_row, t->keys, a->d_head);
+    }
     for (int64_t h = kh * t->group; h < (kh + 1) * t->group; h++)
       attention_grad_head(t, b, h, kt, vt, s);
   }
@@ -165,8 +202,8 @@ static isc_status attention_grad(cpu *c, const isc_attention *a) {
                     (long long)a->past);
   if (!a->lse) return isc_fail(ISC_E_USAGE, "attention_grad: the forward pass kept no log-sum-exp");
   attention_args t = {.a = a, .spans = 1};
-  ISC_TRY(attention_scratch(c, &t, 2, 2));
-  const int64_t each = 3 * t.group * a->q_len * t.keys * a->d_head;
+  ISC_TRY(attention_scratch(c, &t, 2, 3));
+  const int64_t each = 3 * t.group * a->q_len * (min64(t.keys, t.window) + QB) * a->d_head;
   cpu_for(c, a->batch * a->n_kv_head, 1 + 65536 / each, attention_grad_job, &t);
   return ISC_OK;
 }

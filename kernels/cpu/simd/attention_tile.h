@@ -13,10 +13,11 @@
 
 enum { QB = 4, KB = 2 * W }; /* queries and keys of a tile */
 
-/* t[d][ld] = xᵀ for x [rows, d] rows `row` apart; columns rows … ld-1 are 0. ld is a multiple of W. */
+/* t[d][0 … width) = xᵀ for x [rows, d] rows `row` apart, rows of t ld apart; columns from `rows` on are 0. width is a
+ * multiple of W. */
 static void head_transpose(const float *x, int64_t row, int64_t rows, int64_t d, float *t,
-                           int64_t ld) {
-  for (int64_t j = 0; j < ld; j += W)
+                           int64_t ld, int64_t width) {
+  for (int64_t j = 0; j < width; j += W)
     for (int64_t i = 0; i < d; i += W)
       vtranspose_block(rows > j ? x + j * row + i : x, row, rows - j, min64(W, d - i),
                        t + i * ld + j, ld);
@@ -47,46 +48,61 @@ INLINE void scores_tile(int nq, int nv, const float *q, int64_t q_row, const flo
       vstore(s + i * ld + v * W, acc[i][v] * vset1(scale));
 }
 
-/* The scores of keys 0 … keys-1, rounded up to whole vectors. */
+/* The scores of keys `from` … keys-1, rounded up to whole vectors; `from` begins one. */
 INLINE void scores_body(int nq, const float *q, int64_t q_row, const float *kt, int64_t ld,
-                        int64_t d, int64_t keys, float scale, float *s) {
-  int64_t j = 0;
+                        int64_t d, int64_t from, int64_t keys, float scale, float *s) {
+  int64_t j = from;
   for (; j + W < keys; j += 2 * W)
     scores_tile(nq, 2, q, q_row, kt + j, ld, d, scale, s + j);
   if (j < keys) scores_tile(nq, 1, q, q_row, kt + j, ld, d, scale, s + j);
 }
 
 static void scores(int64_t nq, const float *q, int64_t q_row, const float *kt, int64_t ld,
-                   int64_t d, int64_t keys, float scale, float *s) {
+                   int64_t d, int64_t from, int64_t keys, float scale, float *s) {
   if (nq == QB)
-    scores_body(QB, q, q_row, kt, ld, d, keys, scale, s);
+    scores_body(QB, q, q_row, kt, ld, d, from, keys, scale, s);
   else
     for (int64_t i = 0; i < nq; i++)
-      scores_body(1, q + i * q_row, q_row, kt, ld, d, keys, scale, s + i * ld);
+      scores_body(1, q + i * q_row, q_row, kt, ld, d, from, keys, scale, s + i * ld);
 }
 
-/* out[i][0 … n) = factor[i] · Σ_{j ≤ first + i} p[i][j] v[j], n ≤ nv·W; factor NULL = 1. What lies
- * beyond a query's last key is not read for it: it may hold anything. */
+/* The first key that the query at position `at` sees. */
+INLINE int64_t first_key(int64_t at, int64_t window) {
+  return at >= window ? at - window + 1 : 0;
+}
+
+/* acc[i] += p[i][j] v[j] for the queries i ≥ `least` that see key j */
+INLINE void weighted_edge(int nq, int nv, int least, int64_t j, int64_t first, int64_t window,
+                          const float *p, int64_t ld, const float *v, int64_t n, vf acc[QB][4]) {
+  vf x[4];
+  UNROLL for (int k = 0; k < nv; k++) x[k] = vload_part(v + k * W, n - k * W, 0.0f);
+  UNROLL for (int i = 0; i < nq; i++) if (i >= least && j >= first_key(first + i, window)) {
+    const vf a = vset1(p[i * ld + j]);
+    UNROLL for (int k = 0; k < nv; k++) acc[i][k] = vfma(a, x[k], acc[i][k]);
+  }
+}
+
+/* out[i][0 … n) = factor[i] · Σ_j p[i][j] v[j] over the last `window` keys j ≤ first + i, n ≤ nv·W; factor
+ * NULL = 1. What a query does not see is not read for it: it may hold anything. */
 INLINE void weighted_body(int nq, int nv, const float *p, int64_t ld, const float *v, int64_t v_row,
-                          int64_t first, int64_t n, const float *factor, float *out,
+                          int64_t first, int64_t window, int64_t n, const float *factor, float *out,
                           int64_t out_row) {
   vf acc[QB][4], x[4];
   UNROLL for (int i = 0; i < nq; i++) UNROLL for (int k = 0; k < nv; k++) acc[i][k] = vzero();
-  for (int64_t j = 0; j <= first; j++) {
+  const int64_t all = first_key(first + nq - 1, window); /* from here every query sees */
+  int64_t j = first_key(first, window);
+  for (; j < all && j <= first; j++)
+    weighted_edge(nq, nv, 0, j, first, window, p, ld, v + j * v_row, n, acc);
+  for (; j <= first; j++) {
     UNROLL for (int k = 0; k < nv; k++) x[k] = vload_part(v + j * v_row + k * W, n - k * W, 0.0f);
     UNROLL for (int i = 0; i < nq; i++) {
       const vf a = vset1(p[i * ld + j]);
       UNROLL for (int k = 0; k < nv; k++) acc[i][k] = vfma(a, x[k], acc[i][k]);
     }
   }
-  UNROLL for (int more = 1; more < nq; more++) { /* the keys that only later queries see */
-    const int64_t j = first + more;
-    UNROLL for (int k = 0; k < nv; k++) x[k] = vload_part(v + j * v_row + k * W, n - k * W, 0.0f);
-    UNROLL for (int i = more; i < nq; i++) {
-      const vf a = vset1(p[i * ld + j]);
-      UNROLL for (int k = 0; k < nv; k++) acc[i][k] = vfma(a, x[k], acc[i][k]);
-    }
-  }
+  UNROLL for (int more = 1; more < nq; more++) /* the keys that only later queries see */
+      weighted_edge(nq, nv, more, first + more, first, window, p, ld, v + (first + more) * v_row, n,
+                    acc);
   UNROLL for (int i = 0; i < nq; i++) {
     const vf f = vset1(factor ? factor[i] : 1.0f);
     UNROLL for (int k = 0; k < nv; k++)
@@ -104,15 +120,16 @@ INLINE int column_vectors(int64_t left) {
     const int nv = column_vectors(d - k);                                                          \
     const int64_t n = min64(d - k, nv * W);                                                        \
     if (nv == 4)                                                                                   \
-      weighted_body(nq, 4, p, ld, v + k, v_row, first, n, factor, out + k, out_row);               \
+      weighted_body(nq, 4, p, ld, v + k, v_row, first, window, n, factor, out + k, out_row);       \
     else if (nv == 2)                                                                              \
-      weighted_body(nq, 2, p, ld, v + k, v_row, first, n, factor, out + k, out_row);               \
+      weighted_body(nq, 2, p, ld, v + k, v_row, first, window, n, factor, out + k, out_row);       \
     else                                                                                           \
-      weighted_body(nq, 1, p, ld, v + k, v_row, first, n, factor, out + k, out_row);               \
+      weighted_body(nq, 1, p, ld, v + k, v_row, first, window, n, factor, out + k, out_row);       \
     k += n;                                                                                        \
   }
 static void weighted(int64_t nq, const float *p, int64_t ld, const float *v, int64_t v_row,
-                     int64_t first, int64_t d, const float *factor, float *out, int64_t out_row) {
+                     int64_t first, int64_t window, int64_t d, const float *factor, float *out,
+                     int64_t out_row) {
   if (nq == QB) {
     WEIGHTED(QB, p, first, factor, out)
   } else {
@@ -121,13 +138,14 @@ static void weighted(int64_t nq, const float *p, int64_t ld, const float *v, int
   }
 }
 
-/* out[j] (+)= Σ_i s[i][j] x[i], j < keys, n ≤ nv·W. */
+/* out[j] (+)= Σ_i s[i][j] x[i], from ≤ j < keys, n ≤ nv·W. */
 INLINE void outer_body(int nq, int nv, const float *s, int64_t ld, const float *x, int64_t x_row,
-                       int64_t keys, int64_t n, bool add, float *out, int64_t out_row) {
+                       int64_t from, int64_t keys, int64_t n, bool add, float *out,
+                       int64_t out_row) {
   vf xs[QB][4];
   UNROLL for (int i = 0; i < nq; i++) UNROLL for (int k = 0; k < nv; k++) xs[i][k] =
       vload_part(x + i * x_row + k * W, n - k * W, 0.0f);
-  for (int64_t j = 0; j < keys; j++) {
+  for (int64_t j = from; j < keys; j++) {
     float *o = out + j * out_row;
     UNROLL for (int k = 0; k < nv; k++) {
       vf t = add ? vload_part(o + k * W, n - k * W, 0.0f) : vzero();
@@ -142,15 +160,15 @@ INLINE void outer_body(int nq, int nv, const float *s, int64_t ld, const float *
     const int nv = column_vectors(d - k);                                                          \
     const int64_t n = min64(d - k, nv * W);                                                        \
     if (nv == 4)                                                                                   \
-      outer_body(nq, 4, s, ld, x + k, x_row, keys, n, add, out + k, out_row);                      \
+      outer_body(nq, 4, s, ld, x + k, x_row, from, keys, n, add, out + k, out_row);                \
     else if (nv == 2)                                                                              \
-      outer_body(nq, 2, s, ld, x + k, x_row, keys, n, add, out + k, out_row);                      \
+      outer_body(nq, 2, s, ld, x + k, x_row, from, keys, n, add, out + k, out_row);                \
     else                                                                                           \
-      outer_body(nq, 1, s, ld, x + k, x_row, keys, n, add, out + k, out_row);                      \
+      outer_body(nq, 1, s, ld, x + k, x_row, from, keys, n, add, out + k, out_row);                \
     k += n;                                                                                        \
   }
 static void outer(int64_t nq, const float *s, int64_t ld, const float *x, int64_t x_row,
-                  int64_t keys, int64_t d, bool add, float *out, int64_t out_row) {
+                  int64_t from, int64_t keys, int64_t d, bool add, float *out, int64_t out_row) {
   if (nq == QB) {
     OUTER(QB, s, x, add)
   } else {
@@ -159,19 +177,27 @@ static void outer(int64_t nq, const float *s, int64_t ld, const float *x, int64_
   }
 }
 
-/* lanes j … j+W-1 that are below n */
-INLINE vi lanes_below(int64_t j, int64_t n) {
-  return vlane() < vset1i(n - j < W ? (n > j ? (int32_t)(n - j) : 0) : W);
+/* lanes j … j+W-1 that are in [from, n) */
+INLINE vi lanes_within(int64_t j, int64_t from, int64_t n) {
+  const int32_t least = from > j ? (from - j < W ? (int32_t)(from - j) : W) : 0;
+  const int32_t most = n - j < W ? (n > j ? (int32_t)(n - j) : 0) : W;
+  return (vlane() >= vset1i(least)) & (vlane() < vset1i(most));
 }
 
-/* s[0 … n) becomes exp(s − max), the rest up to `ld` 0. Returns the sum; *max_out gets the maximum. */
-static float softmax_row(float *s, int64_t n, int64_t ld, float *max_out) {
+/* s[j] becomes cap·tanh(s[j]) */
+static void cap_row(float *s, int64_t n, float cap) {
+  for (int64_t j = 0; j < n; j += W)
+    vstore(s + j, vtanh(vload(s + j)) * vset1(cap));
+}
+
+/* s[from … n) becomes exp(s − max), the rest of s[0 … ld) 0. Returns the sum; *max_out gets the maximum. */
+static float softmax_row(float *s, int64_t from, int64_t n, int64_t ld, float *max_out) {
   vf m = vset1(-INFINITY), sum = vzero();
   for (int64_t j = 0; j < n; j += W)
-    m = vmax(m, vselect(lanes_below(j, n), vload(s + j), vset1(-INFINITY)));
+    m = vmax(m, vselect(lanes_within(j, from, n), vload(s + j), vset1(-INFINITY)));
   const vf max = vset1(*max_out = vmaxlane(m));
   for (int64_t j = 0; j < ld; j += W) {
-    const vf p = (vf)((vi)vexp(vload(s + j) - max) & lanes_below(j, n));
+    const vf p = (vf)((vi)vexp(vload(s + j) - max) & lanes_within(j, from, n));
     vstore(s + j, p);
     sum += p;
   }

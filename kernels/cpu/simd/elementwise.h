@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Operations on each element by itself: activations and their gradients, sums, products and AdamW.
+ * Operations on each element by itself: activations, gates and their gradients, sums, products and AdamW.
  *
  * Ranges given to threads begin at whole vectors, and a tail runs the same vector code on padded
  * lanes, so an element's bits do not depend on where it lies.
@@ -105,6 +105,80 @@ static isc_status mul(cpu *c, int64_t n, const float *a, const float *b, float *
 static isc_status axpy(cpu *c, int64_t n, float alpha, const float *x, float *y) {
   each_args e = {.alpha = alpha, .a = x, .b = y, .out = y};
   cpu_for(c, n, EACH_GRAIN, axpy_job, &e);
+  return ISC_OK;
+}
+
+/* ---- gates: y = act(x_gate) · x_up, row by row */
+
+INLINE void gate_row(isc_act act, int64_t d, const float *x /* [2 d] */, float *y) {
+  for (int64_t i = 0; i < d; i += W) {
+    const int64_t left = d - i;
+    const vf up = vload_part(x + d + i, left, 0.0f);
+    vstore_part(y + i, left, vact(act, vload_part(x + i, left, 0.0f)) * up);
+  }
+}
+
+INLINE void gate_grad_row(isc_act act, int64_t d, const float *x /* [2 d] */, const float *dy,
+                          float *dx /* [2 d] */) {
+  for (int64_t i = 0; i < d; i += W) {
+    const int64_t left = d - i;
+    const vf gate = vload_part(x + i, left, 0.0f), up = vload_part(x + d + i, left, 0.0f);
+    const vf t = vload_part(dy + i, left, 0.0f);
+    vstore_part(dx + i, left, t * up * vact_grad(act, gate));
+    vstore_part(dx + d + i, left, t * vact(act, gate));
+  }
+}
+
+/* CALL(activation) with the activation as a constant. */
+#define EACH_ACT(act, CALL)                                                                        \
+  switch (act) {                                                                                   \
+  case ISC_ACT_NONE:                                                                               \
+    CALL(ISC_ACT_NONE);                                                                            \
+    break;                                                                                         \
+  case ISC_ACT_RELU:                                                                               \
+    CALL(ISC_ACT_RELU);                                                                            \
+    break;                                                                                         \
+  case ISC_ACT_GELU:                                                                               \
+    CALL(ISC_ACT_GELU);                                                                            \
+    break;                                                                                         \
+  case ISC_ACT_GELU_TANH:                                                                          \
+    CALL(ISC_ACT_GELU_TANH);                                                                       \
+    break;                                                                                         \
+  case ISC_ACT_SILU:                                                                               \
+    CALL(ISC_ACT_SILU);                                                                            \
+    break;                                                                                         \
+  case ISC_ACT_TANH:                                                                               \
+    CALL(ISC_ACT_TANH);                                                                            \
+    break;                                                                                         \
+  }
+
+static void gate_job(void *ctx, int64_t begin, int64_t end, int thread) {
+  const isc_gate *a = ctx;
+  (void)thread;
+#define GATE(act)                                                                                  \
+  for (int64_t r = begin; r < end; r++)                                                            \
+  gate_row(act, a->d, a->x + r * 2 * a->d, a->y + r * a->d)
+  EACH_ACT(a->act, GATE)
+#undef GATE
+}
+
+static void gate_grad_job(void *ctx, int64_t begin, int64_t end, int thread) {
+  const isc_gate *a = ctx;
+  (void)thread;
+#define GATE(act)                                                                                  \
+  for (int64_t r = begin; r < end; r++)                                                            \
+  gate_grad_row(act, a->d, a->x + r * 2 * a->d, a->dy + r * a->d, a->dx + r * 2 * a->d)
+  EACH_ACT(a->act, GATE)
+#undef GATE
+}
+
+static isc_status gate(cpu *c, const isc_gate *a) {
+  if (a->d > 0) cpu_for(c, a->rows, 1 + EACH_GRAIN / 4 / a->d, gate_job, (void *)a);
+  return ISC_OK;
+}
+
+static isc_status gate_grad(cpu *c, const isc_gate *a) {
+  if (a->d > 0) cpu_for(c, a->rows, 1 + EACH_GRAIN / 8 / a->d, gate_grad_job, (void *)a);
   return ISC_OK;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Layer normalisation, embedding and sums over rows.
+ * Normalisation, embedding and sums over rows.
  *
  * Sums over rows are divided among threads by columns, or into chunks whose number depends on the
  * shape alone, and always added in row order: the number of threads changes no bit.
@@ -15,7 +15,7 @@ INLINE int64_t row_grain(int64_t width, int64_t work) {
   return 1 + work / (width > 0 ? width : 1);
 }
 
-/* ---- layer normalisation */
+/* ---- normalisation: layer norm, or the RMS norm, whose mean is taken as 0 */
 
 /* Σ (x − shift)^power over a row; power 1 or 2. Four running vectors, a fixed order. */
 INLINE float row_sum(const float *x, int64_t d, float shift, int power) {
@@ -38,9 +38,10 @@ static void layernorm_job(void *ctx, int64_t begin, int64_t end, int thread) {
   const isc_layernorm *a = ctx;
   (void)thread;
   for (int64_t r = begin; r < end; r++) {
-    const float *x = a->x + r * a->d;
-    float *y = a->y + r * a->d;
-    const float mean = row_sum(x, a->d, 0.0f, 1) / (float)a->d;
+    const int64_t at = a->group ? r / a->group * a->stride + r % a->group * a->d : r * a->d;
+    const float *x = a->x + at;
+    float *y = a->y + at;
+    const float mean = a->rms ? 0.0f : row_sum(x, a->d, 0.0f, 1) / (float)a->d;
     const double var = (double)row_sum(x, a->d, mean, 2) / (double)a->d;
     const float rstd = (float)(1.0 / sqrt(var + a->eps));
     for (int64_t i = 0; i < a->d; i += W) {
@@ -69,10 +70,10 @@ typedef struct layernorm_back {
   float *part; /* [chunks, 2, d]: Σ dy·x̂ and Σ dy of each chunk; NULL when not wanted */
 } layernorm_back;
 
-/* dx = rstd (dy·g − mean(dy·g) − x̂ mean(dy·g·x̂)) */
+/* dx = rstd (dy·g − mean(dy·g) − x̂ mean(dy·g·x̂)), without mean(dy·g) in the RMS norm. */
 static void layernorm_grad_row(const isc_layernorm *a, int64_t r) {
   const float *x = a->x + r * a->d, *dy = a->dy + r * a->d;
-  const vf mean = vset1(a->mean[r]), rstd = vset1(a->rstd[r]);
+  const vf mean = vset1(a->rms ? 0.0f : a->mean[r]), rstd = vset1(a->rstd[r]);
   vf s0 = vzero(), s1 = vzero();
   for (int64_t i = 0; i < a->d; i += W) {
     const int64_t left = a->d - i;
@@ -81,7 +82,7 @@ static void layernorm_grad_row(const isc_layernorm *a, int64_t r) {
     s0 += t;
     s1 = vfma(t, (vload_part(x + i, left, 0.0f) - mean) * rstd, s1);
   }
-  const vf m0 = vset1(vsum(s0) / (float)a->d), m1 = vset1(vsum(s1) / (float)a->d);
+  const vf m0 = vset1(a->rms ? 0.0f : vsum(s0) / (float)a->d), m1 = vset1(vsum(s1) / (float)a->d);
   float *dx = a->dx + r * a->d;
   for (int64_t i = 0; i < a->d; i += W) {
     const int64_t left = a->d - i;
@@ -95,7 +96,7 @@ static void layernorm_grad_row(const isc_layernorm *a, int64_t r) {
 
 static void layernorm_grad_add(const isc_layernorm *a, int64_t r, float *part /* [2, d] */) {
   const float *x = a->x + r * a->d, *dy = a->dy + r * a->d;
-  const vf mean = vset1(a->mean[r]), rstd = vset1(a->rstd[r]);
+  const vf mean = vset1(a->rms ? 0.0f : a->mean[r]), rstd = vset1(a->rstd[r]);
   for (int64_t i = 0; i < a->d; i += W) {
     const int64_t left = a->d - i;
     const vf t = vload_part(dy + i, left, 0.0f);
@@ -155,14 +156,17 @@ static isc_status layernorm_grad(cpu *c, const isc_layernorm *a) {
 
 static void embed_job(void *ctx, int64_t begin, int64_t end, int thread) {
   const isc_embed *a = ctx;
+  const vf scale = vset1(a->scale != 0.0f ? a->scale : 1.0f);
+  const uint16_t *half = a->wte_dtype == ISC_BF16 ? (const uint16_t *)(const void *)a->wte : NULL;
   (void)thread;
   for (int64_t r = begin; r < end; r++) {
-    const float *w = a->wte + a->id[r] * a->d;
+    const int64_t w = a->id[r] * a->d;
     const float *p = a->pos && a->wpe ? a->wpe + a->pos[r] * a->d : NULL;
     float *out = a->out + r * a->d;
     for (int64_t i = 0; i < a->d; i += W) {
       const int64_t left = a->d - i;
-      vf t = vload_part(w + i, left, 0.0f);
+      vf t = half ? vload16_part(half + w + i, left) : vload_part(a->wte + w + i, left, 0.0f);
+      t = t * scale;
       if (p) t += vload_part(p + i, left, 0.0f);
       vstore_part(out + i, left, t);
     }
@@ -175,13 +179,14 @@ static isc_status embed(cpu *c, const isc_embed *a) {
   return ISC_OK;
 }
 
-/* x[row[i]] += in[i] in the order of i, for the columns of a range: threads share no element. */
+/* x[row[i]] += scale·in[i] in the order of i, for the columns of a range: threads share no element. */
 typedef struct scatter_args {
   int64_t n, width;
   const float *in;      /* [n, width] */
   const int64_t *row64; /* [n]; or    */
   const int32_t *row32; /* [n]        */
-  float *x;             /* [?, width] */
+  float scale;
+  float *x; /* [?, width] */
 } scatter_args;
 
 static void scatter_job(void *ctx, int64_t begin, int64_t end, int thread) {
@@ -192,7 +197,8 @@ static void scatter_job(void *ctx, int64_t begin, int64_t end, int thread) {
     float *x = s->x + (s->row64 ? s->row64[r] : s->row32[r]) * s->width;
     for (int64_t i = begin; i < end; i += W) {
       const int64_t left = end - i;
-      vstore_part(x + i, left, vload_part(x + i, left, 0.0f) + vload_part(in + i, left, 0.0f));
+      const vf t = vload_part(in + i, left, 0.0f) * vset1(s->scale);
+      vstore_part(x + i, left, vload_part(x + i, left, 0.0f) + t);
     }
   }
 }
@@ -205,14 +211,16 @@ static void scatter(cpu *c, scatter_args *s) {
 
 static isc_status scatter_add(cpu *c, int64_t n, int64_t width, const float *in, const int64_t *row,
                               float *x) {
-  scatter_args s = {.n = n, .width = width, .in = in, .row64 = row, .x = x};
+  scatter_args s = {.n = n, .width = width, .in = in, .row64 = row, .x = x, .scale = 1};
   scatter(c, &s);
   return ISC_OK;
 }
 
 static isc_status embed_grad(cpu *c, const isc_embed *a) {
   scatter_args s = {.n = a->rows, .width = a->d, .in = a->dout, .row32 = a->id, .x = a->dwte};
+  s.scale = a->scale != 0.0f ? a->scale : 1.0f;
   if (a->dwte) scatter(c, &s);
+  s.scale = 1.0f;
   s.row32 = a->pos;
   s.x = a->dwpe;
   if (a->dwpe && a->pos) scatter(c, &s);

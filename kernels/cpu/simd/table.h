@@ -6,6 +6,7 @@
 #include "attention.h"
 #include "elementwise.h"
 #include "random.h"
+#include "rotary.h"
 #include "rows.h"
 #include "train.h"
 
@@ -16,5 +17,5 @@
     .embed_grad = embed_grad, .attention = attention, .attention_grad = attention_grad,            \
     .xent = xent, .control = control, .control_grad = control_grad, .adamw = adamw,                \
     .sum_squares = sum_squares, .sample = sample, .noise = noise, .add = add, .axpy = axpy,        \
-    .mul = mul, .scatter_add = scatter_add                                                         \
+    .mul = mul, .scatter_add = scatter_add, .rotary = rotary, .gate = gate, .gate_grad = gate_grad \
   }

@@ -170,6 +170,21 @@ INLINE void vstore_part(float *p, int64_t n, vf v) {
     vstoren(p, n, v);
 }
 
+/* bf16: the upper half of an f32 */
+typedef uint16_t vh __attribute__((vector_size(2 * W)));
+typedef uint32_t vu __attribute__((vector_size(4 * W)));
+INLINE vf vwiden16(vh h) {
+  return (vf)(__builtin_convertvector(h, vu) << 16);
+}
+INLINE vf vload16_part(const uint16_t *p, int64_t n) { /* as vload_part, filled with 0 */
+  vh h = {0};
+  if (n >= W)
+    memcpy(&h, p, sizeof h);
+  else
+    memcpy(&h, p, (size_t)n * sizeof *p);
+  return vwiden16(h);
+}
+
 /* x · 2^n for integral n */
 #if LEVEL == 512
 INLINE vf vscale2(vf x, vf n) {
