@@ -140,28 +140,36 @@ Test(files, a_second_writer_is_refused) {
   expect_content("a", "first");
 }
 
-Test(files, a_map_shows_the_bytes_and_notices_a_cut) {
-  isc_map m;
+Test(files, an_input_is_read_by_position_and_notices_a_cut) {
+  isc_input in;
+  char got[5];
   cr_assert_eq(isc_write_file("a", "hello", 5), ISC_OK);
-  cr_assert_eq(isc_map_open("a", &m), ISC_OK);
-  cr_assert(m.size == 5 && memcmp(m.data, "hello", 5) == 0);
-  cr_assert_eq(isc_map_check(&m, "a"), ISC_OK);
+  cr_assert_eq(isc_input_open("a", &in), ISC_OK);
+  cr_assert_eq(in.size, 5);
+  cr_assert_eq(isc_input_read(&in, 1, got, 3), ISC_OK);
+  cr_assert_eq(memcmp(got, "ell", 3), 0);
+  cr_assert_eq(isc_input_read(&in, 5, got, 0), ISC_OK);
+  cr_assert_eq(isc_input_read(&in, 3, got, 3), ISC_E_FORMAT);
+  cr_assert_eq(isc_input_read(&in, UINT64_MAX, got, 1), ISC_E_FORMAT);
+  cr_assert_eq(isc_input_read(&in, 1, got, SIZE_MAX), ISC_E_FORMAT);
   cr_assert_eq(truncate("a", 2), 0);
-  cr_assert_eq(isc_map_check(&m, "a"), ISC_E_IO);
+  cr_assert_eq(isc_input_read(&in, 0, got, 2), ISC_OK);
+  cr_assert_eq(isc_input_read(&in, 0, got, 3), ISC_E_IO);
   cr_assert(strstr(isc_error(), "from 5 to 2"));
-  isc_map_close(&m);
-  isc_map_close(&m);
+  cr_assert_eq(isc_input_read(&in, 4, got, 1), ISC_E_IO);
+  isc_input_close(&in);
+  isc_input_close(&in);
 }
 
-Test(files, what_cannot_be_mapped_is_an_error) {
-  isc_map m;
-  cr_assert_eq(isc_map_open("absent", &m), ISC_E_MISSING);
-  cr_assert_eq(isc_map_open(".", &m), ISC_E_IO);
+Test(files, what_is_no_input_is_an_error) {
+  isc_input in;
+  cr_assert_eq(isc_input_open("absent", &in), ISC_E_MISSING);
+  cr_assert_eq(isc_input_open(".", &in), ISC_E_IO);
   cr_assert_eq(isc_write_file("empty", "", 0), ISC_OK);
-  cr_assert_eq(isc_map_open("empty", &m), ISC_E_FORMAT);
+  cr_assert_eq(isc_input_open("empty", &in), ISC_E_FORMAT);
   cr_assert_eq(mkfifo("pipe", 0600), 0);
-  cr_assert_eq(isc_map_open("pipe", &m), ISC_E_IO);
-  isc_map_close(&m);
+  cr_assert_eq(isc_input_open("pipe", &in), ISC_E_IO);
+  isc_input_close(&in);
 }
 
 Test(files, directories_are_made_with_their_parents) {

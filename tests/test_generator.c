@@ -299,7 +299,7 @@ static double *read_distances(const study *s, int64_t *n) {
   cr_assert(t && t->dtype == ISC_ST_F64);
   *n = t->elements;
   double *d = malloc((size_t)t->elements * sizeof *d);
-  memcpy(d, t->data, t->bytes);
+  isc_assert_ok(isc_input_read(t->file, t->at, d, (size_t)t->bytes));
   isc_st_close(f);
   free(path);
   return d;

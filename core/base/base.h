@@ -85,16 +85,16 @@ ISC_API isc_status isc_atomic_open(const char *path, isc_atomic_file *a);
 ISC_API isc_status isc_atomic_commit(isc_atomic_file *a); /* also checks earlier write errors */
 ISC_API void isc_atomic_abandon(isc_atomic_file *a);      /* no-op after commit */
 
-typedef struct isc_map {
-  const uint8_t *data;
-  size_t size;
-  int fd;
-} isc_map;
-ISC_API isc_status isc_map_open(const char *path,
-                                isc_map *m); /* read-only mmap; size 0 is an error */
-/* Has the file been truncated since? (checked before bulk reads so that it ends in an error, not SIGBUS) */
-ISC_API isc_status isc_map_check(const isc_map *m, const char *path);
-ISC_API void isc_map_close(isc_map *m);
+/* A regular file read by position. It may be shared by threads; closing twice is fine. */
+typedef struct isc_input {
+  int fd; /* −1 when closed */
+  uint64_t size;
+  char *path;
+} isc_input;
+ISC_API isc_status isc_input_open(const char *path, isc_input *in); /* size 0 is an error */
+/* Bytes [at, at + n). Beyond its size when opened → ISC_E_FORMAT; cut short since → ISC_E_IO. */
+ISC_API isc_status isc_input_read(const isc_input *in, uint64_t at, void *out, size_t n);
+ISC_API void isc_input_close(isc_input *in);
 
 /* fsync the directory that holds `path`, so that a rename into it survives a crash. */
 ISC_API isc_status isc_sync_dir(const char *path);

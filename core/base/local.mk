@@ -7,7 +7,7 @@ libinversescope_la_SOURCES += \
   core/base/escape.c \
   core/base/file.c \
   core/base/hash.c \
-  core/base/map.c \
+  core/base/input.c \
   core/base/memory.c \
   core/base/nearest.c \
   core/base/number.c \

@@ -2,6 +2,7 @@
 libinversescope_la_SOURCES += \
   core/model/bpe.c \
   core/model/bpe.h \
+  core/model/half.h \
   core/model/json.c \
   core/model/json_doc.h \
   core/model/regex.c \
@@ -34,4 +35,9 @@ libinversescope_la_SOURCES += \
   core/model/tokenizer_save.c \
   core/model/tokenizer_split.c \
   core/model/uniform.c \
+  core/model/weights.c \
+  core/model/weights.h \
+  core/model/weights_dtype.c \
+  core/model/weights_internal.h \
+  core/model/weights_read.c \
   core/model/words.c

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * safetensors files and sharded directories, read through a map.
+ * safetensors files and sharded directories.
  *
- * Tensors need not be aligned in a file, so values are always copied out, never read in place.
+ * Values are always copied out, piece by piece: a tensor need not be aligned in a file, and no file is ever in memory
+ * as a whole.
  */
 #include "model/safetensors_header.h"
 #include "model/json_doc.h"
@@ -14,8 +15,7 @@
 enum { MAX_SHARDS = 4096 };
 
 typedef struct st_file {
-  char *path;
-  isc_map map;
+  isc_input in;
   isc_st_header header;
 } st_file;
 
@@ -28,20 +28,15 @@ struct isc_safetensors {
 };
 
 static isc_status file_open(const char *path, st_file *f) {
-  isc_status st = ISC_OK;
-  ISC_GO(isc_strdup(path, &f->path));
-  ISC_GO(isc_map_open(path, &f->map));
-  ISC_GO(isc_st_header_read(path, f->map.data, f->map.size, &f->header));
-done:
-  return st;
+  ISC_TRY(isc_input_open(path, &f->in));
+  return isc_st_header_read(&f->in, &f->header);
 }
 
 void isc_st_close(isc_safetensors *f) {
   if (!f) return;
   for (int64_t i = 0; i < f->n_files; i++) {
     isc_st_header_free(&f->file[i].header);
-    isc_map_close(&f->file[i].map);
-    free(f->file[i].path);
+    isc_input_close(&f->file[i].in);
   }
   free(f->file);
   free(f->tensor);
@@ -53,7 +48,7 @@ void isc_st_close(isc_safetensors *f) {
 static isc_status reserve_files(isc_safetensors *f, int64_t n, const char *path) {
   ISC_TRY(isc_calloc((size_t)n, sizeof *f->file, path, (void **)&f->file));
   for (int64_t i = 0; i < n; i++)
-    f->file[i].map.fd = -1;
+    f->file[i].in.fd = -1;
   f->n_files = n;
   return ISC_OK;
 }
@@ -234,45 +229,63 @@ const char *isc_st_metadata(const isc_safetensors *f, const char *key) {
   return NULL;
 }
 
-/* The file a tensor's data lie in. */
-static const st_file *file_of(const isc_safetensors *f, const isc_st_tensor *t) {
-  for (int64_t i = 0; i < f->n_files; i++) {
-    uintptr_t begin = (uintptr_t)f->file[i].map.data, at = (uintptr_t)t->data;
-    if (at >= begin && at - begin <= f->file[i].map.size) return &f->file[i];
-  }
-  return NULL;
-}
-
-/* May elements [first, first+n) of t be read now? */
+/* May elements [first, first+n) of t be read? */
 static isc_status check_read(const isc_safetensors *f, const isc_st_tensor *t, int64_t first,
                              int64_t n) {
-  const st_file *file = file_of(f, t);
-  if (!file) return isc_fail(ISC_E_USAGE, "tensor \"%s\" is not of this file", t->name);
+  bool ours = false;
+  for (int64_t i = 0; i < f->n_files; i++)
+    ours |= t->file == &f->file[i].in;
+  if (!ours) return isc_fail(ISC_E_USAGE, "tensor \"%s\" is not of this file", t->name);
   if (first < 0 || n < 0 || first > t->elements || n > t->elements - first)
     return isc_fail(ISC_E_SHAPE,
                     "%s: tensor \"%s\": elements %" PRId64 " + %" PRId64
                     " are outside its %" PRId64,
-                    file->path, t->name, first, n, t->elements);
-  return isc_map_check(&file->map, file->path);
+                    t->file->path, t->name, first, n, t->elements);
+  return ISC_OK;
+}
+
+enum { PIECE = 1 << 14 }; /* bytes read at a time */
+
+/* The next elements of [first, first+n), as many as fit into a piece. */
+static isc_status read_piece(const isc_st_tensor *t, int64_t first, int64_t n, void *piece,
+                             int64_t *got) {
+  size_t size = isc_st_dtype_size(t->dtype);
+  *got = n < (int64_t)(PIECE / size) ? n : (int64_t)(PIECE / size);
+  return isc_input_read(t->file, t->at + (uint64_t)first * size, piece, (size_t)*got * size);
 }
 
 isc_status isc_st_read_f32(const isc_safetensors *f, const isc_st_tensor *t, int64_t first,
                            int64_t n, float *out /* [n] */) {
+  char piece[PIECE];
+  int64_t got;
   ISC_TRY(check_read(f, t, first, n));
-  if (isc_st_to_f32(t, first, n, out)) return ISC_OK;
-  return isc_fail(ISC_E_SHAPE, "%s: tensor \"%s\" is %s, not floating point", file_of(f, t)->path,
-                  t->name, isc_st_dtype_name(t->dtype));
+  if (t->dtype == ISC_ST_F32)
+    return isc_input_read(t->file, t->at + (uint64_t)first * sizeof *out, out,
+                          (size_t)n * sizeof *out);
+  if (!isc_st_to_f32(t->dtype, piece, 0, out))
+    return isc_fail(ISC_E_SHAPE, "%s: tensor \"%s\" is %s, not floating point", t->file->path,
+                    t->name, isc_st_dtype_name(t->dtype));
+  for (int64_t i = 0; i < n; i += got) {
+    ISC_TRY(read_piece(t, first + i, n - i, piece, &got));
+    isc_st_to_f32(t->dtype, piece, got, out + i);
+  }
+  return ISC_OK;
 }
 
 isc_status isc_st_read_i64(const isc_safetensors *f, const isc_st_tensor *t, int64_t first,
                            int64_t n, int64_t *out /* [n] */) {
+  char piece[PIECE];
+  int64_t got;
   bool too_large = false;
   ISC_TRY(check_read(f, t, first, n));
-  bool integer = isc_st_to_i64(t, first, n, out, &too_large);
-  if (integer && !too_large) return ISC_OK;
-  if (too_large)
-    return isc_fail(ISC_E_SHAPE, "%s: tensor \"%s\": a value exceeds 2^63 - 1", file_of(f, t)->path,
-                    t->name);
-  return isc_fail(ISC_E_SHAPE, "%s: tensor \"%s\" is %s, not integer", file_of(f, t)->path, t->name,
-                  isc_st_dtype_name(t->dtype));
+  if (!isc_st_to_i64(t->dtype, piece, 0, out, &too_large))
+    return isc_fail(ISC_E_SHAPE, "%s: tensor \"%s\" is %s, not integer", t->file->path, t->name,
+                    isc_st_dtype_name(t->dtype));
+  for (int64_t i = 0; i < n && !too_large; i += got) {
+    ISC_TRY(read_piece(t, first + i, n - i, piece, &got));
+    isc_st_to_i64(t->dtype, piece, got, out + i, &too_large);
+  }
+  if (!too_large) return ISC_OK;
+  return isc_fail(ISC_E_SHAPE, "%s: tensor \"%s\": a value exceeds 2^63 - 1", t->file->path,
+                  t->name);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * safetensors files: a strict bounded reader over mmap, and an atomic writer.
+ * safetensors files: a strict bounded reader, and an atomic writer.
  *
  * Every rule of the format is enforced before a byte of data is used: header ≤ 100 MB that starts with '{',
  * offsets contiguous from 0 to the end of the file without holes or overlap, no duplicate keys,
@@ -9,7 +9,7 @@
 #ifndef ISC_CORE_SAFETENSORS_H
 #define ISC_CORE_SAFETENSORS_H
 
-#include <inversescope/status.h>
+#include "base/base.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -35,8 +35,9 @@ typedef struct isc_st_tensor {
   int32_t ndim;
   int64_t shape[8];
   int64_t elements;
-  const void *data; /* in the map; little-endian */
-  size_t bytes;
+  const isc_input *file; /* where its data are, little-endian … */
+  uint64_t at;           /* … from this byte on                  */
+  uint64_t bytes;
 } isc_st_tensor;
 
 typedef struct isc_safetensors isc_safetensors;
@@ -49,8 +50,8 @@ ISC_API const isc_st_tensor *isc_st_at(const isc_safetensors *f, int64_t i);
 ISC_API const isc_st_tensor *isc_st_find(const isc_safetensors *f,
                                          const char *name);                     /* NULL if absent */
 ISC_API const char *isc_st_metadata(const isc_safetensors *f, const char *key); /* NULL if absent */
-/* Elements [first, first+n) as f32 (from f32, f16, bf16, f64) / as i64 (from any integer type). Checks that the file was
- * not truncated since it was mapped. */
+/* Elements [first, first+n) as f32 (from f32, f16, bf16, f64) / as i64 (from any integer type). A file that
+ * was cut short since it was opened → ISC_E_IO. */
 ISC_API isc_status isc_st_read_f32(const isc_safetensors *f, const isc_st_tensor *t, int64_t first,
                                    int64_t n, float *out);
 ISC_API isc_status isc_st_read_i64(const isc_safetensors *f, const isc_st_tensor *t, int64_t first,

@@ -34,7 +34,7 @@ const char *isc_st_dtype_name(isc_st_dtype dtype) {
 typedef struct parser {
   isc_st_json json;
   isc_st_header *h;
-  uint64_t *end; /* [h->n] */
+  uint64_t *end; /* [h->n] where the data of each end */
   int64_t cap, meta_cap;
 } parser;
 
@@ -90,8 +90,7 @@ static isc_status parse_offsets(parser *p, const char *tensor, uint64_t *begin, 
 
 enum { HAS_DTYPE = 1, HAS_SHAPE = 2, HAS_OFFSETS = 4, HAS_ALL = 7 };
 
-static isc_status parse_field(parser *p, isc_st_tensor *t, uint64_t *begin, uint64_t *end,
-                              unsigned *seen) {
+static isc_status parse_field(parser *p, isc_st_tensor *t, uint64_t *end, unsigned *seen) {
   isc_st_json *j = &p->json;
   const char *key, *dtype;
   ISC_TRY(isc_st_json_string(j, &key));
@@ -107,18 +106,16 @@ static isc_status parse_field(parser *p, isc_st_tensor *t, uint64_t *begin, uint
                     key);
   *seen |= bit;
   if (bit == HAS_SHAPE) return parse_shape(p, t);
-  if (bit == HAS_OFFSETS) return parse_offsets(p, t->name, begin, end);
+  if (bit == HAS_OFFSETS) return parse_offsets(p, t->name, &t->at, end);
   ISC_TRY(isc_st_json_string(j, &dtype));
   return find_dtype(j->path, t->name, dtype, &t->dtype);
 }
 
 static isc_status grow(parser *p) {
   int64_t cap = p->cap ? p->cap * 2 : 64;
-  void *tensor = p->h->tensor, *begin = p->h->begin, *end = p->end;
+  void *tensor = p->h->tensor, *end = p->end;
   isc_status st = isc_realloc(&tensor, (size_t)cap, sizeof(isc_st_tensor), p->json.path);
   p->h->tensor = tensor;
-  if (st == ISC_OK) st = isc_realloc(&begin, (size_t)cap, sizeof(uint64_t), p->json.path);
-  p->h->begin = begin;
   if (st == ISC_OK) st = isc_realloc(&end, (size_t)cap, sizeof(uint64_t), p->json.path);
   p->end = end;
   if (st == ISC_OK) p->cap = cap;
@@ -133,7 +130,7 @@ static isc_status parse_tensor(parser *p, const char *name) {
   *t = (isc_st_tensor){.name = name};
   ISC_TRY(isc_st_json_expect(j, '{'));
   do
-    ISC_TRY(parse_field(p, t, &p->h->begin[p->h->n], &p->end[p->h->n], &seen));
+    ISC_TRY(parse_field(p, t, &p->end[p->h->n], &seen));
   while (isc_st_json_accept(j, ','));
   ISC_TRY(isc_st_json_expect(j, '}'));
   if (seen != HAS_ALL)
@@ -186,31 +183,31 @@ static isc_status parse_object(parser *p) {
   return isc_st_json_end(j);
 }
 
-static isc_status check_size(const char *path, isc_st_tensor *t, uint64_t begin, uint64_t end) {
+static isc_status check_size(const char *path, isc_st_tensor *t, uint64_t end) {
   uint64_t n = 1, bytes;
   bool over = false;
   for (int32_t i = 0; i < t->ndim; i++)
     over |= __builtin_mul_overflow(n, (uint64_t)t->shape[i], &n);
   over |= __builtin_mul_overflow(n, (uint64_t)isc_st_dtype_size(t->dtype), &bytes) || n > INT64_MAX;
   if (over) return isc_fail(ISC_E_FORMAT, "%s: tensor \"%s\": the shape overflows", path, t->name);
-  if (end < begin || end - begin != bytes)
+  if (end < t->at || end - t->at != bytes)
     return isc_fail(ISC_E_FORMAT,
                     "%s: tensor \"%s\": offsets %" PRIu64 " to %" PRIu64 " do not hold the %" PRIu64
                     " bytes of its shape and dtype %s",
-                    path, t->name, begin, end, bytes, isc_st_dtype_name(t->dtype));
+                    path, t->name, t->at, end, bytes, isc_st_dtype_name(t->dtype));
   t->elements = (int64_t)n;
-  t->bytes = (size_t)bytes;
+  t->bytes = bytes;
   return ISC_OK;
 }
 
 typedef struct placed {
-  uint64_t begin, end;
   isc_st_tensor t;
+  uint64_t end;
 } placed;
 
 static int by_place(const void *a, const void *b) {
   const placed *x = a, *y = b;
-  if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
+  if (x->t.at != y->t.at) return x->t.at < y->t.at ? -1 : 1;
   return (x->end > y->end) - (x->end < y->end);
 }
 
@@ -220,43 +217,43 @@ static isc_status order_by_place(parser *p) {
   placed *all;
   bool sorted = true;
   for (int64_t i = 1; i < h->n; i++)
-    sorted &= h->begin[i - 1] < h->begin[i] ||
-              (h->begin[i - 1] == h->begin[i] && p->end[i - 1] <= p->end[i]);
+    sorted &= h->tensor[i - 1].at < h->tensor[i].at ||
+              (h->tensor[i - 1].at == h->tensor[i].at && p->end[i - 1] <= p->end[i]);
   if (sorted) return ISC_OK;
   ISC_TRY(isc_calloc((size_t)h->n, sizeof *all, p->json.path, (void **)&all));
   for (int64_t i = 0; i < h->n; i++)
-    all[i] = (placed){h->begin[i], p->end[i], h->tensor[i]};
+    all[i] = (placed){h->tensor[i], p->end[i]};
   qsort(all, (size_t)h->n, sizeof *all, by_place);
   for (int64_t i = 0; i < h->n; i++) {
     h->tensor[i] = all[i].t;
-    h->begin[i] = all[i].begin;
     p->end[i] = all[i].end;
   }
   free(all);
   return ISC_OK;
 }
 
-/* The data part is covered from its first byte to its last, without holes or overlap. */
-static isc_status check_places(parser *p, const uint8_t *data, size_t size) {
+/* The data part, `size` bytes from `data_at` on, is covered from its first byte to its last, without holes or overlap. */
+static isc_status check_places(parser *p, const isc_input *file, uint64_t data_at, uint64_t size) {
   isc_st_header *h = p->h;
   uint64_t at = 0;
   for (int64_t i = 0; i < h->n; i++) {
     isc_st_tensor *t = &h->tensor[i];
-    if (h->begin[i] != at)
+    if (t->at != at)
       return isc_fail(ISC_E_FORMAT, "%s: tensor \"%s\": its data begin at %" PRIu64 ", %s %" PRIu64,
-                      p->json.path, t->name, h->begin[i],
-                      h->begin[i] > at ? "leaving a hole after" : "overlapping what ends at", at);
+                      p->json.path, t->name, t->at,
+                      t->at > at ? "leaving a hole after" : "overlapping what ends at", at);
     at = p->end[i];
     if (at > size)
       return isc_fail(ISC_E_FORMAT,
-                      "%s: tensor \"%s\": its data end at %" PRIu64
-                      " but the file holds %zu bytes of data; is it truncated?",
+                      "%s: tensor \"%s\": its data end at %" PRIu64 " but the file holds %" PRIu64
+                      " bytes of data; is it truncated?",
                       p->json.path, t->name, at, size);
-    t->data = data + h->begin[i];
+    t->at += data_at;
+    t->file = file;
   }
   if (at != size)
     return isc_fail(ISC_E_FORMAT,
-                    "%s: %" PRIu64 " bytes of tensors, but %zu bytes of data in the file",
+                    "%s: %" PRIu64 " bytes of tensors, but %" PRIu64 " bytes of data in the file",
                     p->json.path, at, size);
   return ISC_OK;
 }
@@ -287,46 +284,51 @@ static isc_status index_names(parser *p) {
   return ISC_OK;
 }
 
-static isc_status header_bytes(const char *path, const uint8_t *file, size_t size, size_t *len) {
+static isc_status header_bytes(const isc_input *file, size_t *len) {
+  uint8_t start[9] = {0};
   uint64_t n = 0;
-  if (size < 8)
-    return isc_fail(ISC_E_FORMAT, "%s: %zu bytes are too few for a safetensors file", path, size);
+  if (file->size < 8)
+    return isc_fail(ISC_E_FORMAT, "%s: %" PRIu64 " bytes are too few for a safetensors file",
+                    file->path, file->size);
+  ISC_TRY(isc_input_read(file, 0, start, file->size < sizeof start ? 8 : sizeof start));
   for (int i = 7; i >= 0; i--)
-    n = n << 8 | file[i];
+    n = n << 8 | start[i];
   if (n > ISC_ST_MAX_HEADER)
     return isc_fail(ISC_E_FORMAT,
                     "%s: a header of %" PRIu64
                     " bytes exceeds the limit of %d; not a safetensors file?",
-                    path, n, ISC_ST_MAX_HEADER);
-  if (n > size - 8)
+                    file->path, n, ISC_ST_MAX_HEADER);
+  if (n > file->size - 8)
     return isc_fail(ISC_E_FORMAT,
-                    "%s: the header of %" PRIu64
-                    " bytes ends beyond the file's %zu; is it truncated?",
-                    path, n, size);
-  if (n == 0 || file[8] != '{')
+                    "%s: the header of %" PRIu64 " bytes ends beyond the file's %" PRIu64
+                    "; is it truncated?",
+                    file->path, n, file->size);
+  if (n == 0 || start[8] != '{')
     return isc_fail(ISC_E_FORMAT, "%s: the header does not start with '{'; not a safetensors file?",
-                    path);
+                    file->path);
   *len = (size_t)n;
   return ISC_OK;
 }
 
-isc_status isc_st_header_read(const char *path, const uint8_t *file, size_t size,
-                              isc_st_header *out) {
+isc_status isc_st_header_read(const isc_input *file, isc_st_header *out) {
   isc_status st = ISC_OK;
   size_t len = 0;
+  void *text = NULL;
   *out = (isc_st_header){0};
   parser p = {.h = out};
-  ISC_GO(header_bytes(path, file, size, &len));
-  ISC_GO(isc_malloc(len, path, (void **)&out->strings));
-  isc_st_json_begin(&p.json, path, (const char *)file + 8, len, out->strings);
+  ISC_GO(header_bytes(file, &len));
+  ISC_GO(isc_malloc(len, file->path, &text));
+  ISC_GO(isc_malloc(len, file->path, (void **)&out->strings));
+  ISC_GO(isc_input_read(file, 8, text, len));
+  isc_st_json_begin(&p.json, file->path, text, len, out->strings);
   ISC_GO(parse_object(&p));
   for (int64_t i = 0; i < out->n; i++)
-    ISC_GO(check_size(path, &out->tensor[i], out->begin[i], p.end[i]));
+    ISC_GO(check_size(file->path, &out->tensor[i], p.end[i]));
   ISC_GO(order_by_place(&p));
-  out->data_at = 8 + len;
-  ISC_GO(check_places(&p, file + out->data_at, size - out->data_at));
+  ISC_GO(check_places(&p, file, 8 + len, file->size - 8 - len));
   ISC_GO(index_names(&p));
 done:
+  free(text);
   free(p.end);
   if (st != ISC_OK) isc_st_header_free(out);
   return st;
@@ -334,7 +336,6 @@ done:
 
 void isc_st_header_free(isc_st_header *h) {
   free(h->tensor);
-  free(h->begin);
   free(h->by_name);
   free(h->meta);
   free(h->strings);

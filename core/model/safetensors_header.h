@@ -18,13 +18,11 @@ typedef struct isc_st_pair {
 
 typedef struct isc_st_header {
   isc_st_tensor *tensor;         /* [n] in the order of their data                    */
-  uint64_t *begin;               /* [n] offsets into the data part                    */
   const isc_st_tensor **by_name; /* [n] the same, sorted by name                */
   int64_t n;
   isc_st_pair *meta; /* [n_meta] sorted by key                            */
   int64_t n_meta;
-  size_t data_at; /* where the data part begins in the file            */
-  char *strings;  /* storage of every name, key and value              */
+  char *strings; /* storage of every name, key and value              */
 } isc_st_header;
 
 /* Bytes of one element. */
@@ -32,15 +30,13 @@ size_t isc_st_dtype_size(isc_st_dtype dtype);
 /* "F32", "BF16", …: as in the file. */
 const char *isc_st_dtype_name(isc_st_dtype dtype);
 
-/* Parse and check a whole file mapped at file[0 … size-1]; the tensors' data point into it. On failure nothing
- * is left to free. */
-isc_status isc_st_header_read(const char *path, const uint8_t *file, size_t size,
-                              isc_st_header *out);
+/* Parse and check the header of a file, which the tensors then point to. On failure nothing is left to free. */
+isc_status isc_st_header_read(const isc_input *file, isc_st_header *out);
 void isc_st_header_free(isc_st_header *h);
 
-/* Elements [first, first+n), which must be there, converted; false when the dtype is of the other sort. */
-bool isc_st_to_f32(const isc_st_tensor *t, int64_t first, int64_t n, float *out /* [n] */);
-bool isc_st_to_i64(const isc_st_tensor *t, int64_t first, int64_t n, int64_t *out /* [n] */,
+/* n elements of a dtype, at any address, converted; false when the dtype is of the other sort. */
+bool isc_st_to_f32(isc_st_dtype dtype, const void *data, int64_t n, float *out /* [n] */);
+bool isc_st_to_i64(isc_st_dtype dtype, const void *data, int64_t n, int64_t *out /* [n] */,
                    bool *too_large);
 
 #endif

@@ -2,8 +2,8 @@
  *
  * The activation store: stored factors of a split's inputs at every site, as chunked safetensors.
  *
- * Chunks are written whole and atomically, so an interrupted harvest goes on at its last chunk; reading is by
- * mmap. Tensor names are site names, [chunk rows, stored].
+ * Chunks are written whole and atomically, so an interrupted harvest goes on at its last chunk. Tensor names are
+ * site names, [chunk rows, stored].
  */
 #ifndef ISC_CORE_STORE_H
 #define ISC_CORE_STORE_H

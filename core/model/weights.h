@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Where a model's weights come from: named tensors of a directory or file, whatever its format, read as f32 or bf16.
+ *
+ * A parameter is read by rows and in bounded pieces: stored either way round, stacked from several tensors of the
+ * file, in any dtype that the format has. No file is ever in memory as a whole, and one that is cut short while it is read ends in an error.
+ * A handle is used by one thread at a time.
+ */
+#ifndef ISC_CORE_WEIGHTS_H
+#define ISC_CORE_WEIGHTS_H
+
+#include "base/base.h"
+#include <inversescope/operations.h>
+
+/* What the elements of a tensor are in its file. */
+typedef enum isc_weight_dtype {
+  ISC_WEIGHT_INTEGER, /* of any width: buffers such as masks, never read as weights */
+  ISC_WEIGHT_F32,
+  ISC_WEIGHT_F16,
+  ISC_WEIGHT_BF16,
+  ISC_WEIGHT_F64,
+  /* Blocks of GGUF: so many elements share a scale. */
+  ISC_WEIGHT_Q4_0,
+  ISC_WEIGHT_Q4_1,
+  ISC_WEIGHT_Q5_0,
+  ISC_WEIGHT_Q5_1,
+  ISC_WEIGHT_Q8_0,
+  ISC_WEIGHT_Q4_K,
+  ISC_WEIGHT_Q5_K,
+  ISC_WEIGHT_Q6_K
+} isc_weight_dtype;
+
+/* A named tensor of the files; it lives as long as its handle. */
+typedef struct isc_weight {
+  const char *name;
+  const char *type; /* the dtype as the format calls it: "BF16", "Q4_K" */
+  isc_weight_dtype dtype;
+  int32_t ndim;
+  int64_t shape
+      [8]; /* outermost first, the last dimension contiguous, whatever the format's own order */
+  int64_t elements;
+  const isc_input *file; /* where its bytes are … */
+  uint64_t at, bytes;    /* … [at, at + bytes)    */
+} isc_weight;
+
+typedef struct isc_weights isc_weights;
+
+/* A model directory (model.safetensors, else model.safetensors.index.json with its shards) or one file. */
+ISC_API isc_status isc_weights_open(const char *path, isc_weights **out);
+ISC_API void isc_weights_close(isc_weights *w); /* NULL is fine */
+ISC_API const char *isc_weights_path(const isc_weights *w);
+ISC_API int64_t isc_weights_count(const isc_weights *w);
+ISC_API const isc_weight *isc_weights_at(const isc_weights *w,
+                                         int64_t i); /* in the order of the files */
+ISC_API const isc_weight *isc_weights_find(const isc_weights *w,
+                                           const char *name); /* NULL if absent */
+
+/* Elements [first, first + n) of a tensor as f32 or bf16 (rounded to nearest even), n of them at `out`. Integers →
+ * ISC_E_UNSUPPORTED; outside the tensor → ISC_E_SHAPE. */
+ISC_API isc_status isc_weights_read(isc_weights *w, const isc_weight *t, int64_t first, int64_t n,
+                                    isc_dtype as, void *out);
+
+/* ---- Parameters made of tensors */
+/* A block of a parameter, and the tensor that holds it. */
+typedef struct isc_weight_part {
+  const isc_weight *tensor; /* of shape [rows, cols]; [rows] where cols is 1 */
+  int64_t rows, cols;       /* of the block                                   */
+  bool transposed;          /* the tensor is [cols, rows]                     */
+  int64_t
+      rotary_heads; /* > 0: the tensor's rows are so many heads in the order that llama.cpp gives to queries
+                               and keys (the halves of a rotary pair side by side); read in Hugging Face's order */
+  float offset; /* added to every element, before any rounding    */
+} isc_weight_part;
+
+typedef enum isc_weight_stack {
+  ISC_STACK_ROWS,   /* parts below each other: the same columns     */
+  ISC_STACK_COLUMNS /* parts beside each other: the same rows       */
+} isc_weight_stack;
+
+enum { ISC_WEIGHT_PARTS = 4 };
+
+/* A parameter [rows, cols] as the files hold it; a vector is [n, 1]. */
+typedef struct isc_weight_matrix {
+  const char *name; /* for messages */
+  int64_t rows, cols;
+  isc_weight_stack stack;
+  int32_t n_parts;
+  isc_weight_part part[ISC_WEIGHT_PARTS];
+} isc_weight_matrix;
+
+/* Do the tensors have the shapes of their parts, and do the parts fill the matrix? ISC_E_SHAPE with both shapes if not; integers →
+ * ISC_E_UNSUPPORTED. Reads no data. */
+ISC_API isc_status isc_weights_check(const isc_weights *w, const isc_weight_matrix *m);
+/* Rows [r0, r1) of a matrix that passed the check, dense at `out` [r1 − r0, cols]. The more rows at once, the fewer reads a
+ * transposed part needs. */
+ISC_API isc_status isc_weights_read_rows(isc_weights *w, const isc_weight_matrix *m, int64_t r0,
+                                         int64_t r1, isc_dtype as, void *out);
+
+#endif
