@@ -155,6 +155,11 @@ typedef struct isc_decoder_input {
   int64_t batch, len;  /* right-padded; padding ids may be any valid id        */
   const int32_t *ids;  /* [batch, len] host                                    */
   isc_kv_cache *cache; /* NULL = whole sequences from position 0               */
+  /* since 1.1: a pass in parts, without cache and tape. Blocks [first_layer, end_layer) are run, all from first_layer on if
+   * end_layer is 0. `resid` [batch·len, d_model], NULL for a whole pass, is where the pass begins unless first_layer is 0,
+   * and gets the residual stream behind the last block; *hidden is NULL unless that was the model's last. */
+  isc_tensor *resid;
+  int64_t first_layer, end_layer;
 } isc_decoder_input;
 
 /* *hidden = final-norm output [batch·len, d_model] (NULL when the taps stop earlier). Longer than n_ctx →

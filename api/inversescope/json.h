@@ -34,6 +34,12 @@ ISC_API isc_status isc_json_float_or(const isc_json *j, const char *key, double 
 ISC_API isc_status isc_json_bool_or(const isc_json *j, const char *key, bool fallback, bool *out);
 ISC_API isc_status isc_json_string_or(const isc_json *j, const char *key, const char *fallback,
                                       const char **out);
+/* The object at `key`, to be asked like a document of its own; *out NULL when there is none (or null). It is the document's and
+ * is never closed. Asking again gives the same one. One thread at a time may ask, unlike for values. Since 1.1. */
+ISC_API isc_status isc_json_object(isc_json *j, const char *key, isc_json **out);
+/* The number of strings of an array, 0 when there is none (or null), and the i-th. Since 1.1. */
+ISC_API isc_status isc_json_strings(const isc_json *j, const char *key, int64_t *n);
+ISC_API const char *isc_json_string_at(const isc_json *j, const char *key, int64_t i);
 /* The path it was opened by, for messages. */
 ISC_API const char *isc_json_path(const isc_json *j);
 

@@ -21,6 +21,9 @@ typedef struct isc_target_info {
   size_t size; /* sizeof(isc_target_info) */
   int64_t n_layer, n_head, d_model, d_head, n_ctx, vocab;
   int64_t parameters;
+  bool
+      by_layer; /* since 1.1: a layer is costly to begin, so many inputs should go through it at once (first_layer of
+                    isc_decoder_input is honoured) */
 } isc_target_info;
 
 /* The ops table of a target. */

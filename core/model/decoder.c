@@ -81,6 +81,19 @@ static isc_status add_layer(const builder *b, isc_decoder_layer *l) {
   return add_vector(b, "ln_2_post.weight", b->spec->d_model, &l->ln_2_post);
 }
 
+/* A streamed decoder has the first layer's parameters, and every layer uses them. */
+static isc_status add_layers(isc_decoder *d, builder *b) {
+  const int64_t own = d->source.load ? 1 : d->spec.n_layer;
+  for (int64_t l = 0; l < own; l++) {
+    snprintf(b->prefix, sizeof b->prefix, "h.%lld.", (long long)l);
+    ISC_TRY(add_layer(b, &d->layer[l]));
+  }
+  for (int64_t l = own; l < d->spec.n_layer; l++)
+    d->layer[l] = d->layer[0];
+  b->prefix[0] = '\0';
+  return ISC_OK;
+}
+
 static isc_status add_all(isc_decoder *d) {
   const isc_decoder_spec *s = &d->spec;
   builder b = {.params = d->params, .spec = s};
@@ -88,11 +101,7 @@ static isc_status add_all(isc_decoder *d) {
   if (s->positions == ISC_LEARNED)
     ISC_TRY(
         isc_params_add(d->params, "wpe.weight", 2, (int64_t[]){s->n_ctx, s->d_model}, 0, &d->wpe));
-  for (int64_t l = 0; l < s->n_layer; l++) {
-    snprintf(b.prefix, sizeof b.prefix, "h.%lld.", (long long)l);
-    ISC_TRY(add_layer(&b, &d->layer[l]));
-  }
-  b.prefix[0] = '\0';
+  ISC_TRY(add_layers(d, &b));
   ISC_TRY(add_norm(&b, "ln_f", &d->ln_f_w, &d->ln_f_b));
   d->head = d->wte;
   if (s->untied_head) ISC_TRY(add_matrix(&b, "lm_head.weight", s->vocab, s->d_model, &d->head));
@@ -112,12 +121,15 @@ static isc_status check_backend(const isc_decoder *d) {
                   d->dev->cls ? d->dev->cls->name : "?");
 }
 
-isc_status isc_decoder_new(isc_device *dev, const isc_decoder_spec *spec, isc_decoder **out) {
+isc_status isc_decoder_new_streamed(isc_device *dev, const isc_decoder_spec *spec,
+                                    const isc_layer_source *source, isc_decoder **out) {
   isc_status st = ISC_OK;
   isc_decoder *d = NULL;
   *out = NULL;
-  ISC_TRY(isc_calloc(1, sizeof *d, "a decoder", (void **)&d));
+  ISC_GO(isc_calloc(1, sizeof *d, "a decoder", (void **)&d));
   d->dev = dev;
+  d->source = *source;
+  d->held = -1;
   ISC_GO(isc_struct_read(spec, "a decoder spec", ISC_SIZE_TO(isc_decoder_spec, untied_head),
                          sizeof d->spec, &d->spec));
   ISC_GO(isc_decoder_spec_check(&d->spec));
@@ -126,14 +138,30 @@ isc_status isc_decoder_new(isc_device *dev, const isc_decoder_spec *spec, isc_de
   ISC_GO(isc_params_new(dev, &d->params));
   ISC_GO(add_all(d));
   *out = d;
-  d = NULL;
+  return ISC_OK;
 done:
-  isc_decoder_free(d);
+  if (d)
+    isc_decoder_free(d);
+  else if (source->free)
+    source->free(source->user);
   return st;
+}
+
+isc_status isc_decoder_new(isc_device *dev, const isc_decoder_spec *spec, isc_decoder **out) {
+  return isc_decoder_new_streamed(dev, spec, &(isc_layer_source){0}, out);
+}
+
+isc_status isc_decoder_need_layer(isc_decoder *d, int64_t layer) {
+  if (!d->source.load || d->held == layer) return ISC_OK;
+  d->held = -1; /* until all of the layer is there */
+  ISC_TRY(d->source.load(d->source.user, d, layer));
+  d->held = layer;
+  return ISC_OK;
 }
 
 void isc_decoder_free(isc_decoder *d) {
   if (!d) return;
+  if (d->source.free) d->source.free(d->source.user);
   if (d->params) isc_params_free(d->params);
   for (int i = 0; i < 2; i++)
     isc_rotary_tables_free(d->dev, &d->rotary[i]);
@@ -179,6 +207,7 @@ isc_status isc_decoder_head_map(isc_decoder *d, int64_t layer, int64_t head, flo
                     "head %lld of layer %lld: the model has %lld layers of %lld heads",
                     (long long)head, (long long)layer, (long long)s->n_layer, (long long)s->n_head);
   const int64_t n = s->d_head * s->d_model;
+  ISC_TRY(isc_decoder_need_layer(d, layer));
   return isc_param_get_some(d->params, d->layer[layer].o_w, head * n, n, out);
 }
 
@@ -198,6 +227,60 @@ static int64_t largest(isc_params *p) {
   return most;
 }
 
+static bool in_layer(const isc_param *q) {
+  return strncmp(q->name, "h.", 2) == 0;
+}
+
+int64_t isc_decoder_elements(const isc_decoder *d) {
+  int64_t n = 0;
+  for (int64_t i = 0; i < isc_params_count(d->params); i++) {
+    const isc_param *q = isc_params_at(d->params, i);
+    n += isc_tensor_size(&q->value) * (d->source.load && in_layer(q) ? d->spec.n_layer : 1);
+  }
+  return n;
+}
+
+/* The parameter under the name that it has in layer `layer`. */
+static isc_status hash_param(isc_hash *h, isc_decoder *d, const isc_param *q, int64_t layer,
+                             float *buffer) {
+  char name[96];
+  snprintf(name, sizeof name, "%s", q->name);
+  if (in_layer(q))
+    snprintf(name, sizeof name, "h.%lld%s", (long long)layer, strchr(q->name + 2, '.'));
+  isc_hash_str(h, name);
+  ISC_TRY(isc_param_get(d->params, q, buffer));
+  isc_hash_add(h, buffer, (size_t)isc_tensor_size(&q->value) * sizeof *buffer);
+  return ISC_OK;
+}
+
+/* The layers' parameters [first, end) of a streamed decoder, as often as there are layers: what a resident one has. */
+static isc_status hash_streamed(isc_hash *h, isc_decoder *d, int64_t first, int64_t end,
+                                float *buffer) {
+  for (int64_t l = 0; l < d->spec.n_layer; l++) {
+    ISC_TRY(isc_decoder_need_layer(d, l));
+    for (int64_t i = first; i < end; i++)
+      ISC_TRY(hash_param(h, d, isc_params_at(d->params, i), l, buffer));
+  }
+  return ISC_OK;
+}
+
+static isc_status hash_params(isc_hash *h, isc_decoder *d, float *buffer) {
+  const int64_t n = isc_params_count(d->params);
+  for (int64_t i = 0; i < n; i++) {
+    const isc_param *q = isc_params_at(d->params, i);
+    if (!d->source.load || !in_layer(q)) {
+      ISC_TRY(hash_param(h, d, q, in_layer(q) ? atoll(q->name + 2) : -1, buffer));
+      continue;
+    }
+    int64_t end = i;
+    while (end < n && in_layer(isc_params_at(d->params, end)))
+      end++;
+    ISC_TRY(hash_streamed(h, d, i, end, buffer));
+    i = end - 1;
+  }
+  return ISC_OK;
+}
+
 isc_status isc_decoder_fingerprint(isc_decoder *d, const char *more, char hex[33]) {
   isc_status st = ISC_OK;
   isc_hash h = {0};
@@ -207,12 +290,7 @@ isc_status isc_decoder_fingerprint(isc_decoder *d, const char *more, char hex[33
   ISC_GO(isc_hash_begin(&h));
   begun = true;
   hash_spec(&h, &d->spec);
-  for (int64_t i = 0; i < isc_params_count(d->params); i++) {
-    const isc_param *q = isc_params_at(d->params, i);
-    isc_hash_str(&h, q->name);
-    ISC_GO(isc_param_get(d->params, q, buffer));
-    isc_hash_add(&h, buffer, (size_t)isc_tensor_size(&q->value) * sizeof(float));
-  }
+  ISC_GO(hash_params(&h, d, buffer));
   isc_hash_str(&h, more ? more : "");
 done:
   if (begun) isc_digest_hex(isc_hash_end(&h), hex);

@@ -9,6 +9,10 @@ libinversescope_la_SOURCES += \
   core/model/decoder_rotary.c \
   core/model/decoder_spec.c \
   core/model/decoder_target.c \
+  core/model/family.c \
+  core/model/family.h \
+  core/model/family_config.c \
+  core/model/family_load.c \
   core/model/harvest.c \
   core/model/kv_cache.c \
   core/model/params_io.c \

@@ -7,7 +7,7 @@
  */
 #include "base/base.h"
 #include "model/decoder_internal.h"
-#include <inversescope/json.h>
+#include <inversescope/decoder_family.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,18 +26,14 @@ static const act_name ACTS[] = {
 };
 enum { N_ACTS = sizeof ACTS / sizeof *ACTS, MAX_DIM = 1 << 24 };
 
-static isc_status read_act(const isc_json *j, isc_act *out) {
-  const char *name;
-  ISC_TRY(isc_json_string_or(j, "activation_function", "gelu_new", &name));
+bool isc_decoder_act(const char *name, isc_act *out, const char **known) {
+  *known = "gelu_new, gelu, gelu_fast, gelu_pytorch_tanh, relu, silu, swish, tanh";
   for (int i = 0; i < N_ACTS; i++)
     if (strcmp(name, ACTS[i].name) == 0) {
       *out = ACTS[i].act;
-      return ISC_OK;
+      return true;
     }
-  return isc_fail(ISC_E_UNSUPPORTED,
-                  "%s: activation_function \"%s\" is not one of gelu_new, gelu, "
-                  "gelu_fast, gelu_pytorch_tanh, relu, silu, swish, tanh",
-                  isc_json_path(j), name);
+  return false;
 }
 
 static isc_status read_shape(const isc_json *j, isc_decoder_spec *s) {
@@ -61,7 +57,7 @@ static isc_status read_shape(const isc_json *j, isc_decoder_spec *s) {
 
 static isc_status read_numerics(const isc_json *j, isc_decoder_spec *s) {
   bool scaled, tied;
-  ISC_TRY(read_act(j, &s->act));
+  ISC_TRY(isc_config_act(j, "activation_function", "gelu_new", &s->act));
   ISC_TRY(isc_json_float_or(j, "layer_norm_epsilon", 1e-5, &s->norm_eps));
   if (!(s->norm_eps >= 0) || isinf(s->norm_eps))
     return isc_fail(ISC_E_FORMAT, "%s: layer_norm_epsilon is %g; it must be at least 0",

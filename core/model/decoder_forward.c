@@ -32,6 +32,23 @@ static isc_status check_cache(const isc_decoder *d, const isc_decoder_input *in)
   return ISC_OK;
 }
 
+static isc_status check_part(const pass *p) {
+  const isc_decoder_input *in = p->in;
+  const int64_t n = p->d->spec.n_layer, width = p->d->spec.d_model;
+  if (in->first_layer == 0 && in->end_layer == 0 && !in->resid) return ISC_OK;
+  if (in->cache || isc_tape_on(p->s))
+    return isc_fail(ISC_E_USAGE, "a forward pass in parts has neither a cache nor a gradient");
+  if (in->first_layer < 0 || in->end_layer < 0 || in->first_layer >= n || in->end_layer > n ||
+      (in->end_layer && in->end_layer <= in->first_layer))
+    return isc_fail(ISC_E_SHAPE, "blocks [%lld, %lld) of a decoder of %lld",
+                    (long long)in->first_layer, (long long)in->end_layer, (long long)n);
+  const isc_tensor *x = in->resid;
+  if (x && x->ndim == 2 && x->shape[0] == in->batch * in->len && x->shape[1] == width)
+    return ISC_OK;
+  return isc_fail(ISC_E_SHAPE, "a forward pass in parts needs a residual stream [%lld, %lld]",
+                  (long long)(in->batch * in->len), (long long)width);
+}
+
 static isc_status check_input(const pass *p) {
   const isc_decoder_input *in = p->in;
   if (in->batch < 0 || in->len < 0)
@@ -39,6 +56,7 @@ static isc_status check_input(const pass *p) {
                     (long long)in->batch, (long long)in->len);
   if (in->cache && isc_tape_on(p->s))
     return isc_fail(ISC_E_USAGE, "a forward pass with a key/value cache has no gradient");
+  ISC_TRY(check_part(p));
   if (in->cache) ISC_TRY(check_cache(p->d, in));
   if (in->len > p->d->spec.n_ctx - p->past)
     return isc_fail(ISC_E_SHAPE,
@@ -154,6 +172,7 @@ static isc_status join(pass *p, isc_tensor **x, isc_tensor *branch, isc_param *p
 
 static isc_status block(pass *p, int64_t layer, isc_tensor **x) {
   isc_tensor *branch;
+  ISC_TRY(isc_decoder_need_layer(p->d, layer));
   ISC_TRY(tap(p, ISC_RESID_PRE, layer, x));
   if (p->stopped) return ISC_OK;
   ISC_TRY(attention_branch(p, layer, *x, &branch));
@@ -167,15 +186,19 @@ static isc_status block(pass *p, int64_t layer, isc_tensor **x) {
   return tap(p, ISC_RESID_POST, layer, x);
 }
 
+static isc_status copy(const pass *p, isc_tensor *to, const isc_tensor *from) {
+  isc_device *dev = p->d->dev;
+  if (to == from) return ISC_OK;
+  return dev->ops->copy(dev->impl, to->data, from->data,
+                        (size_t)isc_tensor_size(to) * sizeof(float));
+}
+
 /* The same in one layer's memory: x is overwritten with what leaves the block, and the rest dies. */
 static isc_status thrifty_block(pass *p, int64_t layer, isc_tensor *x) {
-  isc_device *dev = p->d->dev;
   isc_step_mark mark = isc_step_here(p->s);
   isc_tensor *y = x;
   ISC_TRY(block(p, layer, &y));
-  if (!p->stopped && y != x)
-    ISC_TRY(
-        dev->ops->copy(dev->impl, x->data, y->data, (size_t)isc_tensor_size(x) * sizeof(float)));
+  if (!p->stopped) ISC_TRY(copy(p, x, y));
   return isc_step_rewind(p->s, mark);
 }
 
@@ -197,10 +220,13 @@ isc_status isc_decoder_forward(isc_decoder *d, isc_step *s, const isc_decoder_in
             .past = input.cache ? input.cache->len : 0};
   bool thrifty = !isc_tape_on(s) && (!taps || tapped.transient);
   ISC_TRY(check_input(&p));
-  ISC_TRY(embed(&p, &x));
-  for (int64_t l = 0; l < d->spec.n_layer && !p.stopped; l++)
+  const int64_t end = input.end_layer ? input.end_layer : d->spec.n_layer;
+  x = input.resid;
+  if (input.first_layer == 0) ISC_TRY(embed(&p, &x));
+  for (int64_t l = input.first_layer; l < end && !p.stopped; l++)
     ISC_TRY(thrifty ? thrifty_block(&p, l, x) : block(&p, l, &x));
-  if (!p.stopped) ISC_TRY(normalise(&p, x, d->ln_f_w, d->ln_f_b, hidden));
+  if (!p.stopped && input.resid) ISC_TRY(copy(&p, input.resid, x));
+  if (!p.stopped && end == d->spec.n_layer) ISC_TRY(normalise(&p, x, d->ln_f_w, d->ln_f_b, hidden));
   if (input.cache) input.cache->len += input.len; /* last, so that a failed pass can be repeated */
   return ISC_OK;
 }

@@ -29,9 +29,18 @@ typedef struct isc_rotary_tables {
   isc_tensor cos, sin; /* [positions, d_rot/2] */
 } isc_rotary_tables;
 
+/* Where a streamed decoder has its layers from: `load` fills the parameters of layer 0, which serve all, with a layer's. */
+typedef struct isc_layer_source {
+  void *user;
+  isc_status (*load)(void *user, isc_decoder *d, int64_t layer);
+  void (*free)(void *user);
+} isc_layer_source;
+
 struct isc_decoder {
   isc_device *dev;
   isc_decoder_spec spec;
+  isc_layer_source source; /* load NULL: every layer has its own parameters               */
+  int64_t held;            /* the layer that a streamed decoder's parameters hold; −1 none */
   isc_params *params;
   isc_param *wte, *wpe;        /* [vocab, d_model], [n_ctx, d_model]                    */
   isc_decoder_layer *layer;    /* [n_layer]                                             */
@@ -47,6 +56,17 @@ struct isc_kv_cache {
   isc_tensor *k, *v; /* [n_layer] of [n_ctx, batch, width = n_kv_head·d_head] */
   isc_tensor spare;  /* [n_ctx, capacity, width]: where a selection is made   */
 };
+
+/* A decoder with one layer's parameters, filled from `source`, which is taken over, also when this fails. */
+isc_status isc_decoder_new_streamed(isc_device *dev, const isc_decoder_spec *spec,
+                                    const isc_layer_source *source, isc_decoder **out);
+/* Make d->layer[layer]'s parameters hold that layer. */
+isc_status isc_decoder_need_layer(isc_decoder *d, int64_t layer);
+/* Parameters of the whole model, streamed or not. */
+int64_t isc_decoder_elements(const isc_decoder *d);
+
+/* The activation function that config.json calls `name`; `known` lists the names there are. */
+bool isc_decoder_act(const char *name, isc_act *out, const char **known);
 
 static inline int64_t isc_spec_kv_heads(const isc_decoder_spec *s) {
   return s->n_kv_head ? s->n_kv_head : s->n_head;

@@ -4,6 +4,7 @@
  */
 #include <inversescope/decoder_target.h>
 #include "base/base.h"
+#include "model/decoder_internal.h"
 #include <stdlib.h>
 
 typedef struct decoder_target {
@@ -62,7 +63,8 @@ void isc_decoder_target_info(void *self, isc_target_info *out) {
                            .d_head = s->d_head,
                            .n_ctx = s->n_ctx,
                            .vocab = s->vocab,
-                           .parameters = isc_params_elements(isc_decoder_params(decoder_of(self)))};
+                           .parameters = isc_decoder_elements(decoder_of(self)),
+                           .by_layer = decoder_of(self)->source.load != NULL};
 }
 
 const isc_tokenizer *isc_decoder_target_tokenizer(void *self) {

@@ -64,8 +64,21 @@ done:
   return st;
 }
 
+/* A child's tree belongs to the document. */
+static void free_children(isc_json *j) {
+  while (j->child) {
+    isc_json *c = j->child;
+    j->child = c->next;
+    free_children(c);
+    free(c->path);
+    free(c->key);
+    free(c);
+  }
+}
+
 void isc_json_close(isc_json *j) {
   if (!j) return;
+  free_children(j);
   json_decref(j->root);
   free(j->path);
   free(j);
@@ -174,4 +187,48 @@ isc_status isc_json_string_or(const isc_json *j, const char *key, const char *fa
   ISC_TRY(isc_json_child_or_null(j, j->root, "", key, JSON_STRING, &v));
   *out = v ? json_string_value(v) : fallback;
   return ISC_OK;
+}
+
+static isc_status add_child(isc_json *j, const char *key, json_t *root, isc_json **out) {
+  isc_status st = ISC_OK;
+  isc_json *c = NULL;
+  ISC_GO(isc_calloc(1, sizeof *c, j->path, (void **)&c));
+  ISC_GO(isc_strdup(key, &c->key));
+  ISC_GO(isc_asprintf(&c->path, "%s: \"%s\"", j->path, key));
+  c->root = root;
+  c->next = j->child;
+  *out = j->child = c;
+  return ISC_OK;
+done:
+  if (c) free(c->key);
+  free(c);
+  return st;
+}
+
+isc_status isc_json_object(isc_json *j, const char *key, isc_json **out) {
+  json_t *v;
+  *out = NULL;
+  ISC_TRY(isc_json_child_or_null(j, j->root, "", key, JSON_OBJECT, &v));
+  if (!v) return ISC_OK;
+  for (*out = j->child; *out && strcmp((*out)->key, key) != 0;)
+    *out = (*out)->next;
+  return *out ? ISC_OK : add_child(j, key, v, out);
+}
+
+isc_status isc_json_strings(const isc_json *j, const char *key, int64_t *n) {
+  json_t *v, *s;
+  size_t i;
+  *n = 0;
+  ISC_TRY(isc_json_child_or_null(j, j->root, "", key, JSON_ARRAY, &v));
+  json_array_foreach(v, i, s) {
+    if (!json_is_string(s))
+      return isc_fail(ISC_E_FORMAT, "%s: \"%s\": element %zu must be a string, not %s", j->path,
+                      key, i, type_name(json_typeof(s)));
+  }
+  *n = (int64_t)json_array_size(v);
+  return ISC_OK;
+}
+
+const char *isc_json_string_at(const isc_json *j, const char *key, int64_t i) {
+  return json_string_value(json_array_get(json_object_get(j->root, key), (size_t)i));
 }

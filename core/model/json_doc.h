@@ -11,8 +11,10 @@
 #include <jansson.h>
 
 struct isc_json {
-  char *path;
-  json_t *root; /* an object */
+  char *path;   /* of the file; of an object in it, with the keys that lead there */
+  json_t *root; /* an object                                                      */
+  char *key;    /* of an object in another: its key there                         */
+  struct isc_json *child, *next; /* the objects asked for so far                  */
 };
 
 /* Limits on what a file may make the parser build. */

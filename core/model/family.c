@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Opening a model of a family: its files, its spec, its decoder and its tokenizer.
+ *
+ * Every tensor is found and its shape checked before the first is read, so that a wrong directory is told in
+ * milliseconds and not after gigabytes.
+ */
+#include "model/family.h"
+#include "base/base.h"
+#include "model/decoder_internal.h"
+#include <stdlib.h>
+#include <string.h>
+
+const char *const isc_decoder_precisions[] = {"f32", "bf16", NULL};
+const char *const isc_decoder_residents[] = {"all", "stream", NULL};
+const char *const isc_decoder_bos[] = {"model", "always", "never", NULL};
+
+enum { PRECISION_F32, PRECISION_BF16 };
+enum { RESIDENT_ALL, RESIDENT_STREAM };
+
+static isc_status check_type(const isc_decoder_family *f, const isc_json *config) {
+  const char *type;
+  isc_sb known = {0};
+  ISC_TRY(isc_json_string_or(config, "model_type", "", &type));
+  for (const char *const *t = f->model_types; *t; t++) {
+    if (strcmp(type, *t) == 0) {
+      isc_sb_free(&known);
+      return ISC_OK;
+    }
+    isc_sb_addf(&known, "%s\"%s\"", known.len ? ", " : "", *t);
+  }
+  isc_status st = isc_fail(ISC_E_UNSUPPORTED, "%s: model_type is \"%s\", and this reads %s",
+                           isc_json_path(config), type, known.s ? known.s : "others");
+  isc_sb_free(&known);
+  return st;
+}
+
+static isc_status shorten(const isc_decoder_options *o, const isc_json *config,
+                          isc_decoder_spec *s) {
+  if (o->n_ctx > s->n_ctx && s->positions == ISC_LEARNED)
+    return isc_fail(ISC_E_CONFIG, "%s: n_ctx = %lld, and the model has %lld positions",
+                    isc_json_path(config), (long long)o->n_ctx, (long long)s->n_ctx);
+  if (o->n_ctx > 0) s->n_ctx = o->n_ctx;
+  return ISC_OK;
+}
+
+static isc_status read_spec(const isc_decoder_family *f, const isc_decoder_options *o,
+                            isc_json *config, isc_decoder_spec *s) {
+  *s = (isc_decoder_spec){.size = sizeof *s};
+  ISC_TRY(check_type(f, config));
+  ISC_TRY(f->spec(config, s));
+  ISC_TRY(shorten(o, config, s));
+  if (o->precision == PRECISION_BF16) s->weights = ISC_BF16;
+  return isc_decoder_spec_check(s) == ISC_OK ? ISC_OK : isc_fail_in("%s", isc_json_path(config));
+}
+
+static isc_status open_resident(const isc_decoder_spec *spec, isc_family_files *files,
+                                isc_device *dev, isc_decoder **out) {
+  isc_status st = isc_decoder_new(dev, spec, out);
+  if (st == ISC_OK) st = isc_family_load(files, *out);
+  isc_family_files_close(files);
+  if (st == ISC_OK) return ISC_OK;
+  isc_decoder_free(*out);
+  *out = NULL;
+  return isc_fail_in("%s", "its decoder");
+}
+
+static isc_status load_layer(void *files, isc_decoder *d, int64_t layer) {
+  return isc_family_load_layer(files, d, layer);
+}
+
+static void close_files(void *files) {
+  isc_family_files_close(files);
+}
+
+static isc_status open_streamed(const isc_decoder_spec *spec, isc_family_files *files,
+                                isc_device *dev, isc_decoder **out) {
+  const isc_layer_source source = {.user = files, .load = load_layer, .free = close_files};
+  ISC_TRY(isc_decoder_new_streamed(dev, spec, &source, out));
+  isc_status st = isc_family_load_outside(files, *out);
+  if (st == ISC_OK) return ISC_OK;
+  isc_decoder_free(*out);
+  *out = NULL;
+  return st;
+}
+
+static isc_status open_decoder(const isc_decoder_family *f, const isc_decoder_options *o,
+                               isc_device *dev, isc_decoder **out) {
+  isc_decoder_spec spec;
+  isc_family_files *files;
+  ISC_TRY(isc_family_files_open(f, o->path, &files));
+  isc_status st = read_spec(f, o, isc_family_config(files), &spec);
+  if (st != ISC_OK) {
+    isc_family_files_close(files);
+    return st;
+  }
+  return o->resident == RESIDENT_STREAM ? open_streamed(&spec, files, dev, out)
+                                        : open_resident(&spec, files, dev, out);
+}
+
+isc_status isc_decoder_family_open(const isc_decoder_family *given, const isc_decoder_options *o,
+                                   isc_device *dev, void **self) {
+  isc_decoder_family f;
+  isc_decoder *decoder = NULL;
+  isc_tokenizer *tokenizer = NULL;
+  ISC_TRY(
+      isc_struct_read(given, "a family", ISC_SIZE_TO(isc_decoder_family, prefix), sizeof f, &f));
+  isc_status st = open_decoder(&f, o, dev, &decoder);
+  if (st == ISC_OK) st = isc_family_tokenizer(o, &tokenizer);
+  if (st == ISC_OK) return isc_decoder_target_new(decoder, tokenizer, o->path, self);
+  isc_decoder_free(decoder);
+  return st;
+}
