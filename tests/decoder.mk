@@ -11,6 +11,7 @@ check_PROGRAMS += \
   tests/test_gpt2_target \
   tests/test_harvest \
   tests/test_params_io \
+  tests/test_params_load \
   tests/test_patch \
   tests/test_sites
 tests_test_decoder_SOURCES = tests/test_decoder.c
@@ -22,5 +23,6 @@ tests_test_gpt2_target_SOURCES = tests/test_gpt2_target.c
 tests_test_gpt2_directory_SOURCES = tests/test_gpt2_directory.c
 tests_test_harvest_SOURCES = tests/test_harvest.c
 tests_test_params_io_SOURCES = tests/test_params_io.c
+tests_test_params_load_SOURCES = tests/test_params_load.c
 tests_test_patch_SOURCES = tests/test_patch.c
 tests_test_sites_SOURCES = tests/test_sites.c

@@ -17,6 +17,7 @@ libinversescope_la_SOURCES += \
   core/model/kv_cache.c \
   core/model/params_io.c \
   core/model/params_io.h \
+  core/model/params_load.c \
   core/model/patch.c \
   core/model/sites.c \
   core/model/sites.h \

@@ -7,7 +7,7 @@
  */
 #include "model/params_io.h"
 #include "base/base.h"
-#include <stdlib.h>
+#include "tensor/params.h"
 #include <string.h>
 
 enum { NAME_SIZE = 320, SHAPE_SIZE = 192 };
@@ -36,36 +36,6 @@ isc_status isc_param_check_shape(const char *where, const isc_param *q, const is
                   shape_text(want->ndim, want->shape, wanted));
 }
 
-static isc_status new_buffer(const isc_param *q, float **out) {
-  void *p;
-  ISC_TRY(isc_calloc((size_t)isc_tensor_size(&q->value), sizeof(float), q->name, &p));
-  *out = p;
-  return ISC_OK;
-}
-
-static size_t bytes_of(const isc_param *q) {
-  return (size_t)isc_tensor_size(&q->value) * sizeof(float);
-}
-
-isc_status isc_param_read(const isc_safetensors *f, const isc_st_tensor *t, isc_params *set,
-                          isc_param *q) {
-  float *host;
-  ISC_TRY(new_buffer(q, &host));
-  isc_status st = isc_st_read_f32(f, t, 0, t->elements, host);
-  if (st == ISC_OK) st = isc_param_set(set, q, host);
-  free(host);
-  return st;
-}
-
-isc_status isc_param_write(isc_st_writer *w, isc_params *set, const isc_param *q) {
-  float *host;
-  ISC_TRY(new_buffer(q, &host));
-  isc_status st = isc_param_get(set, q, host);
-  if (st == ISC_OK) st = isc_st_writer_data(w, host, bytes_of(q));
-  free(host);
-  return st;
-}
-
 /* ---- writing */
 
 typedef struct sets {
@@ -86,10 +56,11 @@ static bool has_moments(const isc_param *q) {
 }
 
 static isc_status declare(isc_st_writer *w, const char *prefix, const isc_param *q,
-                          const char *suffix) {
+                          const char *suffix, isc_dtype dtype) {
   char name[NAME_SIZE];
   ISC_TRY(full_name(prefix, q, suffix, name));
-  return isc_st_writer_declare(w, name, ISC_ST_F32, q->value.ndim, q->value.shape);
+  return isc_st_writer_declare(w, name, dtype == ISC_BF16 ? ISC_ST_BF16 : ISC_ST_F32, q->value.ndim,
+                               q->value.shape);
 }
 
 static isc_status declare_steps(isc_st_writer *w, const char *prefix, const isc_param *q) {
@@ -100,17 +71,9 @@ static isc_status declare_steps(isc_st_writer *w, const char *prefix, const isc_
 }
 
 static isc_status write_moments(isc_st_writer *w, isc_params *set, const isc_param *q) {
-  isc_status st = ISC_OK;
-  float *m = NULL, *v = NULL;
-  ISC_GO(new_buffer(q, &m));
-  ISC_GO(new_buffer(q, &v));
-  ISC_GO(isc_param_get_moments(set, q, m, v));
-  ISC_GO(isc_st_writer_data(w, m, bytes_of(q)));
-  ISC_GO(isc_st_writer_data(w, v, bytes_of(q)));
-done:
-  free(m);
-  free(v);
-  return st;
+  const int64_t n = isc_tensor_size(&q->value);
+  ISC_TRY(isc_param_download(w, set, q->m, n, ISC_F32));
+  return isc_param_download(w, set, q->v, n, ISC_F32);
 }
 
 /* What is done with each parameter, in the one order that declaring and writing share. */
@@ -132,7 +95,7 @@ static isc_status visit_steps_write(isc_st_writer *w, isc_params *set, const cha
 static isc_status visit_value_declare(isc_st_writer *w, isc_params *set, const char *prefix,
                                       const isc_param *q) {
   (void)set;
-  return declare(w, prefix, q, "");
+  return declare(w, prefix, q, "", (isc_dtype)q->value.dtype);
 }
 
 static isc_status visit_value_write(isc_st_writer *w, isc_params *set, const char *prefix,
@@ -145,8 +108,8 @@ static isc_status visit_moments_declare(isc_st_writer *w, isc_params *set, const
                                         const isc_param *q) {
   (void)set;
   if (!has_moments(q)) return ISC_OK;
-  ISC_TRY(declare(w, prefix, q, "#m"));
-  return declare(w, prefix, q, "#v");
+  ISC_TRY(declare(w, prefix, q, "#m", ISC_F32));
+  return declare(w, prefix, q, "#v", ISC_F32);
 }
 
 static isc_status visit_moments_write(isc_st_writer *w, isc_params *set, const char *prefix,
@@ -238,18 +201,12 @@ static isc_status find_stored(const isc_safetensors *f, const char *path, const 
 
 static isc_status restore_moments(const isc_safetensors *f, const stored *from, isc_params *set,
                                   isc_param *q) {
-  isc_status st = ISC_OK;
-  float *m = NULL, *v = NULL;
   if (!from->m) return isc_param_set_moments(set, q, 0, NULL, NULL);
-  ISC_GO(new_buffer(q, &m));
-  ISC_GO(new_buffer(q, &v));
-  ISC_GO(isc_st_read_f32(f, from->m, 0, from->m->elements, m));
-  ISC_GO(isc_st_read_f32(f, from->v, 0, from->v->elements, v));
-  ISC_GO(isc_param_set_moments(set, q, from->updates, m, v));
-done:
-  free(m);
-  free(v);
-  return st;
+  ISC_TRY(isc_param_need_moments(set, q));
+  ISC_TRY(isc_param_upload(f, from->m, set, q->m, ISC_F32));
+  ISC_TRY(isc_param_upload(f, from->v, set, q->v, ISC_F32));
+  q->steps = from->updates;
+  return ISC_OK;
 }
 
 typedef enum pass { CHECK, FILL } pass;

@@ -6,6 +6,7 @@
 #define ISC_CORE_PARAMS_IO_H
 
 #include "model/safetensors.h"
+#include "model/weights.h"
 #include <inversescope/parameters.h>
 
 typedef struct isc_meta { /* written to / read from the file's __metadata__ */
@@ -27,12 +28,24 @@ ISC_API isc_status isc_params_restore(const char *path, isc_params *const *sets,
                                       const char *const *prefix, int64_t n, isc_meta *meta,
                                       int64_t n_meta);
 
-/* ---- one parameter: what the above and the decoder's own files are made of */
+/* ---- one parameter: what the above and the decoder's own files are made of. Host memory is bounded: 1 MB, or a sixteenth
+ * of the parameter up to 32 MB. */
 /* ISC_E_SHAPE with both shapes unless the tensor fits the parameter; `where` names the file. */
 ISC_API isc_status isc_param_check_shape(const char *where, const isc_param *q,
                                          const isc_st_tensor *t);
+/* A tensor of the parameter's size into it, rounded if it is bf16. */
 ISC_API isc_status isc_param_read(const isc_safetensors *f, const isc_st_tensor *t, isc_params *set,
                                   isc_param *q);
+/* Its bytes as they are; the caller declared the tensor. */
 ISC_API isc_status isc_param_write(isc_st_writer *w, isc_params *set, const isc_param *q);
+/* From a model's files, whatever their format. `m` has the parameter's shape (else ISC_E_USAGE) and is checked here.
+ * ISC_E_INTERRUPTED when the program was asked to stop. */
+ISC_API isc_status isc_param_load(isc_weights *w, const isc_weight_matrix *m, isc_params *set,
+                                  isc_param *q);
+/* The same with any memory of the set's device, such as moments: all of a tensor to it, n elements from it. */
+isc_status isc_param_upload(const isc_safetensors *f, const isc_st_tensor *t, isc_params *set,
+                            void *to, isc_dtype dtype);
+isc_status isc_param_download(isc_st_writer *w, isc_params *set, const void *from, int64_t n,
+                              isc_dtype dtype);
 
 #endif
