@@ -7,6 +7,7 @@ check_PROGRAMS += \
   tests/test_decoder_files \
   tests/test_decoder_gradient \
   tests/test_decoder_weights \
+  tests/test_families \
   tests/test_gpt2_directory \
   tests/test_gpt2_target \
   tests/test_harvest \
@@ -21,8 +22,52 @@ tests_test_decoder_gradient_SOURCES = tests/test_decoder_gradient.c
 tests_test_decoder_weights_SOURCES = tests/test_decoder_weights.c
 tests_test_gpt2_target_SOURCES = tests/test_gpt2_target.c
 tests_test_gpt2_directory_SOURCES = tests/test_gpt2_directory.c
+tests_test_families_SOURCES = tests/test_families.c
 tests_test_harvest_SOURCES = tests/test_harvest.c
 tests_test_params_io_SOURCES = tests/test_params_io.c
 tests_test_params_load_SOURCES = tests/test_params_load.c
 tests_test_patch_SOURCES = tests/test_patch.c
 tests_test_sites_SOURCES = tests/test_sites.c
+EXTRA_DIST += tests/golden/decoders.py \
+  tests/data/families/gemma2/config.json \
+  tests/data/families/gemma2/expected.safetensors \
+  tests/data/families/gemma2/model.safetensors \
+  tests/data/families/gemma2-plain/config.json \
+  tests/data/families/gemma2-plain/expected.safetensors \
+  tests/data/families/gemma2-plain/model.safetensors \
+  tests/data/families/gemma3/config.json \
+  tests/data/families/gemma3/expected.safetensors \
+  tests/data/families/gemma3/model.safetensors \
+  tests/data/families/gpt2/config.json \
+  tests/data/families/gpt2/expected.safetensors \
+  tests/data/families/gpt2/model.safetensors \
+  tests/data/families/gpt2-other/config.json \
+  tests/data/families/gpt2-other/expected.safetensors \
+  tests/data/families/gpt2-other/model.safetensors \
+  tests/data/families/llama/config.json \
+  tests/data/families/llama/expected.safetensors \
+  tests/data/families/llama/model.safetensors \
+  tests/data/families/llama-gqa/config.json \
+  tests/data/families/llama-gqa/expected.safetensors \
+  tests/data/families/llama-gqa/model.safetensors \
+  tests/data/families/llama-linear/config.json \
+  tests/data/families/llama-linear/expected.safetensors \
+  tests/data/families/llama-linear/model.safetensors \
+  tests/data/families/llama3/config.json \
+  tests/data/families/llama3/expected.safetensors \
+  tests/data/families/llama3/model-00001-of-00003.safetensors \
+  tests/data/families/llama3/model-00002-of-00003.safetensors \
+  tests/data/families/llama3/model-00003-of-00003.safetensors \
+  tests/data/families/llama3/model.safetensors.index.json \
+  tests/data/families/mistral/config.json \
+  tests/data/families/mistral/expected.safetensors \
+  tests/data/families/mistral/model.safetensors \
+  tests/data/families/mistral-full/config.json \
+  tests/data/families/mistral-full/expected.safetensors \
+  tests/data/families/mistral-full/model.safetensors \
+  tests/data/families/qwen2/config.json \
+  tests/data/families/qwen2/expected.safetensors \
+  tests/data/families/qwen2/model.safetensors \
+  tests/data/families/qwen3/config.json \
+  tests/data/families/qwen3/expected.safetensors \
+  tests/data/families/qwen3/model.safetensors

@@ -81,10 +81,16 @@ void isc_test_target_free(isc_test_target *t) {
 
 isc_status isc_test_gpt2_try(isc_device *dev, const char *dir, const char *more,
                              isc_test_gpt2 *out) {
+  return isc_test_plugin_try(dev, "gpt2", dir, more, out);
+}
+
+isc_status isc_test_plugin_try(isc_device *dev, const char *plugin, const char *dir,
+                               const char *more, isc_test_gpt2 *out) {
   const isc_class *cls;
   char text[2048];
   *out = (isc_test_gpt2){0};
-  snprintf(text, sizeof text, "target = { plugin = \"gpt2\"; path = \"%s\"; %s };", dir, more);
+  snprintf(text, sizeof text, "target = { plugin = \"%s\"; path = \"%s\"; %s };", plugin, dir,
+           more);
   ISC_TRY(isc_registry_search_path(NULL, 0));
   ISC_TRY(isc_config_parse(text, strlen(text), "test.cfg", "/", &out->config));
   ISC_TRY(isc_config_plugin(out->config, "target", ISC_TARGET, NULL, NULL, &cls, &out->conf));

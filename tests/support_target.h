@@ -25,6 +25,8 @@ typedef struct isc_test_gpt2 {
   isc_config *config;
   void *conf;
 } isc_test_gpt2;
+isc_status isc_test_plugin_try(isc_device *dev, const char *plugin, const char *dir,
+                               const char *more, isc_test_gpt2 *out); /* any target plugin */
 isc_status isc_test_gpt2_try(isc_device *dev, const char *dir, const char *more,
                              isc_test_gpt2 *out);
 isc_test_gpt2 isc_test_gpt2_open(isc_device *dev, const char *dir, const char *more); /* asserts */

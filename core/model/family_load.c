@@ -119,7 +119,7 @@ static int64_t part_size(const isc_decoder_spec *s, const char *rest, int i, int
 static isc_status describe(const isc_family_files *f, const isc_decoder_spec *s, const isc_param *q,
                            int64_t layer, isc_weight_matrix *m) {
   const char *rest;
-  const isc_weight_name *row;
+  const isc_weight_name *row = NULL;
   layer_of(q->name, &rest);
   ISC_TRY(find_row(f, rest, &row));
   const bool matrix = q->value.ndim == 2, linear = matrix && is_linear(rest);

@@ -8,6 +8,7 @@
 # bf16, so that they are the same numbers in every file type and at every precision. expected.safetensors holds the ids,
 # every layer's activations in float64 (stored as f32) and the logits: the model itself runs in double, rotary tables too.
 # Run by hand when a case is added; the files are committed, and users never need Python.
+import copy
 import json
 import os
 import sys
@@ -108,7 +109,7 @@ def write(dir, name, c):
     torch.manual_seed(1)
     model = AutoModelForCausalLM.from_config(config, attn_implementation="eager", dtype=torch.float32).eval()
     randomise(model, 7)
-    stored = model.to(STORE[c["store"]])
+    stored = copy.deepcopy(model).to(STORE[c["store"]])  # rounds the rotary frequencies too
     size = sum(p.numel() * p.element_size() for p in stored.parameters())
     stored.save_pretrained(out, max_shard_size=size // c["shards"] + 1500 if c["shards"] > 1 else "1GB")
     os.remove(os.path.join(out, "generation_config.json")) if os.path.exists(os.path.join(out, "generation_config.json")) else None

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Every family of models against what the transformers library computes with the same weights.
+ *
+ * tests/data/families holds tiny random models of each family with its features on and off, and their activations in
+ * float64 (tests/golden/decoders.py). Long prompts cross the sliding windows.
+ */
+#include "support.h"
+#include "support_backend.h"
+#include "support_decoder.h"
+#include "support_target.h"
+#include "model/safetensors.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What the project promises of activations, relative to the largest at a place. */
+static const double F32 = 5e-5, BF16 = 1e-2;
+
+enum { BATCH = 2, VOCAB = 61 };
+
+typedef struct model {
+  isc_test_gpt2 open;
+  isc_safetensors *expected;
+  int32_t *ids; /* [BATCH, len] */
+  int64_t len;
+} model;
+
+/* A tokenizer for models that have none: "t0" to "t60". */
+static const char *tokenizer_dir(void) {
+  static char words[VOCAB][8];
+  const char *list[VOCAB], *dir = isc_test_dir("families-tokenizer");
+  isc_tokenizer *t;
+  for (int i = 0; i < VOCAB; i++) {
+    snprintf(words[i], sizeof words[i], "t%d", i);
+    list[i] = words[i];
+  }
+  isc_assert_ok(isc_tokenizer_from_words(list, VOCAB, "t1", &t));
+  isc_assert_ok(isc_tokenizer_save(t, dir));
+  isc_tokenizer_close(t);
+  return dir;
+}
+
+static isc_status try_model(isc_device *dev, const char *plugin, const char *name, const char *more,
+                            isc_test_gpt2 *out) {
+  char dir[1024], settings[1200];
+  snprintf(dir, sizeof dir, "%s", isc_test_source("tests/data/families"));
+  strncat(dir, "/", sizeof dir - strlen(dir) - 1);
+  strncat(dir, name, sizeof dir - strlen(dir) - 1);
+  snprintf(settings, sizeof settings, "tokenizer = \"%s\"; %s", tokenizer_dir(), more);
+  return isc_test_plugin_try(dev, plugin, dir, settings, out);
+}
+
+static model open_model(isc_device *dev, const char *plugin, const char *name, const char *more) {
+  model m = {0};
+  char path[1024];
+  isc_assert_ok(try_model(dev, plugin, name, more, &m.open));
+  snprintf(path, sizeof path, "%s/%s/expected.safetensors", isc_test_source("tests/data/families"),
+           name);
+  isc_assert_ok(isc_st_open(path, &m.expected));
+  const isc_st_tensor *ids = isc_st_find(m.expected, "ids");
+  int64_t wide[BATCH * 64];
+  cr_assert(ids && ids->ndim == 2 && ids->shape[0] == BATCH && ids->elements <= BATCH * 64);
+  m.len = ids->shape[1];
+  isc_assert_ok(isc_st_read_i64(m.expected, ids, 0, ids->elements, wide));
+  m.ids = malloc((size_t)ids->elements * sizeof *m.ids);
+  for (int64_t i = 0; i < ids->elements; i++)
+    m.ids[i] = (int32_t)wide[i];
+  return m;
+}
+
+static void close_model(model *m) {
+  isc_test_gpt2_close(&m->open);
+  isc_st_close(m->expected);
+  free(m->ids);
+}
+
+/* got [BATCH, len, width] against the last positions of each sequence that the file has. */
+static double error_of(const model *m, const char *name, const float *got, int64_t width) {
+  const isc_st_tensor *t = isc_st_find(m->expected, name);
+  cr_assert(t && t->ndim == 3 && t->shape[2] == width, "%s", name);
+  const int64_t rows = t->shape[1], first = m->len - rows;
+  float *want = malloc((size_t)t->elements * sizeof *want);
+  double difference = 0, largest = 0;
+  isc_assert_ok(isc_st_read_f32(m->expected, t, 0, t->elements, want));
+  for (int64_t b = 0; b < BATCH; b++)
+    for (int64_t i = 0; i < rows * width; i++) {
+      const double x = got[(b * m->len + first) * width + i], y = want[b * rows * width + i];
+      difference = isfinite(x) ? fmax(difference, fabs(x - y)) : INFINITY;
+      largest = fmax(largest, fabs(y));
+    }
+  free(want);
+  return difference / largest;
+}
+
+static double worst_place(const model *m, const isc_test_capture *seen) {
+  static const struct {
+    const char *name;
+    isc_place place;
+  } PLACES[] = {{"resid_pre", ISC_RESID_PRE},
+                {"heads", ISC_HEADS},
+                {"attn_out", ISC_ATTN_OUT},
+                {"mlp_out", ISC_MLP_OUT},
+                {"resid_post", ISC_RESID_POST}};
+  const isc_target_info *info = &m->open.target.info;
+  double worst = 0;
+  for (int64_t l = 0; l < info->n_layer; l++)
+    for (size_t i = 0; i < sizeof PLACES / sizeof *PLACES; i++) {
+      char name[32];
+      const int64_t width =
+          PLACES[i].place == ISC_HEADS ? info->n_head * info->d_head : info->d_model;
+      snprintf(name, sizeof name, "%s.%lld", PLACES[i].name, (long long)l);
+      worst = fmax(worst, error_of(m, name, seen->at[PLACES[i].place][l], width));
+    }
+  return worst;
+}
+
+/* The largest relative error over all places, the final norm and the logits. */
+static double worst_error(isc_device *dev, const model *m) {
+  const isc_target *t = &m->open.target;
+  isc_test_capture seen = {0};
+  isc_taps taps = isc_test_taps(&seen);
+  isc_decoder_input in = {.size = sizeof in, .batch = BATCH, .len = m->len, .ids = m->ids};
+  isc_step *s;
+  isc_tensor *hidden, *logits;
+  isc_assert_ok(isc_step_new(dev, &s));
+  isc_assert_ok(t->ops->forward(t->self, s, &in, &taps, &hidden));
+  isc_assert_ok(t->ops->logits(t->self, s, hidden, &logits));
+  float *h = malloc((size_t)isc_tensor_size(hidden) * sizeof *h),
+        *l = malloc((size_t)isc_tensor_size(logits) * sizeof *l);
+  isc_assert_ok(isc_tensor_download(s, hidden, h));
+  isc_assert_ok(isc_tensor_download(s, logits, l));
+  double worst = worst_place(m, &seen);
+  worst = fmax(worst, error_of(m, "hidden", h, t->info.d_model));
+  worst = fmax(worst, error_of(m, "logits", l, t->info.vocab));
+  free(h);
+  free(l);
+  isc_test_capture_free(&seen);
+  isc_step_free(s);
+  return worst;
+}
+
+typedef struct family_case {
+  const char *plugin, *name;
+} family_case;
+
+static const family_case CASES[] = {
+    {"llama", "llama"},         {"llama", "llama-gqa"}, {"llama", "llama3"},
+    {"llama", "llama-linear"},  {"llama", "mistral"},   {"llama", "mistral-full"},
+    {"llama", "qwen2"},         {"llama", "qwen3"},     {"gemma2", "gemma2"},
+    {"gemma2", "gemma2-plain"}, {"gemma3", "gemma3"}};
+enum { N_CASES = sizeof CASES / sizeof *CASES };
+
+static void agree(isc_device *dev, const char *more, double tolerance) {
+  for (int i = 0; i < N_CASES; i++) {
+    model m = open_model(dev, CASES[i].plugin, CASES[i].name, more);
+    const double error = worst_error(dev, &m);
+    cr_log_info("%s %s: %.2g", CASES[i].name, more, error);
+    cr_expect(error < tolerance, "%s: relative error %g", CASES[i].name, error);
+    close_model(&m);
+  }
+}
+
+ISC_TEST_ON_BOTH(families, agree_with_transformers) {
+  agree(dev, "", F32);
+}
+
+ISC_TEST_ON_BOTH(families, agree_with_transformers_in_bf16) {
+  agree(dev, "precision = \"bf16\";", BF16);
+}
