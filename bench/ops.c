@@ -46,6 +46,9 @@ enum {
   MUL,
   GATHER,
   SCATTER_ADD,
+  ROTARY,
+  GATE,
+  GATE_GRAD,
   KINDS
 };
 _Static_assert((int)KINDS <= (int)BENCH_OPS, "the account is too short");
@@ -55,7 +58,8 @@ static const char *const NAMES[] = {
     "gemm TN",       "gemm TT",   "gemm batched", "act",        "act grad",       "col sum",
     "norm",          "norm grad", "embed",        "embed grad", "attention",      "attention grad",
     "cross-entropy", "control",   "control grad", "AdamW",      "sum of squares", "sample",
-    "noise",         "add",       "axpy",         "mul",        "gather",         "scatter"};
+    "noise",         "add",       "axpy",         "mul",        "gather",         "scatter",
+    "rotary",        "gate",      "gate grad"};
 
 static isc_status charge(bench_account *a, int kind, double since, double flops, isc_status st) {
   a->op[kind].seconds += bench_core_seconds() - since;
@@ -138,6 +142,9 @@ CHARGED(gather, GATHER, 0,
 CHARGED(scatter_add, SCATTER_ADD, 0,
         (void *impl, int64_t n, int64_t width, const float *in, const int64_t *row, float *x),
         (d->impl, n, width, in, row, x))
+CHARGED(rotary, ROTARY, 0, (void *impl, const isc_rotary *x), (d->impl, x))
+CHARGED(gate, GATE, 0, (void *impl, const isc_gate *x), (d->impl, x))
+CHARGED(gate_grad, GATE_GRAD, 0, (void *impl, const isc_gate *x), (d->impl, x))
 
 static void account_free(void *impl, void *p) {
   const isc_device *d = ((bench_account *)impl)->inner;
@@ -178,7 +185,10 @@ static const isc_backend_ops OPS = {.size = sizeof OPS,
                                     .axpy = account_axpy,
                                     .mul = account_mul,
                                     .gather = account_gather,
-                                    .scatter_add = account_scatter_add};
+                                    .scatter_add = account_scatter_add,
+                                    .rotary = account_rotary,
+                                    .gate = account_gate,
+                                    .gate_grad = account_gate_grad};
 
 /* Reading the processor time is a system call, dear beside a small operation; what it costs is taken off again. */
 static void calibrate(bench_account *a) {

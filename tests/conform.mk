@@ -9,6 +9,7 @@ dist-conform:
 	  test ! -f "$$f" || cp -p "$$f" '$(distdir)/tests/conform/' || exit 1; done
 check_LTLIBRARIES += \
   tests/libconform_support.la \
+  tests/conform/old_backend.la \
   tests/conform/process.la \
   tests/conform/process_load.la
 tests_libconform_support_la_SOURCES = tests/support_conform.c tests/support_conform.h
@@ -16,6 +17,10 @@ tests_libconform_support_la_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_libconform_support_la_LIBADD = tests/librun_support.la $(JANSSON_LIBS)
 conform_ldadd = tests/libconform_support.la tests/librun_support.la $(LDADD) $(JANSSON_LIBS)
 
+tests_conform_old_backend_la_SOURCES = tests/conform/broken_backend.c
+tests_conform_old_backend_la_CPPFLAGS = -I$(top_srcdir)/tests/abi/1.0
+tests_conform_old_backend_la_LDFLAGS = $(isc_fixture_ldflags)
+tests_conform_old_backend_la_LIBADD = libinversescope.la
 tests_conform_process_la_SOURCES = tests/conform/process.c
 tests_conform_process_la_LDFLAGS = $(isc_fixture_ldflags)
 tests_conform_process_la_LIBADD = libinversescope.la

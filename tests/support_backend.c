@@ -120,7 +120,9 @@ static isc_status p_col_sum(void *impl, int64_t rows, int64_t n, const float *x,
 static isc_status p_layernorm(void *impl, const isc_layernorm *a) {
   output o[3];
   (void)impl;
-  isc_exact *y = room(&o[0], a->y, a->rows * a->d), *mean = room(&o[1], a->mean, a->rows);
+  int64_t groups = a->group && a->rows ? (a->rows - 1) / a->group : 0;
+  int64_t n = a->group ? groups * a->stride + a->group * a->d : a->rows * a->d;
+  isc_exact *y = room(&o[0], a->y, n), *mean = room(&o[1], a->mean, a->rows);
   isc_reference_layernorm(a, y, mean, room(&o[2], a->rstd, a->rows));
   return give(o, 3);
 }
@@ -146,6 +148,27 @@ static isc_status p_embed_grad(void *impl, const isc_embed *a) {
   isc_exact *dwte = room(&o[0], a->dwte, a->vocab * a->d);
   isc_reference_embed_grad(a, dwte, room(&o[1], a->dwpe, a->n_ctx * a->d));
   return give(o, 2);
+}
+
+static isc_status p_rotary(void *impl, const isc_rotary *a) {
+  output o;
+  (void)impl;
+  isc_reference_rotary(a, room(&o, a->y, a->rows * a->width));
+  return give(&o, 1);
+}
+
+static isc_status p_gate(void *impl, const isc_gate *a) {
+  output o;
+  (void)impl;
+  isc_reference_gate(a, room(&o, a->y, a->rows * a->d));
+  return give(&o, 1);
+}
+
+static isc_status p_gate_grad(void *impl, const isc_gate *a) {
+  output o;
+  (void)impl;
+  isc_reference_gate_grad(a, room(&o, a->dx, 2 * a->rows * a->d));
+  return give(&o, 1);
 }
 
 static isc_status p_attention(void *impl, const isc_attention *a) {
@@ -298,6 +321,9 @@ const isc_backend_ops isc_test_plain_ops = {
     .mul = p_mul,
     .gather = p_gather,
     .scatter_add = p_scatter_add,
+    .rotary = p_rotary,
+    .gate = p_gate,
+    .gate_grad = p_gate_grad,
 };
 
 isc_device isc_test_plain_device(void) {

@@ -101,6 +101,9 @@ FORWARD(gather, NULL,
 FORWARD(scatter_add, NULL,
         (void *impl, int64_t n, int64_t d, const float *i, const int64_t *r, float *x), n, d, i, r,
         x)
+FORWARD(rotary, NULL, (void *impl, const isc_rotary *a), a)
+FORWARD(gate, NULL, (void *impl, const isc_gate *a), a)
+FORWARD(gate_grad, NULL, (void *impl, const isc_gate *a), a)
 
 static const isc_backend_ops wrapper_ops = {
     .size = sizeof(isc_backend_ops),
@@ -136,6 +139,9 @@ static const isc_backend_ops wrapper_ops = {
     .mul = w_mul,
     .gather = w_gather,
     .scatter_add = w_scatter_add,
+    .rotary = w_rotary,
+    .gate = w_gate,
+    .gate_grad = w_gate_grad,
 };
 
 void isc_test_wrap(isc_test_wrapper *w, isc_device inner) {

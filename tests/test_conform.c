@@ -153,6 +153,21 @@ Test(conform, plugins_without_a_defect_pass_everything) {
   globfree(&g);
 }
 
+Test(conform, a_backend_of_the_first_headers_is_not_asked_for_what_came_later) {
+  static const char *const later[] = {"backend.rotary", "backend.gate", "backend.gate-grad"};
+  isc_conformed c = isc_conform_cli(
+      ARGS("--json", "--timeout-scale", "5", isc_test_build("tests/conform/.libs/old_backend.so")));
+  const json_t *plugin = isc_report_plugin(c.json, 0);
+  const char *message;
+  cr_assert_eq(c.status, 0, "%s", isc_report_failures(plugin));
+  for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
+    cr_expect_str_eq(isc_report_status(plugin, later[i], NULL, &message), "skipped");
+    cr_expect(strstr(message, "ABI 1.0"), "%s", message);
+  }
+  cr_expect_str_eq(isc_report_status(plugin, "backend.layernorm", NULL, NULL), "passed");
+  isc_conformed_free(&c);
+}
+
 Test(conform, every_check_has_a_plugin_that_breaks_it) {
   isc_conformed c = isc_conform_cli(ARGS("--list", "--json"));
   size_t i;

@@ -9,7 +9,7 @@
  * an order fixed by the shapes alone, never by the number of threads: the same call gives the same bits.
  * Tolerance, unless stated: |got − exact| ≤ 4e-6 · Σ|terms| of the sum that makes the element; where operands are rounded to
  * bf16, 2^-7 in place of 4e-6 (gemm: 4e-6 of the sum over the rounded operands).
- * *Row independence* (gemm with trans_a = 0, layernorm, attention, control, xent logp, sample):
+ * *Row independence* (gemm with trans_a = 0, layernorm, rotary, gate, attention, control, xent logp, sample):
  * a row's result has the same bits whatever other rows are in the call.
  * Rationale: this is what makes a sample independent of batch size and threads.
  * Functions of one device are called from one thread at a time.

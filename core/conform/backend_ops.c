@@ -7,6 +7,7 @@
  */
 #include "conform/ops.h"
 #include <inversescope/tensor.h>
+#include <string.h>
 
 static isc_status one_problem(const isc_op *op, isc_bench *b, int64_t variant, int64_t alias,
                               isc_device *dev) {
@@ -37,27 +38,51 @@ static isc_status problems(isc_conform *c, const isc_op *op, int64_t first, int6
   return st;
 }
 
+/* A backend that was built before the operation was there need not have it. */
+static isc_status lacking(isc_conform *c, const isc_op *op) {
+  if (c->plugin && c->plugin->abi_minor < (uint32_t)op->since)
+    return isc_conform_skip(c, "it was built against ABI %d.%u, and %s is of %d.%d", ISC_ABI_MAJOR,
+                            (unsigned)c->plugin->abi_minor, op->name, ISC_ABI_MAJOR, op->since);
+  return isc_fail(ISC_E_INTERNAL,
+                  "its operations table, of ABI %d.%d, lacks rotary, gate or gate_grad; every "
+                  "member is required",
+                  ISC_ABI_MAJOR, ISC_ABI_MINOR);
+}
+
 static isc_status agrees(isc_conform *c, const char *name) {
-  const isc_op *op = isc_op_find(name);
-  return problems(c, op, 0, op->problems, 0, 0);
+  const isc_op *unknown = NULL;
+  bool any = false;
+  for (const isc_op *const *part = isc_ops_all; *part; part++)
+    for (const isc_op *op = *part; op->name; op++) {
+      if (strcmp(op->name, name) != 0) continue;
+      if (isc_op_known(op, c->cls)) {
+        ISC_TRY(problems(c, op, 0, op->problems, 0, 0));
+        any = true;
+      } else {
+        unknown = op;
+      }
+    }
+  return any ? ISC_OK : lacking(c, unknown);
 }
 
 /* Sizes of 0, of all operations: nothing is read or written. */
 static isc_status zero_size(isc_conform *c) {
   for (const isc_op *const *part = isc_ops_all; *part; part++)
     for (const isc_op *op = *part; op->name; op++)
-      ISC_TRY(problems(c, op, op->problems, op->problems + op->empty, 0, 0));
+      if (isc_op_known(op, c->cls))
+        ISC_TRY(problems(c, op, op->problems, op->problems + op->empty, 0, 0));
   return ISC_OK;
 }
 
 static isc_status aliasing(isc_conform *c) {
   for (const isc_op *const *part = isc_ops_all; *part; part++)
     for (const isc_op *op = *part; op->name; op++)
-      ISC_TRY(problems(c, op, 0, op->aliases ? op->problems : 0, 1, op->aliases));
+      if (op->aliases && isc_op_known(op, c->cls))
+        ISC_TRY(problems(c, op, 0, op->problems, 1, op->aliases));
   return ISC_OK;
 }
 
-#define RULE "The result agrees with the formula in float64, within the tolerance of backend.h."
+#define RULE "The result agrees with the formula in float64, within the tolerance of operations.h."
 #define ADVICE                                                                                     \
   "The message names the shape and the first element that is wrong. NaN is an element that was "   \
   "never written: tails of rows that are no multiple of a vector or a block are the usual place. " \
@@ -72,6 +97,9 @@ static isc_status aliasing(isc_conform *c) {
   X(layernorm_grad, "layernorm-grad")                                                              \
   X(embed, "embed")                                                                                \
   X(embed_grad, "embed-grad")                                                                      \
+  X(rotary, "rotary")                                                                              \
+  X(gate, "gate")                                                                                  \
+  X(gate_grad, "gate-grad")                                                                        \
   X(attention, "attention")                                                                        \
   X(attention_grad, "attention-grad")                                                              \
   X(xent, "xent")                                                                                  \

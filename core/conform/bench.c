@@ -12,6 +12,7 @@
 enum { CANARY = 0x5A };
 
 size_t isc_bench_size(isc_bench_type type) {
+  if (type == ISC_BENCH_BF16) return 2;
   return type == ISC_BENCH_HOST_I64 || type == ISC_BENCH_HOST_F64 ? 8 : 4;
 }
 
@@ -44,6 +45,17 @@ void isc_bench_begin(isc_bench *b, const char *op, const char *fmt, ...) {
   va_end(ap);
 }
 
+static void begin_narrow(isc_rng *r, isc_bench_array *a) {
+  for (int64_t i = 0; i < a->n; i++) {
+    uint32_t bits;
+    float x;
+    isc_rng_normals(r, &x, 1);
+    x = isc_reference_bf16(x);
+    memcpy(&bits, &x, sizeof bits);
+    memcpy(a->before + 2 * i, &(uint16_t){(uint16_t)(bits >> 16)}, 2);
+  }
+}
+
 static void begin_as(isc_bench *b, isc_bench_array *a) {
   isc_rng r = isc_rng_at(b->seed, ISC_RNG_USER + 77, b->drawn++);
   bool poison = a->role == ISC_BENCH_OUT;
@@ -53,7 +65,9 @@ static void begin_as(isc_bench *b, isc_bench_array *a) {
     for (int64_t i = 0; poison && i < a->n; i++)
       x[i] = NAN;
   } else if (poison) {
-    memset(a->before, 0xFF, a->bytes); /* a NaN as f64, -1 as an integer */
+    memset(a->before, 0xFF, a->bytes); /* a NaN as f64 and as bf16, -1 as an integer */
+  } else if (a->type == ISC_BENCH_BF16) {
+    begin_narrow(&r, a);
   }
 }
 

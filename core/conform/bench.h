@@ -14,7 +14,8 @@
 
 typedef enum isc_bench_type {
   ISC_BENCH_F32,
-  ISC_BENCH_I32, /* on the device                    */
+  ISC_BENCH_I32,
+  ISC_BENCH_BF16, /* on the device                    */
   ISC_BENCH_HOST_F32,
   ISC_BENCH_HOST_I32,
   ISC_BENCH_HOST_I64,
@@ -39,7 +40,8 @@ typedef struct isc_bench {
 /* A new problem: earlier arrays are freed. `fmt` describes its shape. */
 void isc_bench_begin(isc_bench *b, const char *op, const char *fmt, ...) ISC_PRINTF(3, 4);
 void isc_bench_end(isc_bench *b); /* frees all */
-/* An array of n elements, which may be changed until it is loaded. Floats are standard normals, integers 0. */
+/* An array of n elements, which may be changed until it is loaded. Floats are standard normals, rounded where
+ * they are bf16, integers 0. */
 isc_status isc_bench_array_new(isc_bench *b, const char *name, isc_bench_role role,
                                isc_bench_type type, int64_t n, void *out);
 isc_status isc_bench_load(isc_bench *b, isc_device *dev);
@@ -47,6 +49,8 @@ isc_status isc_bench_load(isc_bench *b, isc_device *dev);
 void *isc_bench_at(const isc_bench *b, const void *host);
 /* The expectations of the array at `host`: every element is KEPT until something else is said. *out = NULL for NULL. */
 isc_status isc_bench_want(isc_bench *b, const void *host, isc_exact **out);
+/* What is expected so far may be off by so many times more. */
+void isc_bench_loosen(isc_bench *b, double times);
 /* Wait, and bring the arrays back. */
 isc_status isc_bench_collect(isc_bench *b);
 /* Canaries and inputs are as they were. */

@@ -4,8 +4,10 @@ noinst_LTLIBRARIES += libconform.la libreference.la
 libreference_la_SOURCES = \
   core/conform/reference.c \
   core/conform/reference.h \
+  core/conform/reference_math.h \
   core/conform/reference_nn.c \
-  core/conform/reference_random.c
+  core/conform/reference_random.c \
+  core/conform/reference_rows.c
 libconform_la_LIBADD = libreference.la
 libconform_la_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 libconform_la_SOURCES = \
@@ -64,6 +66,7 @@ libconform_la_SOURCES = \
   core/conform/ops.c \
   core/conform/ops.h \
   core/conform/ops_attention.c \
+  core/conform/ops_decoder.c \
   core/conform/ops_dense.c \
   core/conform/ops_index.c \
   core/conform/ops_random.c \

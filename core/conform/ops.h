@@ -28,6 +28,8 @@ typedef struct isc_op_call {
   int64_t every; /* of the product's elements, how many are compared: every n-th */
   isc_layernorm layernorm;
   isc_embed embed;
+  isc_rotary rotary;
+  isc_gate gate;
   isc_attention attention;
   isc_xent xent;
   isc_control control;
@@ -38,8 +40,11 @@ typedef struct isc_op_call {
   isc_flat flat;
 } isc_op_call;
 
+/* Some problems of one operation. An operation whose contract grew has entries of one name: those that every backend
+ * knows, and those that came with a later minor of the ABI. */
 typedef struct isc_op {
   const char *name;
+  int since; /* minor of the ABI */
   /* Variants 0 … problems − 1 have something to do, 0 being small; the `empty` ones that follow have not. */
   int64_t problems, empty;
   int64_t aliases; /* ways in which an output may be an input */
@@ -53,11 +58,12 @@ typedef struct isc_op {
 } isc_op;
 
 /* A file each; ended by one without a name. */
-extern const isc_op isc_ops_dense[], isc_ops_rows[], isc_ops_index[], isc_ops_attention[],
-    isc_ops_train[], isc_ops_random[];
+extern const isc_op isc_ops_dense[], isc_ops_rows[], isc_ops_index[], isc_ops_decoder[],
+    isc_ops_attention[], isc_ops_train[], isc_ops_random[];
 /* NULL-terminated list of them. */
 extern const isc_op *const isc_ops_all[];
-const isc_op *isc_op_find(const char *name);
+/* Does a backend know the problems? One that was built against an older minor does not. */
+bool isc_op_known(const isc_op *op, const isc_class *backend);
 
 /* Load the problem on a device, call the operation, collect. */
 isc_status isc_op_call_on(const isc_op *op, isc_bench *b, const isc_op_call *call, isc_device *dev);

@@ -6,6 +6,7 @@
  */
 #include "conform/ops.h"
 #include <stdlib.h>
+#include <string.h>
 
 #define COUNT(table) ((int64_t)(sizeof(table) / sizeof *(table)))
 
@@ -18,6 +19,23 @@ static const struct shape {
     {2, 0, 0, 1, 1, 4},
 };
 enum { WHOLE = 8, EMPTY = 2 }; /* of them without a past, which is all that has a gradient */
+
+/* With what ABI 1.1 added; those without a past come first here too. */
+static const struct limited {
+  struct shape shape;
+  float soft_cap;
+  int64_t window;
+  isc_dtype product;
+} LIMITED[] = {
+    {{2, 5, 0, 2, 2, 4}, 1.5f, 3, ISC_F32},   {{1, 33, 0, 2, 1, 17}, 1.5f, 0, ISC_F32},
+    {{2, 24, 0, 4, 2, 16}, 0, 7, ISC_F32},    {{1, 65, 0, 2, 1, 32}, 2, 16, ISC_F32},
+    {{1, 130, 0, 2, 2, 16}, 1, 64, ISC_F32},  {{2, 9, 0, 2, 1, 8}, 0, 1, ISC_F32},
+    {{1, 7, 0, 2, 2, 64}, 3, 100, ISC_F32},   {{2, 19, 0, 2, 2, 16}, 0, 0, ISC_BF16},
+    {{1, 37, 0, 4, 2, 32}, 2, 11, ISC_BF16},  {{1, 1, 40, 4, 2, 33}, 2, 16, ISC_F32},
+    {{2, 7, 60, 2, 1, 64}, 0, 20, ISC_F32},   {{1, 3, 20, 2, 2, 8}, 1.5f, 0, ISC_F32},
+    {{3, 1, 150, 4, 1, 16}, 0, 128, ISC_F32}, {{2, 2, 30, 2, 1, 16}, 1.5f, 9, ISC_BF16},
+};
+enum { LIMITED_WHOLE = 9 };
 
 static void beyond(const isc_attention *a, const float *x) {
   for (int64_t i = 0; i < a->batch * a->kv_batch; i++)
@@ -52,15 +70,36 @@ static isc_status make_problem(isc_bench *b, const char *op, const struct shape 
   return ISC_OK;
 }
 
-/* Every third problem does not ask for lse. */
-static isc_status make_attention(isc_bench *b, int64_t variant, int64_t alias, isc_op_call *out) {
-  isc_attention *a = &out->attention;
-  (void)alias;
-  ISC_TRY(make_problem(b, "attention", &SHAPES[variant], a));
+static isc_status add_outputs(isc_bench *b, bool lse, isc_attention *a) {
   int64_t outs = a->batch * a->out_batch, lses = a->batch * a->n_head * a->q_len;
   ISC_TRY(isc_bench_array_new(b, "out", ISC_BENCH_OUT, ISC_BENCH_F32, outs, &a->out));
-  if (variant % 3 == 2) return ISC_OK;
+  if (!lse) return ISC_OK;
   return isc_bench_array_new(b, "lse", ISC_BENCH_OUT, ISC_BENCH_F32, lses, &a->lse);
+}
+
+/* Every third problem does not ask for lse. */
+static isc_status make_attention(isc_bench *b, int64_t variant, int64_t alias, isc_op_call *out) {
+  (void)alias;
+  ISC_TRY(make_problem(b, "attention", &SHAPES[variant], &out->attention));
+  return add_outputs(b, variant % 3 != 2, &out->attention);
+}
+
+static isc_status make_limits(isc_bench *b, const char *op, int64_t variant, isc_attention *a) {
+  const struct limited *s = &LIMITED[variant];
+  ISC_TRY(make_problem(b, op, &s->shape, a));
+  a->soft_cap = s->soft_cap;
+  a->window = s->window;
+  a->product = s->product;
+  size_t used = strlen(b->shape);
+  snprintf(b->shape + used, sizeof b->shape - used, ", soft_cap %g, window %lld%s",
+           (double)s->soft_cap, (long long)s->window, s->product == ISC_BF16 ? ", bf16" : "");
+  return ISC_OK;
+}
+
+static isc_status make_limited(isc_bench *b, int64_t variant, int64_t alias, isc_op_call *out) {
+  (void)alias;
+  ISC_TRY(make_limits(b, "attention", variant, &out->attention));
+  return add_outputs(b, variant % 3 != 2, &out->attention);
 }
 
 /* The out and lse that a forward pass gives: from the reference, rounded once. */
@@ -80,12 +119,7 @@ done:
   return st;
 }
 
-static isc_status make_attention_grad(isc_bench *b, int64_t variant, int64_t alias,
-                                      isc_op_call *out) {
-  isc_attention *a = &out->attention;
-  int64_t at = variant < WHOLE ? variant : variant - WHOLE + COUNT(SHAPES) - EMPTY;
-  (void)alias;
-  ISC_TRY(make_problem(b, "attention_grad", &SHAPES[at], a));
+static isc_status add_gradients(isc_bench *b, isc_attention *a) {
   int64_t outs = a->batch * a->out_batch, lses = a->batch * a->n_head * a->q_len;
   int64_t q = a->batch * a->q_batch, kv = a->batch * a->kv_batch;
   ISC_TRY(isc_bench_array_new(b, "out", ISC_BENCH_IN, ISC_BENCH_F32, outs, &a->out));
@@ -95,6 +129,21 @@ static isc_status make_attention_grad(isc_bench *b, int64_t variant, int64_t ali
   ISC_TRY(isc_bench_array_new(b, "dq", ISC_BENCH_OUT, ISC_BENCH_F32, q, &a->dq));
   ISC_TRY(isc_bench_array_new(b, "dk", ISC_BENCH_OUT, ISC_BENCH_F32, kv, &a->dk));
   return isc_bench_array_new(b, "dv", ISC_BENCH_OUT, ISC_BENCH_F32, kv, &a->dv);
+}
+
+static isc_status make_attention_grad(isc_bench *b, int64_t variant, int64_t alias,
+                                      isc_op_call *out) {
+  int64_t at = variant < WHOLE ? variant : variant - WHOLE + COUNT(SHAPES) - EMPTY;
+  (void)alias;
+  ISC_TRY(make_problem(b, "attention_grad", &SHAPES[at], &out->attention));
+  return add_gradients(b, &out->attention);
+}
+
+static isc_status make_limited_grad(isc_bench *b, int64_t variant, int64_t alias,
+                                    isc_op_call *out) {
+  (void)alias;
+  ISC_TRY(make_limits(b, "attention_grad", variant, &out->attention));
+  return add_gradients(b, &out->attention);
 }
 
 static isc_attention at_device(const isc_bench *b, const isc_op_call *call) {
@@ -125,7 +174,9 @@ static isc_status expect_attention(isc_bench *b, const isc_op_call *call) {
   isc_exact *out, *lse;
   ISC_TRY(isc_bench_want(b, call->attention.out, &out));
   ISC_TRY(isc_bench_want(b, call->attention.lse, &lse));
-  return isc_reference_attention(&call->attention, out, lse);
+  ISC_TRY(isc_reference_attention(&call->attention, out, lse));
+  if (call->attention.product == ISC_BF16) isc_bench_loosen(b, ISC_EXACT_BF16);
+  return ISC_OK;
 }
 
 static isc_status expect_attention_grad(isc_bench *b, const isc_op_call *call) {
@@ -134,6 +185,7 @@ static isc_status expect_attention_grad(isc_bench *b, const isc_op_call *call) {
   ISC_TRY(isc_bench_want(b, call->attention.dk, &dk));
   ISC_TRY(isc_bench_want(b, call->attention.dv, &dv));
   isc_reference_attention_grad(&call->attention, dq, dk, dv);
+  if (call->attention.product == ISC_BF16) isc_bench_loosen(b, ISC_EXACT_BF16);
   return ISC_OK;
 }
 
@@ -151,9 +203,13 @@ static void slice_attention(isc_op_call *call, int64_t first, int64_t n) {
   if (a->lse) a->lse += first * a->n_head * a->q_len;
 }
 
-const isc_op isc_ops_attention[] = {{"attention", COUNT(SHAPES) - EMPTY, EMPTY, 0, make_attention,
-                                     run_attention, expect_attention, rows_attention,
-                                     slice_attention},
-                                    {"attention-grad", WHOLE, EMPTY, 0, make_attention_grad,
-                                     run_attention_grad, expect_attention_grad, NULL, NULL},
-                                    {0}};
+const isc_op isc_ops_attention[] = {
+    {"attention", 0, COUNT(SHAPES) - EMPTY, EMPTY, 0, make_attention, run_attention,
+     expect_attention, rows_attention, slice_attention},
+    {"attention-grad", 0, WHOLE, EMPTY, 0, make_attention_grad, run_attention_grad,
+     expect_attention_grad, NULL, NULL},
+    {"attention", 1, COUNT(LIMITED), 0, 0, make_limited, run_attention, expect_attention,
+     rows_attention, slice_attention},
+    {"attention-grad", 1, LIMITED_WHOLE, 0, 0, make_limited_grad, run_attention_grad,
+     expect_attention_grad, NULL, NULL},
+    {0}};

@@ -234,10 +234,11 @@ static isc_status expect_axpy(isc_bench *b, const isc_op_call *call) {
 enum { SOME = 10, NONE = 1 }; /* of LENGTHS */
 
 const isc_op isc_ops_dense[] = {
-    {"gemm", COUNT(PRODUCTS) - 5, 5, 0, make_gemm, run_gemm, expect_gemm, rows_gemm, slice_gemm},
-    {"act", 6 * SOME, 6 * NONE, 1, make_act, run_act, expect_act, NULL, NULL},
-    {"act-grad", 6 * SOME, 6 * NONE, 1, make_act_grad, run_act_grad, expect_act_grad, NULL, NULL},
-    {"add", SOME, NONE, 2, make_add, run_add, expect_add, NULL, NULL},
-    {"axpy", SOME, NONE, 0, make_axpy, run_axpy, expect_axpy, NULL, NULL},
-    {"mul", SOME, NONE, 2, make_mul, run_mul, expect_mul, NULL, NULL},
+    {"gemm", 0, COUNT(PRODUCTS) - 5, 5, 0, make_gemm, run_gemm, expect_gemm, rows_gemm, slice_gemm},
+    {"act", 0, 6 * SOME, 6 * NONE, 1, make_act, run_act, expect_act, NULL, NULL},
+    {"act-grad", 0, 6 * SOME, 6 * NONE, 1, make_act_grad, run_act_grad, expect_act_grad, NULL,
+     NULL},
+    {"add", 0, SOME, NONE, 2, make_add, run_add, expect_add, NULL, NULL},
+    {"axpy", 0, SOME, NONE, 0, make_axpy, run_axpy, expect_axpy, NULL, NULL},
+    {"mul", 0, SOME, NONE, 2, make_mul, run_mul, expect_mul, NULL, NULL},
     {0}};

@@ -3,6 +3,7 @@
  * Problems for operations that look rows up: embedding, gather and scatter_add.
  */
 #include "conform/ops.h"
+#include <string.h>
 
 #define COUNT(table) ((int64_t)(sizeof(table) / sizeof *(table)))
 
@@ -52,6 +53,32 @@ static isc_status make_embed_grad(isc_bench *b, int64_t variant, int64_t alias, 
     ISC_TRY(isc_bench_array_new(b, "dwte", ISC_BENCH_INOUT, ISC_BENCH_F32, table, &a->dwte));
   if (!a->pos) return ISC_OK;
   return isc_bench_array_new(b, "dwpe", ISC_BENCH_INOUT, ISC_BENCH_F32, places, &a->dwpe);
+}
+
+/* A scale, and every second table of bf16. */
+static isc_status make_scaled(isc_bench *b, int64_t variant, int64_t alias, isc_op_call *out) {
+  isc_embed *a = &out->embed;
+  (void)alias;
+  ISC_TRY(make_tables(b, "embed", variant / 2, out));
+  a->wte_dtype = variant % 2 ? ISC_BF16 : ISC_F32;
+  a->scale = variant % 4 == 1 ? 0 : 11.3f;
+  isc_bench_type type = variant % 2 ? ISC_BENCH_BF16 : ISC_BENCH_F32;
+  size_t used = strlen(b->shape);
+  snprintf(b->shape + used, sizeof b->shape - used, "%s, scale %g", variant % 2 ? ", bf16" : "",
+           (double)a->scale);
+  ISC_TRY(isc_bench_array_new(b, "wte", ISC_BENCH_IN, type, a->vocab * a->d, &a->wte));
+  if (a->pos)
+    ISC_TRY(isc_bench_array_new(b, "wpe", ISC_BENCH_IN, ISC_BENCH_F32, a->n_ctx * a->d, &a->wpe));
+  return isc_bench_array_new(b, "out", ISC_BENCH_OUT, ISC_BENCH_F32, a->rows * a->d, &a->out);
+}
+
+static isc_status make_scaled_grad(isc_bench *b, int64_t variant, int64_t alias, isc_op_call *out) {
+  size_t used;
+  ISC_TRY(make_embed_grad(b, variant, alias, out));
+  out->embed.scale = 11.3f;
+  used = strlen(b->shape);
+  snprintf(b->shape + used, sizeof b->shape - used, ", scale %g", (double)out->embed.scale);
+  return ISC_OK;
 }
 
 static isc_embed embed_at(const isc_bench *b, const isc_op_call *call) {
@@ -153,9 +180,13 @@ static isc_status expect_scatter(isc_bench *b, const isc_op_call *call) {
 }
 
 const isc_op isc_ops_index[] = {
-    {"embed", COUNT(EMBEDS) - 2, 2, 0, make_embed, run_embed, expect_embed, NULL, NULL},
-    {"embed-grad", COUNT(EMBEDS) - 2, 2, 0, make_embed_grad, run_embed_grad, expect_embed_grad,
+    {"embed", 0, COUNT(EMBEDS) - 2, 2, 0, make_embed, run_embed, expect_embed, NULL, NULL},
+    {"embed-grad", 0, COUNT(EMBEDS) - 2, 2, 0, make_embed_grad, run_embed_grad, expect_embed_grad,
      NULL, NULL},
-    {"gather", COUNT(COPIES) - 2, 2, 0, make_gather, run_gather, expect_gather, NULL, NULL},
-    {"scatter-add", COUNT(COPIES) - 2, 2, 0, make_scatter, run_scatter, expect_scatter, NULL, NULL},
+    {"embed", 1, 2 * COUNT(EMBEDS) - 4, 4, 0, make_scaled, run_embed, expect_embed, NULL, NULL},
+    {"embed-grad", 1, COUNT(EMBEDS) - 2, 2, 0, make_scaled_grad, run_embed_grad, expect_embed_grad,
+     NULL, NULL},
+    {"gather", 0, COUNT(COPIES) - 2, 2, 0, make_gather, run_gather, expect_gather, NULL, NULL},
+    {"scatter-add", 0, COUNT(COPIES) - 2, 2, 0, make_scatter, run_scatter, expect_scatter, NULL,
+     NULL},
     {0}};

@@ -138,7 +138,7 @@ static isc_status expect_noise(isc_bench *b, const isc_op_call *call) {
 }
 
 const isc_op isc_ops_random[] = {
-    {"sample", COUNT(DRAWS) - 1, 1, 0, make_sample, run_sample, expect_sample, rows_sample,
+    {"sample", 0, COUNT(DRAWS) - 1, 1, 0, make_sample, run_sample, expect_sample, rows_sample,
      slice_sample},
-    {"noise", 2 * COUNT(NOISES) - 2, 2, 1, make_noise, run_noise, expect_noise, NULL, NULL},
+    {"noise", 0, 2 * COUNT(NOISES) - 2, 2, 1, make_noise, run_noise, expect_noise, NULL, NULL},
     {0}};

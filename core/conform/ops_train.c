@@ -279,12 +279,12 @@ static isc_status expect_squares(isc_bench *b, const isc_op_call *call) {
 }
 
 const isc_op isc_ops_train[] = {
-    {"xent", COUNT(LOSSES) - 1, 1, 0, make_xent, run_xent, expect_xent, rows_xent, slice_xent},
-    {"control", COUNT(CONTROLS) - 2, 2, 1, make_control, run_control, expect_control, rows_control,
-     slice_control},
-    {"control-grad", COUNT(CONTROLS) - 2, 2, 0, make_control_grad, run_control_grad,
+    {"xent", 0, COUNT(LOSSES) - 1, 1, 0, make_xent, run_xent, expect_xent, rows_xent, slice_xent},
+    {"control", 0, COUNT(CONTROLS) - 2, 2, 1, make_control, run_control, expect_control,
+     rows_control, slice_control},
+    {"control-grad", 0, COUNT(CONTROLS) - 2, 2, 0, make_control_grad, run_control_grad,
      expect_control_grad, NULL, NULL},
-    {"adamw", COUNT(UPDATES) - 2, 2, 0, make_adamw, run_adamw, expect_adamw, NULL, NULL},
-    {"sum-squares", COUNT(LENGTHS) - 1, 1, 0, make_squares, run_squares, expect_squares, NULL,
+    {"adamw", 0, COUNT(UPDATES) - 2, 2, 0, make_adamw, run_adamw, expect_adamw, NULL, NULL},
+    {"sum-squares", 0, COUNT(LENGTHS) - 1, 1, 0, make_squares, run_squares, expect_squares, NULL,
      NULL},
     {0}};

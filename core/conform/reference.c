@@ -2,7 +2,27 @@
  *
  * The reference of products, elementwise work and AdamW.
  */
-#include "conform/reference.h"
+#include "conform/reference_math.h"
+#include <string.h>
+
+float isc_reference_bf16(float x) {
+  uint32_t bits;
+  if (isnan(x)) return x;
+  memcpy(&bits, &x, sizeof bits);
+  bits = (bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+double isc_reference_element(const void *x, isc_dtype type, int64_t i) {
+  uint16_t half;
+  float value;
+  if (type == ISC_F32) return (double)((const float *)x)[i];
+  memcpy(&half, (const uint16_t *)x + i, sizeof half);
+  uint32_t bits = (uint32_t)half << 16;
+  memcpy(&value, &bits, sizeof value);
+  return (double)value;
+}
 
 double isc_reference_act(isc_act act, double x) {
   switch (act) {
@@ -31,20 +51,19 @@ double isc_reference_act_slope(isc_act act, double x) {
   return (8 * near - far) / (12 * h);
 }
 
-/* Both forms of GELU are sums of x/2 and a part of it, so |x| bounds their terms; no slope exceeds 1.13. */
-static isc_exact activate(isc_act act, isc_exact x) {
-  double y = isc_reference_act(act, x.value);
-  bool sum = act == ISC_ACT_GELU || act == ISC_ACT_GELU_TANH;
-  return (isc_exact){y, 1.13 * x.slack + (sum ? fabs(x.value) : fabs(y))};
+static double rounded(isc_dtype product, double x) {
+  return product == ISC_BF16 ? (double)isc_reference_bf16((float)x) : x;
 }
 
 static isc_exact gemm_at(const isc_gemm *a, int64_t item, int64_t row, int64_t col) {
   const float *x = a->a + item * a->stride_a + (a->trans_a ? row : row * a->lda);
-  const float *y = a->b + item * a->stride_b + (a->trans_b ? col * a->ldb : col);
+  int64_t y = item * a->stride_b + (a->trans_b ? col * a->ldb : col);
   int64_t x_step = a->trans_a ? a->lda : 1, y_step = a->trans_b ? 1 : a->ldb;
   isc_exact sum = {0, 0};
   for (int64_t k = 0; k < a->k; k++)
-    isc_exact_add(&sum, isc_exact_of((double)x[k * x_step] * (double)y[k * y_step]));
+    isc_exact_add(&sum, isc_exact_of(rounded(a->product, (double)x[k * x_step]) *
+                                     rounded(a->product, isc_reference_element(a->b, a->b_dtype,
+                                                                               y + k * y_step))));
   sum.value *= (double)a->alpha;
   sum.slack *= fabs((double)a->alpha);
   if (a->beta != 0)
@@ -65,13 +84,13 @@ void isc_reference_gemm(const isc_gemm *a, int64_t every, isc_exact *c, isc_exac
     }
     isc_exact sum = gemm_at(a, item, row, col);
     if (pre) pre[at] = sum;
-    c[at] = activate(a->act, sum);
+    c[at] = isc_exact_act(a->act, sum);
   }
 }
 
 void isc_reference_acts(isc_act act, int64_t n, const float *x, isc_exact *y) {
   for (int64_t i = 0; i < n; i++)
-    y[i] = activate(act, isc_exact_of((double)x[i]));
+    y[i] = isc_exact_act(act, isc_exact_of((double)x[i]));
 }
 
 void isc_reference_act_grad(isc_act act, int64_t n, const float *pre, const float *dy,

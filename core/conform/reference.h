@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The operations of backend.h in double, with how far an f32 result may be from each value.
+ * The operations of a backend in double, with how far an f32 result may be from each value.
  *
- * Written from the formulas of backend.h alone, so that it can stand as an independent answer to any backend. A
+ * Written from the formulas of operations.h alone, so that it can stand as an independent answer to any backend. A
  * result carries the sum of its terms' magnitudes, which the contract's tolerance is a multiple of; where a term is
  * itself computed from sums, what they may be off by carries over. All pointers are host memory.
  */
@@ -12,8 +12,10 @@
 #include <inversescope/backend.h>
 #include <math.h>
 
-/* The tolerance of backend.h: |got − value| ≤ ISC_EXACT_UNIT · slack. */
+/* The tolerance of operations.h: |got − value| ≤ ISC_EXACT_UNIT · slack. */
 #define ISC_EXACT_UNIT 4e-6
+/* Slacks count as many times more where operands are rounded to bf16: 2^-7 in place of 4e-6. */
+#define ISC_EXACT_BF16 (0x1p-7 / ISC_EXACT_UNIT)
 /* Slacks of elements that are not compared: it keeps its bits (a gap between rows); it is left out of the comparison. */
 #define ISC_EXACT_KEPT (-1.0)
 #define ISC_EXACT_ANY  (-2.0)
@@ -39,6 +41,8 @@ static inline void isc_exact_add(isc_exact *sum, isc_exact term) {
  * output is NULL. `+=` outputs are read from the argument. */
 void isc_reference_gemm(const isc_gemm *a, int64_t every /* n-th element, the others ANY */,
                         isc_exact *c, isc_exact *pre);
+float isc_reference_bf16(float x); /* rounded to nearest even; NaN stays NaN */
+double isc_reference_element(const void *x, isc_dtype type, int64_t i); /* x[i] of an array */
 double isc_reference_act(isc_act act, double x);
 double isc_reference_act_slope(isc_act act, double x);
 void isc_reference_acts(isc_act act, int64_t n, const float *x, isc_exact *y);
@@ -64,6 +68,9 @@ void isc_reference_layernorm_grad(const isc_layernorm *a, isc_exact *dx, isc_exa
 void isc_reference_embed(const isc_embed *a, isc_exact *out);
 /* dwte, dwpe: of the rows that are named only. */
 void isc_reference_embed_grad(const isc_embed *a, isc_exact *dwte, isc_exact *dwpe);
+void isc_reference_rotary(const isc_rotary *a, isc_exact *y);
+void isc_reference_gate(const isc_gate *a, isc_exact *y);
+void isc_reference_gate_grad(const isc_gate *a, isc_exact *dx);
 isc_status isc_reference_attention(const isc_attention *a, isc_exact *out, isc_exact *lse);
 void isc_reference_attention_grad(const isc_attention *a, isc_exact *dq, isc_exact *dk,
                                   isc_exact *dv);

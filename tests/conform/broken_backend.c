@@ -4,6 +4,7 @@
  *
  * An operation's own defect is an error of a few parts in a thousand in a result that is not small, in problems of more
  * than 8 elements: those of the other checks compare bits with bits. What is asked of all operations is broken in one.
+ * Compiled against the first headers it stands for a backend that was built before the later operations were there.
  */
 #include "broken.h"
 #include <inversescope/tensor.h>
@@ -135,7 +136,7 @@ static isc_status col_sum(void *impl, int64_t rows, int64_t n, const float *x, f
 /* A row alone has another last bit. */
 static isc_status layernorm(void *impl, const isc_layernorm *a) {
   ISC_TRY(DO(impl, layernorm(INNER(impl), a)));
-  spoil_rows(BROKEN("backend.layernorm") && a->d, a->y, a->rows, a->d);
+  spoil_rows(BROKEN("backend.layernorm") && a->b && a->d, a->y, a->rows, a->d);
   if (BROKEN("backend.rows") && a->rows == 1 && a->d > 8) a->y[0] = nextafterf(a->y[0], INFINITY);
   return ISC_OK;
 }
@@ -157,6 +158,29 @@ static isc_status embed_grad(void *impl, const isc_embed *a) {
   spoil(BROKEN("backend.embed-grad"), a->dwpe, a->n_ctx * a->d);
   return ISC_OK;
 }
+
+#if ISC_ABI_MINOR > 0
+/* The sign of the sine is lost: nobody turns back. */
+static isc_status rotary(void *impl, const isc_rotary *a) {
+  isc_rotary changed = *a;
+  if (BROKEN("backend.rotary") && a->x != a->y) changed.inverse = false;
+  return DO(impl, rotary(INNER(impl), &changed));
+}
+
+/* One activation is not what it should be. */
+static isc_status gate(void *impl, const isc_gate *a) {
+  ISC_TRY(DO(impl, gate(INNER(impl), a)));
+  spoil_rows(BROKEN("backend.gate") && a->act == ISC_ACT_SILU && a->d, a->y, a->rows, a->d);
+  return ISC_OK;
+}
+
+static isc_status gate_grad(void *impl, const isc_gate *a) {
+  ISC_TRY(DO(impl, gate_grad(INNER(impl), a)));
+  spoil_rows(BROKEN("backend.gate-grad") && a->d, a->dx, a->rows, 2 * a->d);
+  return ISC_OK;
+}
+
+#endif
 
 /* The gap behind a row is taken for its last element. */
 static isc_status attention(void *impl, const isc_attention *a) {
@@ -290,6 +314,11 @@ static const isc_backend_ops OPS = {.size = sizeof OPS,
                                     .axpy = axpy,
                                     .mul = mul,
                                     .gather = gather,
+#if ISC_ABI_MINOR > 0
+                                    .rotary = rotary,
+                                    .gate = gate,
+                                    .gate_grad = gate_grad,
+#endif
                                     .scatter_add = scatter_add};
 
 ISC_PLUGIN_CLASS(ISC_BACKEND, "broken-backend", "1.0.0", .summary = "The library's own backend",

@@ -63,6 +63,9 @@ PASS(layernorm, (void *impl, const isc_layernorm *a), a)
 PASS(layernorm_grad, (void *impl, const isc_layernorm *a), a)
 PASS(embed, (void *impl, const isc_embed *a), a)
 PASS(embed_grad, (void *impl, const isc_embed *a), a)
+PASS(rotary, (void *impl, const isc_rotary *a), a)
+PASS(gate, (void *impl, const isc_gate *a), a)
+PASS(gate_grad, (void *impl, const isc_gate *a), a)
 PASS(attention, (void *impl, const isc_attention *a), a)
 PASS(attention_grad, (void *impl, const isc_attention *a), a)
 PASS(xent, (void *impl, const isc_xent *a), a)
@@ -119,6 +122,9 @@ static const isc_backend_ops ops = {
     .mul = mul,
     .gather = gather,
     .scatter_add = scatter_add,
+    .rotary = rotary,
+    .gate = gate,
+    .gate_grad = gate_grad,
 };
 
 ISC_PLUGIN_CLASS(ISC_BACKEND, "@NAME@", "0.1.0",
