@@ -113,8 +113,20 @@ ISC_API extern const char *const isc_decoder_bos[];        /* "model", "always",
 ISC_API isc_status isc_decoder_family_open(const isc_decoder_family *family,
                                            const isc_decoder_options *options, isc_device *dev,
                                            void **self);
+/* The spec that the options give, before anything is loaded; the caller sets out->size. */
+ISC_API isc_status isc_decoder_family_spec(const isc_decoder_family *family,
+                                           const isc_decoder_options *options,
+                                           isc_decoder_spec *out);
+/* The same in two, for a target that changes the decoder before isc_decoder_target_new. Both are the caller's. */
+ISC_API isc_status isc_decoder_family_decoder(const isc_decoder_family *family,
+                                              const isc_decoder_options *options, isc_device *dev,
+                                              isc_decoder **out);
+ISC_API isc_status isc_decoder_family_tokenizer(const isc_decoder_options *options,
+                                                isc_tokenizer **out);
 
 /* ---- Settings that families share, for `spec` */
+/* All of a GPT-2 config. */
+ISC_API isc_status isc_config_gpt2(isc_json *config, isc_decoder_spec *spec);
 /* Size by `key`, 1 … 2^24; `or` 0 = the key must be there. */
 ISC_API isc_status isc_config_size(const isc_json *config, const char *key, int64_t or_else,
                                    int64_t *out);

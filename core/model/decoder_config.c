@@ -70,7 +70,7 @@ static isc_status read_numerics(const isc_json *j, isc_decoder_spec *s) {
   return ISC_OK;
 }
 
-static isc_status read_config(const isc_json *j, isc_decoder_spec *s) {
+isc_status isc_config_gpt2(isc_json *j, isc_decoder_spec *s) {
   const char *type;
   bool cross;
   ISC_TRY(isc_json_string_or(j, "model_type", "gpt2", &type));
@@ -97,7 +97,7 @@ isc_status isc_decoder_spec_read(const char *dir, isc_decoder_spec *out) {
     return isc_fail(ISC_E_USAGE, "%s: a decoder spec of %zu bytes; is its `size` set?", dir, size);
   ISC_GO(isc_path_join(dir, "config.json", &path));
   ISC_GO(isc_json_open(path, &j));
-  ISC_GO(read_config(j, &spec));
+  ISC_GO(isc_config_gpt2(j, &spec));
   spec.size = size;
   memcpy(out, &spec, size);
 done:

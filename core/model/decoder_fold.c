@@ -114,6 +114,10 @@ isc_status isc_decoder_fold(isc_decoder *d) {
   if (!d->spec.untied_head)
     return isc_fail(ISC_E_USAGE,
                     "folding centres wte, which must not be the head too: untie the head");
+  if (d->source.load)
+    return isc_fail(ISC_E_UNSUPPORTED,
+                    "folding rewrites all weights, and a streamed decoder has one layer's: use "
+                    "resident = \"all\"");
   if (d->spec.norm != ISC_LAYERNORM || d->spec.out_in || d->spec.no_qkv_bias ||
       d->spec.no_attn_out_bias || d->spec.no_mlp_bias ||
       isc_spec_kv_heads(&d->spec) != d->spec.n_head || d->spec.weights != ISC_F32)

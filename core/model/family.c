@@ -62,7 +62,7 @@ static isc_status open_resident(const isc_decoder_spec *spec, isc_family_files *
   if (st == ISC_OK) return ISC_OK;
   isc_decoder_free(*out);
   *out = NULL;
-  return isc_fail_in("%s", "its decoder");
+  return st;
 }
 
 static isc_status load_layer(void *files, isc_decoder *d, int64_t layer) {
@@ -84,29 +84,53 @@ static isc_status open_streamed(const isc_decoder_spec *spec, isc_family_files *
   return st;
 }
 
-static isc_status open_decoder(const isc_decoder_family *f, const isc_decoder_options *o,
-                               isc_device *dev, isc_decoder **out) {
+/* A copy of the family, its files, and the spec. */
+static isc_status open_files(const isc_decoder_family *given, const isc_decoder_options *o,
+                             isc_family_files **files, isc_decoder_spec *spec) {
+  isc_decoder_family f;
+  ISC_TRY(
+      isc_struct_read(given, "a family", ISC_SIZE_TO(isc_decoder_family, prefix), sizeof f, &f));
+  ISC_TRY(isc_family_files_open(&f, o->path, files));
+  isc_status st = read_spec(&f, o, isc_family_config(*files), spec);
+  if (st != ISC_OK) isc_family_files_close(*files);
+  return st;
+}
+
+isc_status isc_decoder_family_spec(const isc_decoder_family *f, const isc_decoder_options *o,
+                                   isc_decoder_spec *out) {
   isc_decoder_spec spec;
   isc_family_files *files;
-  ISC_TRY(isc_family_files_open(f, o->path, &files));
-  isc_status st = read_spec(f, o, isc_family_config(files), &spec);
-  if (st != ISC_OK) {
-    isc_family_files_close(files);
-    return st;
-  }
+  const size_t size = out->size < sizeof spec ? out->size : sizeof spec;
+  if (size < ISC_SIZE_TO(isc_decoder_spec, untied_head))
+    return isc_fail(ISC_E_USAGE, "%s: a decoder spec of %zu bytes; is its `size` set?", o->path,
+                    size);
+  ISC_TRY(open_files(f, o, &files, &spec));
+  isc_family_files_close(files);
+  spec.size = size;
+  memcpy(out, &spec, size);
+  return ISC_OK;
+}
+
+isc_status isc_decoder_family_decoder(const isc_decoder_family *f, const isc_decoder_options *o,
+                                      isc_device *dev, isc_decoder **out) {
+  isc_decoder_spec spec;
+  isc_family_files *files;
+  *out = NULL;
+  ISC_TRY(open_files(f, o, &files, &spec));
   return o->resident == RESIDENT_STREAM ? open_streamed(&spec, files, dev, out)
                                         : open_resident(&spec, files, dev, out);
 }
 
-isc_status isc_decoder_family_open(const isc_decoder_family *given, const isc_decoder_options *o,
+isc_status isc_decoder_family_tokenizer(const isc_decoder_options *o, isc_tokenizer **out) {
+  return isc_tokenizer_open(o->tokenizer ? o->tokenizer : o->path, out);
+}
+
+isc_status isc_decoder_family_open(const isc_decoder_family *f, const isc_decoder_options *o,
                                    isc_device *dev, void **self) {
-  isc_decoder_family f;
   isc_decoder *decoder = NULL;
   isc_tokenizer *tokenizer = NULL;
-  ISC_TRY(
-      isc_struct_read(given, "a family", ISC_SIZE_TO(isc_decoder_family, prefix), sizeof f, &f));
-  isc_status st = open_decoder(&f, o, dev, &decoder);
-  if (st == ISC_OK) st = isc_family_tokenizer(o, &tokenizer);
+  isc_status st = isc_decoder_family_decoder(f, o, dev, &decoder);
+  if (st == ISC_OK) st = isc_decoder_family_tokenizer(o, &tokenizer);
   if (st == ISC_OK) return isc_decoder_target_new(decoder, tokenizer, o->path, self);
   isc_decoder_free(decoder);
   return st;

@@ -10,7 +10,6 @@
 
 typedef struct isc_family_files isc_family_files;
 
-/* `family` must outlive the handle. */
 isc_status isc_family_files_open(const isc_decoder_family *family, const char *path,
                                  isc_family_files **out);
 void isc_family_files_close(isc_family_files *f); /* NULL is fine */
@@ -21,8 +20,5 @@ isc_json *isc_family_config(isc_family_files *f); /* lives as long as the handle
 isc_status isc_family_load(isc_family_files *f, isc_decoder *d);
 isc_status isc_family_load_outside(isc_family_files *f, isc_decoder *d);
 isc_status isc_family_load_layer(isc_family_files *f, isc_decoder *d, int64_t layer);
-
-/* The tokenizer that the options ask for. */
-isc_status isc_family_tokenizer(const isc_decoder_options *o, isc_tokenizer **out);
 
 #endif

@@ -13,7 +13,7 @@
 #include <string.h>
 
 struct isc_family_files {
-  const isc_decoder_family *family;
+  isc_decoder_family family;
   isc_weights *weights;
   isc_json *config;
   bool checked;
@@ -28,7 +28,7 @@ isc_status isc_family_files_open(const isc_decoder_family *family, const char *p
   isc_family_files *f = NULL;
   *out = NULL;
   ISC_GO(isc_calloc(1, sizeof *f, path, (void **)&f));
-  f->family = family;
+  f->family = *family;
   ISC_GO(isc_path_join(path, "config.json", &config));
   ISC_GO(isc_json_open(config, &f->config));
   ISC_GO(isc_weights_open(path, &f->weights));
@@ -65,7 +65,7 @@ static int64_t layer_of(const char *name, const char **rest) {
 
 static isc_status find_row(const isc_family_files *f, const char *rest,
                            const isc_weight_name **out) {
-  for (const isc_weight_name *n = f->family->names; n->parameter; n++)
+  for (const isc_weight_name *n = f->family.names; n->parameter; n++)
     if (strcmp(n->parameter, rest) == 0) {
       *out = n;
       return ISC_OK;
@@ -78,10 +78,10 @@ static isc_status find_row(const isc_family_files *f, const char *rest,
 static void tensor_name(const isc_family_files *f, int64_t layer, const char *tensor,
                         char out[NAME_SIZE]) {
   char prefix[NAME_SIZE / 2] = "";
-  const char *number = layer < 0 ? NULL : strstr(f->family->layer, "%d");
+  const char *number = layer < 0 ? NULL : strstr(f->family.layer, "%d");
   if (number)
-    snprintf(prefix, sizeof prefix, "%.*s%lld%s", (int)(number - f->family->layer),
-             f->family->layer, (long long)layer, number + 2);
+    snprintf(prefix, sizeof prefix, "%.*s%lld%s", (int)(number - f->family.layer), f->family.layer,
+             (long long)layer, number + 2);
   snprintf(out, NAME_SIZE, "%s%s", prefix, tensor);
 }
 
@@ -89,7 +89,7 @@ static isc_status find_tensor(const isc_family_files *f, int64_t layer, const ch
                               const isc_weight **out) {
   char name[NAME_SIZE], prefixed[2 * NAME_SIZE];
   tensor_name(f, layer, tensor, name);
-  snprintf(prefixed, sizeof prefixed, "%s%s", f->family->prefix ? f->family->prefix : "", name);
+  snprintf(prefixed, sizeof prefixed, "%s%s", f->family.prefix ? f->family.prefix : "", name);
   *out = isc_weights_find(f->weights, prefixed);
   if (!*out) *out = isc_weights_find(f->weights, name);
   if (*out) return ISC_OK;
@@ -136,7 +136,7 @@ static isc_status describe(const isc_family_files *f, const isc_decoder_spec *s,
     ISC_TRY(find_tensor(f, layer, row->tensor[i], &p->tensor));
     p->rows = beside ? m->rows : part_size(s, rest, i, m->n_parts, m->rows);
     p->cols = beside ? part_size(s, rest, i, m->n_parts, m->cols) : m->cols;
-    p->transposed = linear && lies != f->family->layout;
+    p->transposed = linear && lies != f->family.layout;
     p->offset = row->offset;
   }
   return ISC_OK;
@@ -202,10 +202,4 @@ isc_status isc_family_load_layer(isc_family_files *f, isc_decoder *d, int64_t la
     if (layer_of(q->name, &rest) >= 0) ISC_TRY(load_one(f, d, q, layer));
   }
   return ISC_OK;
-}
-
-/* ---- */
-
-isc_status isc_family_tokenizer(const isc_decoder_options *o, isc_tokenizer **out) {
-  return isc_tokenizer_open(o->tokenizer ? o->tokenizer : o->path, out);
 }
