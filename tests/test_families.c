@@ -28,7 +28,7 @@ typedef struct model {
   int64_t len;
 } model;
 
-/* A tokenizer for models that have none: "t0" to "t60". */
+/* A tokenizer for models that have none: "t0", "<eos>", "t2" to "t60". */
 static const char *tokenizer_dir(void) {
   static char words[VOCAB][8];
   const char *list[VOCAB], *dir = isc_test_dir("families-tokenizer");
@@ -37,7 +37,8 @@ static const char *tokenizer_dir(void) {
     snprintf(words[i], sizeof words[i], "t%d", i);
     list[i] = words[i];
   }
-  isc_assert_ok(isc_tokenizer_from_words(list, VOCAB, "t1", &t));
+  list[1] = "<eos>";
+  isc_assert_ok(isc_tokenizer_from_words(list, VOCAB, list[1], &t));
   isc_assert_ok(isc_tokenizer_save(t, dir));
   isc_tokenizer_close(t);
   return dir;
@@ -166,4 +167,96 @@ static void agree(isc_device *dev, const char *more, double tolerance) {
 
 ISC_TEST_ON_BOTH(families, agree_with_transformers) {
   agree(dev, "", F32);
+}
+
+/* ---- streaming */
+
+typedef struct harvested {
+  isc_site_set sites;
+  float **at; /* [sites] of [texts, stored] */
+  char fingerprint[33];
+} harvested;
+
+enum { TEXTS = 7 };
+
+static harvested harvest(isc_device *dev, const char *more) {
+  static const char *const texts[TEXTS] = {
+      "t3 t4 t5", "t9",     "t60 t2 t2 t2 t2 t2 t2 t2 t7", "t8 t8 t12", "t13 t14 t15",
+      "t16 t17",  "t21 t20"};
+  size_t len[TEXTS];
+  model m = open_model(dev, "gemma3", "gemma3", more);
+  harvested h;
+  isc_step *s;
+  for (int i = 0; i < TEXTS; i++)
+    len[i] = strlen(texts[i]);
+  isc_assert_ok(isc_sites_select(&m.open.target, (const char *const[]){"*"}, 1, &h.sites));
+  h.at = malloc((size_t)h.sites.n * sizeof *h.at);
+  for (int64_t i = 0; i < h.sites.n; i++)
+    h.at[i] = malloc((size_t)(TEXTS * h.sites.site[i].stored) * sizeof(float));
+  isc_assert_ok(isc_step_new(dev, &s));
+  const isc_harvest job = {.target = &m.open.target,
+                           .sites = &h.sites,
+                           .text = texts,
+                           .len = len,
+                           .n = TEXTS,
+                           .position = -1,
+                           .batch = 2,
+                           .out = h.at};
+  isc_assert_ok(isc_harvest_run(&job, s));
+  isc_assert_ok(m.open.target.ops->fingerprint(m.open.target.self, h.fingerprint));
+  isc_step_free(s);
+  close_model(&m);
+  return h;
+}
+
+static void harvested_free(harvested *h) {
+  for (int64_t i = 0; i < h->sites.n; i++)
+    free(h->at[i]);
+  free(h->at);
+  isc_sites_free(&h->sites);
+}
+
+ISC_TEST_ON_BOTH(families, streaming_changes_no_bit) {
+  harvested a = harvest(dev, ""), b = harvest(dev, "resident = \"stream\";");
+  cr_assert_str_eq(a.fingerprint, b.fingerprint);
+  cr_assert_eq(a.sites.n, b.sites.n);
+  for (int64_t i = 0; i < a.sites.n; i++) {
+    const isc_site *x = &a.sites.site[i], *y = &b.sites.site[i];
+    cr_assert_eq(x->stored, y->stored);
+    cr_assert_arr_eq(a.at[i], b.at[i], (size_t)(TEXTS * x->stored) * sizeof(float), "%s", x->name);
+    if (x->map)
+      cr_assert_arr_eq(x->map, y->map, (size_t)(x->stored * x->dim) * sizeof(float), "%s", x->name);
+  }
+  harvested_free(&a);
+  harvested_free(&b);
+}
+
+ISC_TEST_ON_BOTH(families, streaming_needs_the_memory_of_one_layer) {
+  model all = open_model(dev, "llama", "llama", ""),
+        one = open_model(dev, "llama", "llama", "resident = \"stream\";");
+  cr_assert_eq(one.open.target.info.parameters, all.open.target.info.parameters);
+  cr_assert(one.open.target.info.by_layer && !all.open.target.info.by_layer);
+  close_model(&all);
+  close_model(&one);
+}
+
+/* ---- settings that cannot be honoured */
+
+static void refused(const char *plugin, const char *name, const char *more, isc_status code,
+                    const char *part) {
+  isc_device dev = isc_test_plain_device();
+  isc_test_gpt2 o;
+  isc_assert_fails(try_model(&dev, plugin, name, more, &o), code, part);
+  isc_test_gpt2_close(&o);
+}
+
+Test(families, another_familys_model_is_refused) {
+  refused("llama", "gemma2", "", ISC_E_UNSUPPORTED, "model_type is \"gemma2\", and this reads");
+  refused("gemma2", "gemma3", "", ISC_E_UNSUPPORTED, "\"gemma3_text\"");
+  refused("gpt2", "llama", "", ISC_E_UNSUPPORTED, "\"gpt2\"");
+}
+
+Test(families, folding_a_streamed_model_is_refused) {
+  refused("gpt2", "gpt2", "weights = \"tl\"; resident = \"stream\";", ISC_E_UNSUPPORTED,
+          "streamed");
 }

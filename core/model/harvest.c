@@ -4,6 +4,9 @@
  *
  * Attention is causal, so a sequence is run only up to the position asked for, and the pass ends after
  * the deepest site. Neither changes a bit of the result, nor does the batch a text is in.
+ *
+ * Where a layer is costly to begin, because its weights are fetched for it, as many batches as their residual streams leave
+ * room for go through it before the next.
  */
 #include "model/sites_internal.h"
 #include "base/base.h"
@@ -143,8 +146,9 @@ static isc_status at(void *user, isc_step *s, isc_place place, int64_t layer, is
   return ISC_OK;
 }
 
+/* Blocks [first, end) of one batch; `resid` is what flows between parts, NULL for a whole pass (first = end = 0). */
 static isc_status run_batch(const isc_harvest *h, isc_step *s, const corpus *c, const sequence *seq,
-                            int64_t n) {
+                            int64_t n, isc_tensor *resid, int64_t first, int64_t end) {
   batch b = {.h = h, .seq = seq, .n = n, .len = seq[n - 1].len};
   isc_taps taps = {.size = sizeof taps,
                    .user = &b,
@@ -164,8 +168,81 @@ static isc_status run_batch(const isc_harvest *h, isc_step *s, const corpus *c, 
     ((int64_t *)rows)[i] = i * b.len + seq[i].len - 1;
   }
   b.row = rows;
-  isc_decoder_input in = {.size = sizeof in, .batch = n, .len = b.len, .ids = ids};
+  isc_decoder_input in = {.size = sizeof in,
+                          .batch = n,
+                          .len = b.len,
+                          .ids = ids,
+                          .resid = resid,
+                          .first_layer = first,
+                          .end_layer = end};
   return h->target->ops->forward(h->target->self, s, &in, &taps, &hidden);
+}
+
+static int64_t batch_at(const isc_harvest *h, const corpus *c, int64_t i) {
+  return c->n - i < h->batch ? c->n - i : h->batch;
+}
+
+static isc_status run_whole(const isc_harvest *h, isc_step *s, const corpus *c) {
+  for (int64_t i = 0; i < c->n; i += h->batch)
+    ISC_TRY(run_batch(h, s, c, c->seq + i, batch_at(h, c, i), NULL, 0, 0));
+  return ISC_OK;
+}
+
+/* ---- layer by layer */
+
+/* Bytes of residual streams that wait between layers. */
+static const int64_t WAITING = (int64_t)1 << 30;
+
+/* Sequences from `from` on whose residual streams fit, at least a batch of them; a whole number of batches. */
+static int64_t group_size(const isc_harvest *h, const corpus *c, int64_t from) {
+  int64_t n = 0, bytes = 0;
+  while (from + n < c->n) {
+    const int64_t more = batch_at(h, c, from + n), len = c->seq[from + n + more - 1].len;
+    bytes += more * len * h->target->info.d_model * (int64_t)sizeof(float);
+    if (n > 0 && bytes > WAITING) break;
+    n += more;
+  }
+  return n;
+}
+
+/* Every batch of a group through every layer that a site needs; resid [batches of the group]. */
+static isc_status run_layers(const isc_harvest *h, isc_step *s, const corpus *c, int64_t from,
+                             int64_t n, isc_tensor *resid) {
+  for (int64_t layer = 0; layer <= h->sites->last_layer; layer++)
+    for (int64_t i = 0; i < n; i += h->batch) {
+      if (isc_cancelled()) return isc_fail(ISC_E_INTERRUPTED, "a harvest was stopped on request");
+      ISC_TRY(run_batch(h, s, c, c->seq + from + i, batch_at(h, c, from + i), &resid[i / h->batch],
+                        layer, layer + 1));
+    }
+  return ISC_OK;
+}
+
+static isc_status run_group(const isc_harvest *h, isc_step *s, const corpus *c, int64_t from,
+                            int64_t n) {
+  const int64_t batches = (n + h->batch - 1) / h->batch;
+  isc_device *dev = isc_step_device(s);
+  isc_status st = ISC_OK;
+  isc_tensor *resid = NULL;
+  ISC_GO(isc_calloc((size_t)batches, sizeof *resid, "residual streams", (void **)&resid));
+  for (int64_t k = 0; k < batches; k++) {
+    const int64_t first = from + k * h->batch, count = batch_at(h, c, first);
+    const int64_t shape[] = {count * c->seq[first + count - 1].len, h->target->info.d_model};
+    ISC_GO(isc_tensor_alloc(dev, 2, shape, &resid[k]));
+  }
+  ISC_GO(run_layers(h, s, c, from, n, resid));
+done:
+  for (int64_t k = 0; resid && k < batches; k++)
+    isc_tensor_release(dev, &resid[k]);
+  free(resid);
+  return st;
+}
+
+static isc_status run_by_layer(const isc_harvest *h, isc_step *s, const corpus *c) {
+  for (int64_t i = 0, n; i < c->n; i += n) {
+    n = group_size(h, c, i);
+    ISC_TRY(run_group(h, s, c, i, n));
+  }
+  return ISC_OK;
 }
 
 isc_status isc_harvest_run(const isc_harvest *h, isc_step *s) {
@@ -174,10 +251,7 @@ isc_status isc_harvest_run(const isc_harvest *h, isc_step *s) {
   if (h->batch < 1) return isc_fail(ISC_E_USAGE, "a harvest's batch is %lld", (long long)h->batch);
   if (isc_tape_on(s)) return isc_fail(ISC_E_USAGE, "a harvest has no gradient");
   ISC_GO(tokenise(h, &c));
-  for (int64_t i = 0; i < c.n; i += h->batch) {
-    int64_t n = c.n - i < h->batch ? c.n - i : h->batch;
-    ISC_GO(run_batch(h, s, &c, c.seq + i, n));
-  }
+  ISC_GO(h->target->info.by_layer ? run_by_layer(h, s, &c) : run_whole(h, s, &c));
 done:
   isc_step_reset(s);
   free(c.seq);
