@@ -34,6 +34,13 @@ isc_status isc_input_open(const char *path, isc_input *in) {
   return st;
 }
 
+static isc_status was_cut(const isc_input *in) {
+  struct stat s;
+  if (fstat(in->fd, &s) != 0) s.st_size = 0;
+  return isc_fail(ISC_E_IO, "%s: was cut from %ju to %jd bytes while in use", in->path,
+                  (uintmax_t)in->size, (intmax_t)s.st_size);
+}
+
 isc_status isc_input_read(const isc_input *in, uint64_t at, void *out, size_t n) {
   if (at > in->size || n > in->size - at)
     return isc_fail(ISC_E_FORMAT, "%s: bytes %ju + %zu are beyond its %ju", in->path, (uintmax_t)at,
@@ -42,9 +49,7 @@ isc_status isc_input_read(const isc_input *in, uint64_t at, void *out, size_t n)
     ssize_t got = pread(in->fd, (char *)out + done, n - done, (off_t)(at + done));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return isc_fail(ISC_E_IO, "%s: cannot read: %s", in->path, strerror(errno));
-    if (got == 0)
-      return isc_fail(ISC_E_IO, "%s: was cut from %ju to %ju bytes while in use", in->path,
-                      (uintmax_t)in->size, (uintmax_t)(at + done));
+    if (got == 0) return was_cut(in);
     done += (size_t)got;
   }
   return ISC_OK;

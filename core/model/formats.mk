@@ -2,6 +2,12 @@
 libinversescope_la_SOURCES += \
   core/model/bpe.c \
   core/model/bpe.h \
+  core/model/gguf.c \
+  core/model/gguf.h \
+  core/model/gguf_cursor.c \
+  core/model/gguf_internal.h \
+  core/model/gguf_metadata.c \
+  core/model/gguf_values.c \
   core/model/half.h \
   core/model/json.c \
   core/model/json_doc.h \
@@ -39,5 +45,6 @@ libinversescope_la_SOURCES += \
   core/model/weights.h \
   core/model/weights_dtype.c \
   core/model/weights_internal.h \
+  core/model/weights_quant.c \
   core/model/weights_read.c \
   core/model/words.c

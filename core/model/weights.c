@@ -6,12 +6,16 @@
  */
 #include "model/weights_internal.h"
 #include "model/safetensors_header.h"
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 void isc_weights_close(isc_weights *w) {
   if (!w) return;
   isc_st_close(w->safetensors);
+  isc_gguf_close(w->gguf);
   free(w->tensor);
   free(w->by_name);
   free(w->raw);
@@ -43,8 +47,8 @@ static isc_status reserve(isc_weights *w, int64_t n) {
   return ISC_OK;
 }
 
-static isc_status take_safetensors(isc_weights *w) {
-  ISC_TRY(isc_st_open(w->path, &w->safetensors));
+static isc_status take_safetensors(isc_weights *w, const char *path) {
+  ISC_TRY(isc_st_open(path, &w->safetensors));
   ISC_TRY(reserve(w, isc_st_count(w->safetensors)));
   for (int64_t i = 0; i < w->n; i++) {
     const isc_st_tensor *t = isc_st_at(w->safetensors, i);
@@ -59,6 +63,83 @@ static isc_status take_safetensors(isc_weights *w) {
     memcpy(w->tensor[i].shape, t->shape, sizeof t->shape);
   }
   return ISC_OK;
+}
+
+static isc_status take_gguf(isc_weights *w, const char *path) {
+  ISC_TRY(isc_gguf_open(path, &w->gguf));
+  ISC_TRY(reserve(w, isc_gguf_count(w->gguf)));
+  for (int64_t i = 0; i < w->n; i++)
+    w->tensor[i] = *isc_gguf_at(w->gguf, i);
+  return ISC_OK;
+}
+
+/* A file tells by its first bytes what it is. */
+static isc_status take_file(isc_weights *w, const char *path) {
+  isc_input in;
+  char magic[4] = "";
+  ISC_TRY(isc_input_open(path, &in));
+  isc_status st = in.size < sizeof magic ? ISC_OK : isc_input_read(&in, 0, magic, sizeof magic);
+  isc_input_close(&in);
+  ISC_TRY(st);
+  return memcmp(magic, "GGUF", sizeof magic) == 0 ? take_gguf(w, path) : take_safetensors(w, path);
+}
+
+/* ---- directories */
+
+static isc_status has(const char *dir, const char *name, bool *there) {
+  char *path;
+  ISC_TRY(isc_path_join(dir, name, &path));
+  *there = isc_exists(path);
+  free(path);
+  return ISC_OK;
+}
+
+static bool is_gguf_name(const char *name) {
+  size_t n = strlen(name);
+  return n > 5 && strcmp(name + n - 5, ".gguf") == 0;
+}
+
+/* The names of GGUF files in an open directory: how many, and the first two in alphabetical order. */
+static int64_t list_gguf(DIR *d, char first[2][NAME_MAX + 1]) {
+  int64_t n = 0;
+  const struct dirent *e;
+  while ((e = readdir(d))) {
+    if (!is_gguf_name(e->d_name)) continue;
+    const int at = n == 0 || strcmp(e->d_name, first[0]) < 0   ? 0
+                   : n == 1 || strcmp(e->d_name, first[1]) < 0 ? 1
+                                                               : 2;
+    if (at == 0) memcpy(first[1], first[0], sizeof first[1]);
+    if (at < 2) snprintf(first[at], sizeof first[at], "%s", e->d_name);
+    n++;
+  }
+  return n;
+}
+
+static isc_status take_gguf_in(isc_weights *w) {
+  char name[2][NAME_MAX + 1] = {"", ""}, *path;
+  DIR *d = opendir(w->path);
+  if (!d) return isc_fail(ISC_E_IO, "%s: cannot read: %s", w->path, strerror(errno));
+  int64_t n = list_gguf(d, name);
+  closedir(d);
+  if (n == 0)
+    return isc_fail(ISC_E_MISSING,
+                    "%s: neither model.safetensors, model.safetensors.index.json nor a .gguf file "
+                    "is there",
+                    w->path);
+  if (n > 1)
+    return isc_fail(ISC_E_USAGE, "%s: %lld GGUF files are there (%s, %s …); name one", w->path,
+                    (long long)n, name[0], name[1]);
+  ISC_TRY(isc_path_join(w->path, name[0], &path));
+  isc_status st = take_gguf(w, path);
+  free(path);
+  return st;
+}
+
+static isc_status take_directory(isc_weights *w) {
+  bool whole, shards;
+  ISC_TRY(has(w->path, "model.safetensors", &whole));
+  ISC_TRY(has(w->path, "model.safetensors.index.json", &shards));
+  return whole || shards ? take_safetensors(w, w->path) : take_gguf_in(w);
 }
 
 static int by_name(const void *a, const void *b) {
@@ -80,7 +161,7 @@ isc_status isc_weights_open(const char *path, isc_weights **out) {
   ISC_GO(isc_malloc(ISC_WEIGHT_RAW, path, (void **)&w->raw));
   ISC_GO(isc_calloc(ISC_WEIGHT_VALUES, sizeof *w->values, path, (void **)&w->values));
   ISC_GO(isc_calloc(ISC_WEIGHT_TILE, sizeof *w->tile, path, (void **)&w->tile));
-  ISC_GO(take_safetensors(w));
+  ISC_GO(isc_is_dir(path) ? take_directory(w) : take_file(w, path));
   index_names(w);
   *out = w;
   w = NULL;
@@ -91,6 +172,10 @@ done:
 
 const char *isc_weights_path(const isc_weights *w) {
   return w->path;
+}
+
+const isc_gguf *isc_weights_gguf(const isc_weights *w) {
+  return w->gguf;
 }
 
 int64_t isc_weights_count(const isc_weights *w) {

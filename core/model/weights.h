@@ -45,10 +45,13 @@ typedef struct isc_weight {
 
 typedef struct isc_weights isc_weights;
 
-/* A model directory (model.safetensors, else model.safetensors.index.json with its shards) or one file. */
+/* One safetensors or GGUF file, or a model directory: model.safetensors, else model.safetensors.index.json with its
+ * shards, else the one GGUF file that is there. */
 ISC_API isc_status isc_weights_open(const char *path, isc_weights **out);
 ISC_API void isc_weights_close(isc_weights *w); /* NULL is fine */
 ISC_API const char *isc_weights_path(const isc_weights *w);
+/* The GGUF file, for its metadata; NULL where the weights are safetensors. It lives as long as the handle. */
+ISC_API const struct isc_gguf *isc_weights_gguf(const isc_weights *w);
 ISC_API int64_t isc_weights_count(const isc_weights *w);
 ISC_API const isc_weight *isc_weights_at(const isc_weights *w,
                                          int64_t i); /* in the order of the files */

@@ -7,6 +7,7 @@
 #ifndef ISC_CORE_WEIGHTS_INTERNAL_H
 #define ISC_CORE_WEIGHTS_INTERNAL_H
 
+#include "model/gguf.h"
 #include "model/safetensors.h"
 #include "model/weights.h"
 
@@ -18,7 +19,8 @@ enum {
 
 struct isc_weights {
   char *path;
-  isc_safetensors *safetensors;
+  isc_safetensors *safetensors; /* one of the two */
+  isc_gguf *gguf;
   isc_weight *tensor;         /* [n] in the order of the files */
   const isc_weight **by_name; /* [n] sorted                    */
   int64_t n;
@@ -32,5 +34,7 @@ int64_t isc_weight_block_elements(isc_weight_dtype dtype);
 int64_t isc_weight_block_bytes(isc_weight_dtype dtype);
 /* `blocks` blocks, at any address, as f32; not for integers. */
 void isc_weight_to_f32(isc_weight_dtype dtype, const void *raw, int64_t blocks, float *out);
+/* The same of the quantised dtypes. */
+void isc_weight_dequantise(isc_weight_dtype dtype, const uint8_t *raw, int64_t blocks, float *out);
 
 #endif

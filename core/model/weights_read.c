@@ -16,16 +16,21 @@ static size_t size_of(isc_dtype as) {
   return as == ISC_BF16 ? sizeof(uint16_t) : sizeof(float);
 }
 
+/* An element where it is asked for; an offset of 0 leaves also the sign of a zero. */
+static float moved(float x, float offset) {
+  return offset != 0 ? x + offset : x;
+}
+
 /* out[at … at + n) = x + offset, in the wanted dtype. */
 static void put(const float *x, int64_t n, float offset, isc_dtype as, void *out, int64_t at) {
   if (as == ISC_F32) {
     float *to = (float *)out + at;
     for (int64_t i = 0; i < n; i++)
-      to[i] = x[i] + offset;
+      to[i] = moved(x[i], offset);
   } else {
     uint16_t *to = (uint16_t *)out + at;
     for (int64_t i = 0; i < n; i++)
-      to[i] = isc_bf16_of_f32(x[i] + offset);
+      to[i] = isc_bf16_of_f32(moved(x[i], offset));
   }
 }
 
@@ -184,11 +189,11 @@ static void put_column(const float *tile, int64_t n, int64_t width, int64_t c, f
   if (to->as == ISC_F32) {
     float *out = (float *)to->out + at;
     for (int64_t i = 0; i < n; i++)
-      out[i] = tile[i * width + c] + offset;
+      out[i] = moved(tile[i * width + c], offset);
   } else {
     uint16_t *out = (uint16_t *)to->out + at;
     for (int64_t i = 0; i < n; i++)
-      out[i] = isc_bf16_of_f32(tile[i * width + c] + offset);
+      out[i] = isc_bf16_of_f32(moved(tile[i * width + c], offset));
   }
 }
 
