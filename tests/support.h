@@ -8,6 +8,7 @@
 #ifndef ISC_TESTS_SUPPORT_H
 #define ISC_TESTS_SUPPORT_H
 
+#include <inversescope/plugin.h>
 #include <inversescope/status.h>
 #include <criterion/criterion.h>
 
@@ -23,6 +24,11 @@ const char *isc_test_dir(const char *name);
 #define ISC_NEED_SHARED(var, rel)                                                                  \
   const char *var = isc_test_shared(rel);                                                          \
   if (!var) cr_skip_test("SKIPPED: needs the reference data %s (set INVERSESCOPE_SHARED)", rel)
+
+/* The version of the plugin interface, as messages have it: "1.1". */
+#define ISC_TEXT_OF_(number) #number
+#define ISC_TEXT_OF(number)  ISC_TEXT_OF_(number)
+#define ISC_ABI_TEXT         ISC_TEXT_OF(ISC_ABI_MAJOR) "." ISC_TEXT_OF(ISC_ABI_MINOR)
 
 /* Assert success, showing the library's message on failure. */
 #define isc_assert_ok(expr)                                                                        \

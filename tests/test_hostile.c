@@ -142,7 +142,7 @@ static const expectation still[] = {
     {"link.so", "everyone may write to it"},
     {"loop.so", "cannot be read"},
     {"machine.so", "is built for"},
-    {"major.so", "is built for plugin ABI 2, this library speaks ABI 1.0"},
+    {"major.so", "is built for plugin ABI 2, this library speaks ABI " ISC_ABI_TEXT},
     {"minor.so", "is built for plugin ABI 1.7"},
     {"nothing.so", "is no InverseScope plugin"},
     {"small.so", "its descriptor has"},
