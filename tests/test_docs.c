@@ -31,7 +31,7 @@ static isc_cli describe(int status, const char *const *args) {
 static int64_t entries(const isc_registry_entry *const **list) {
   isc_assert_ok(isc_registry_search_path(NULL, 0));
   isc_assert_ok(isc_registry_add_builtin(isc_method_inversescope_class()));
-  isc_assert_ok(isc_registry_scan(NULL, NULL));
+  isc_assert_ok(isc_registry_scan(0, NULL, NULL));
   return isc_registry_list(0, list);
 }
 

@@ -9,6 +9,7 @@
 #include <dlfcn.h>
 #include <elf.h>
 #include <fcntl.h>
+#include <inversescope/tensor.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -305,6 +306,34 @@ Test(hostile, a_survey_loads_nothing_into_this_process, .timeout = 120) {
   cr_assert(e->cls->ops);
 }
 
+static bool is_loaded(const char *name) {
+  return dlopen(isc_test_path(dir, name), RTLD_LAZY | RTLD_NOLOAD) != NULL;
+}
+
+Test(hostile, a_scan_of_one_kind_loads_no_other, .timeout = 120) {
+  char *name = NULL, *report = NULL;
+  put_hostile("friendly.so"); /* a feature */
+  isc_assert_ok(isc_registry_scan(ISC_BACKEND, NULL, NULL));
+  cr_assert(!is_loaded("friendly.so"));
+  isc_assert_ok(isc_device_pick(&name, &report));
+  cr_assert(!is_loaded("friendly.so"), "choosing a device runs a feature's code");
+  isc_assert_ok(isc_registry_scan(ISC_FEATURE, NULL, NULL));
+  cr_assert(is_loaded("friendly.so"));
+  free(name);
+  free(report);
+}
+
+Test(hostile, directories_that_cannot_be_looked_into_are_no_files) {
+  const isc_registry_entry *e;
+  char path[2048], want[4200];
+  snprintf(path, sizeof path, "%s/none:%s", dir, dir);
+  cr_assert_eq(setenv("INVERSESCOPE_PLUGIN_PATH", path, 1), 0);
+  isc_assert_ok(isc_registry_search_path(NULL, 0));
+  snprintf(want, sizeof want, "looked in %s/none (no such directory), ", dir);
+  isc_assert_fails(isc_registry_find(ISC_FEATURE, "fix-good", &e), ISC_E_MISSING, want);
+  cr_assert_null(strstr(isc_error(), "file(s) there"), "%s", isc_error());
+}
+
 Test(hostile, finding_and_scanning_pass_them_by, .timeout = 120) {
   const isc_registry_entry *e;
   put_still();
@@ -316,7 +345,7 @@ Test(hostile, finding_and_scanning_pass_them_by, .timeout = 120) {
   char count[64];
   snprintf(count, sizeof count, "%zu file(s) there cannot be used", COUNT(still) + COUNT(lively));
   cr_assert(strstr(isc_error(), count), "%s", isc_error());
-  isc_assert_ok(isc_registry_scan(NULL, NULL));
+  isc_assert_ok(isc_registry_scan(0, NULL, NULL));
 }
 
 Test(hostile, a_process_that_ignores_its_children_still_surveys, .timeout = 120) {
@@ -349,7 +378,8 @@ Test(hostile, failing_allocations_are_errors_of_the_survey, .timeout = 300) {
 /* ---- the program */
 
 Test(hostile, the_program_lists_them_with_their_reasons, .timeout = 120) {
-  static const char *const table[] = {"plugins", NULL}, *const json[] = {"plugins", "--json", NULL};
+  static const char *const table[] = {"plugins", NULL}, *const json[] = {"plugins", "--json", NULL},
+                           *const list[] = {"describe", "--list", NULL};
   put_still();
   put_lively();
   put_hostile("say.so");
@@ -368,6 +398,11 @@ Test(hostile, the_program_lists_them_with_their_reasons, .timeout = 120) {
     cr_assert(strstr(bad, lively[i].reason), "%s", lively[i].reason);
   cr_assert_null(strstr(c.out, "HELLO"));
   cr_assert_null(strchr(c.out, '\033'), "a control character reached the terminal");
+  isc_cli_free(&c);
+  c = isc_cli_run(dir, list, NULL);
+  cr_assert_eq(c.status, 0, "%d: %s", c.status, c.err);
+  cr_assert(strstr(c.out, "feature/fix-good\n") && strstr(c.out, "feature/say\n"), "%s", c.out);
+  cr_assert_null(strstr(c.out, "HELLO"), "a list of names has run a plugin's code");
   isc_cli_free(&c);
   c = isc_cli_run(dir, json, NULL);
   cr_assert_eq(c.status, 0);

@@ -176,7 +176,7 @@ Test(registry, a_scan_lists_what_loads_and_reports_what_does_not) {
   put("unresolved", "c.so");
   put("nothing", "libhelper.so");
   search_here();
-  isc_assert_ok(isc_registry_scan(&problems, &n));
+  isc_assert_ok(isc_registry_scan(0, &problems, &n));
   int64_t ours = 0;
   for (int64_t i = 0; i < n; i++) {
     ours += strstr(problems[i], strrchr(dir, '/')) != NULL;
@@ -191,7 +191,7 @@ Test(registry, a_scan_lists_what_loads_and_reports_what_does_not) {
     if (strcmp(list[i]->cls->name, "fix-extra") == 0) at = i;
   }
   cr_assert(at >= 0 && strcmp(list[at + 1]->cls->name, "fix-good") == 0);
-  isc_assert_ok(isc_registry_scan(NULL, NULL));
+  isc_assert_ok(isc_registry_scan(0, NULL, NULL));
 }
 
 Test(registry, the_same_name_twice_is_refused_when_asked_for_by_path) {

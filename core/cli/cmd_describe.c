@@ -70,17 +70,20 @@ static isc_status print(const isc_description *d, form f, const isc_core_group *
   return ISC_OK;
 }
 
-/* Everything that can be described, one a line. What cannot be loaded is told by `plugins`. */
+/* Everything that can be described, one a line. No plugin is loaded for it: completion asks this at every tab. What
+ * cannot be used is told by `plugins`. */
 static isc_status print_list(void) {
-  const isc_registry_entry *const *entries = NULL;
+  isc_survey found = {0};
   ISC_TRY(open_registry());
-  ISC_TRY(isc_registry_scan(NULL, NULL));
-  for (const isc_core_group *g = isc_core_groups; g->name; g++)
-    printf(ISC_CORE_PREFIX "/%s\n", g->name);
-  const int64_t n = isc_registry_list(0, &entries);
-  for (int64_t i = 0; i < n; i++)
-    printf("%s/%s\n", isc_kind_name(entries[i]->cls->kind), entries[i]->cls->name);
-  return ISC_OK;
+  isc_status st = isc_registry_survey(&found);
+  if (st == ISC_OK)
+    for (const isc_core_group *g = isc_core_groups; g->name; g++)
+      printf(ISC_CORE_PREFIX "/%s\n", g->name);
+  for (int64_t i = 0; st == ISC_OK && i < found.n; i++)
+    printf("%s/%s\n", isc_kind_name(found.entries[i].cls->kind),
+           isc_cli_safe(found.entries[i].cls->name));
+  isc_survey_free(&found);
+  return st;
 }
 
 /* ---- what is described */

@@ -131,11 +131,12 @@ static isc_status survey(isc_survey *s) {
   return ISC_OK;
 }
 
-/* Load what a survey found; with a name, only what offers that class. */
+/* Load what a survey found: of one kind, or all (0); with a name, only what offers that class. */
 static isc_status load_surveyed(isc_survey *s, isc_kind kind, const char *name) {
   for (int64_t i = 0; i < s->n; i++) {
     const isc_registry_entry *e = &s->entries[i];
-    if (name && (e->cls->kind != kind || strcmp(e->cls->name, name) != 0)) continue;
+    if (kind != 0 && e->cls->kind != kind) continue;
+    if (name && strcmp(e->cls->name, name) != 0) continue;
     if (lookup(e->cls->kind, e->cls->name)) continue;
     if (load(e->path, KEEP_FIRST) != ISC_OK) ISC_TRY(isc_survey_refuse(s, e->path));
   }
@@ -155,22 +156,33 @@ static isc_status nearest(const isc_survey *s, isc_kind kind, const char *name, 
   return ISC_OK;
 }
 
+/* Why nothing can be found in a directory of the path; NULL when something could be. */
+static const char *dir_problem(const isc_survey *s, const char *dir) {
+  if (!isc_is_dir(dir)) return "no such directory";
+  for (int64_t i = 0; i < s->n_problems; i++)
+    if (strcmp(s->problems[i].path, dir) == 0) return s->problems[i].reason;
+  return NULL;
+}
+
 static isc_status miss(const isc_survey *s, isc_kind kind, const char *name, const char *reasons) {
   isc_sb b = {0};
   const char *near = NULL;
   char *text = NULL;
+  int64_t files = s->n_problems;
   ISC_TRY(nearest(s, kind, name, &near));
   isc_sb_addf(&b, "no %s plugin \"%s\"", isc_kind_name(kind), name);
   if (near) isc_sb_addf(&b, "; did you mean \"%s\"?", near);
   isc_sb_add(&b, near ? " Looked in " : "; looked in ");
-  for (int64_t d = 0; d < registry.dirs.n; d++)
-    isc_sb_addf(&b, "%s%s%s", d ? ", " : "", registry.dirs.at[d],
-                isc_is_dir(registry.dirs.at[d]) ? "" : " (no such directory)");
+  for (int64_t d = 0; d < registry.dirs.n; d++) {
+    const char *why = dir_problem(s, registry.dirs.at[d]);
+    isc_sb_addf(&b, "%s%s", d ? ", " : "", registry.dirs.at[d]);
+    if (why) isc_sb_addf(&b, " (%s)", why), files--;
+  }
   if (registry.dirs.n == 0) isc_sb_add(&b, "no directory at all");
   isc_sb_add(&b, reasons);
-  if (!*reasons && s->n_problems)
+  if (!*reasons && files > 0)
     isc_sb_addf(&b, "; %lld file(s) there cannot be used, `inversescope plugins` says why",
-                (long long)s->n_problems);
+                (long long)files);
   ISC_TRY(isc_sb_finish(&b, &text));
   isc_status st = isc_fail(ISC_E_MISSING, "%s", text);
   free(text);
@@ -270,12 +282,12 @@ done:
   return st;
 }
 
-isc_status isc_registry_scan(char ***problems, int64_t *n_problems) {
+isc_status isc_registry_scan(isc_kind kind, char ***problems, int64_t *n_problems) {
   isc_survey found = {0};
   if (problems) *problems = NULL;
   pthread_mutex_lock(&registry.lock);
   isc_status st = survey(&found);
-  if (st == ISC_OK) st = load_surveyed(&found, 0, NULL);
+  if (st == ISC_OK) st = load_surveyed(&found, kind, NULL);
   pthread_mutex_unlock(&registry.lock);
   if (st == ISC_OK && problems) st = problem_lines(&found, problems);
   if (n_problems) *n_problems = st == ISC_OK ? found.n_problems : 0;

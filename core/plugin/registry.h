@@ -54,9 +54,10 @@ typedef struct isc_survey {
 ISC_API isc_status isc_registry_survey(isc_survey *out);
 ISC_API void isc_survey_free(isc_survey *s);
 
-/* Survey, then open every usable plugin on the path. Files that cannot be used do not stop the scan: their
- * number and messages come back through `problems` (malloc'd array of malloc'd strings, may be NULL). */
-ISC_API isc_status isc_registry_scan(char ***problems, int64_t *n_problems);
+/* Survey, then open every usable plugin on the path that offers a class of `kind` (0 = any). Rationale: what a run does
+ * not use stays out of its process. Files that cannot be used do not stop the scan: their number and messages come
+ * back through `problems` (malloc'd array of malloc'd strings, may be NULL). */
+ISC_API isc_status isc_registry_scan(isc_kind kind, char ***problems, int64_t *n_problems);
 
 /* Open one .so by path and register its classes. Unlike a survey this does not try it in a process of its
  * own first: whoever names a plugin wants its code to run here. The same holds for isc_registry_find's

@@ -108,11 +108,11 @@ static int rank(const char *name) {
   return !strcmp(name, "cuda") ? 0 : strcmp(name, "cpu") ? 1 : 2;
 }
 
-/* Load what there is; files of backends that would not load are worth a line. */
+/* Load the backends there are; files of backends that would not load are worth a line. */
 static isc_status scan(isc_sb *report) {
   char **problem = NULL;
   int64_t n = 0;
-  isc_status st = isc_registry_scan(&problem, &n);
+  isc_status st = isc_registry_scan(ISC_BACKEND, &problem, &n);
   if (st == ISC_E_NOMEM) return st; /* nothing is wrong with the backends */
   if (st != ISC_OK) isc_sb_addf(report, "%s\n", isc_error());
   for (int64_t i = 0; i < n; i++) {
