@@ -12,6 +12,8 @@ libinversescope_la_SOURCES += \
   core/model/family.c \
   core/model/family.h \
   core/model/family_config.c \
+  core/model/family_gguf.c \
+  core/model/family_internal.h \
   core/model/family_load.c \
   core/model/harvest.c \
   core/model/kv_cache.c \

@@ -7,7 +7,7 @@
  */
 #include "base/base.h"
 #include "model/decoder_internal.h"
-#include "model/family.h"
+#include "model/family_internal.h"
 #include "model/params_io.h"
 #include <stdlib.h>
 #include <string.h>
@@ -16,26 +16,37 @@ struct isc_family_files {
   isc_decoder_family family;
   isc_weights *weights;
   isc_json *config;
+  bool paired; /* as isc_family_gguf_names says */
   bool checked;
 };
 
 enum { NAME_SIZE = 192 };
 
+static isc_status open_config(isc_family_files *f, const char *path) {
+  const isc_gguf *g = isc_weights_gguf(f->weights);
+  char *config;
+  if (g) {
+    ISC_TRY(isc_family_gguf_names(g, &f->family, &f->paired));
+    return isc_family_gguf_config(g, &f->config);
+  }
+  ISC_TRY(isc_path_join(path, "config.json", &config));
+  isc_status st = isc_json_open(config, &f->config);
+  free(config);
+  return st;
+}
+
 isc_status isc_family_files_open(const isc_decoder_family *family, const char *path,
                                  isc_family_files **out) {
   isc_status st = ISC_OK;
-  char *config = NULL;
   isc_family_files *f = NULL;
   *out = NULL;
   ISC_GO(isc_calloc(1, sizeof *f, path, (void **)&f));
   f->family = *family;
-  ISC_GO(isc_path_join(path, "config.json", &config));
-  ISC_GO(isc_json_open(config, &f->config));
   ISC_GO(isc_weights_open(path, &f->weights));
+  ISC_GO(open_config(f, path));
   *out = f;
   f = NULL;
 done:
-  free(config);
   isc_family_files_close(f);
   return st;
 }
@@ -138,6 +149,8 @@ static isc_status describe(const isc_family_files *f, const isc_decoder_spec *s,
     p->cols = beside ? part_size(s, rest, i, m->n_parts, m->cols) : m->cols;
     p->transposed = linear && lies != f->family.layout;
     p->offset = row->offset;
+    if (f->paired && strncmp(rest, "attn.c_attn.", 12) == 0 && i < 2)
+      p->rotary_heads = i ? isc_spec_kv_heads(s) : s->n_head;
   }
   return ISC_OK;
 }

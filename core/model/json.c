@@ -64,6 +64,20 @@ done:
   return st;
 }
 
+isc_status isc_json_adopt(const char *path, json_t *root, isc_json **out) {
+  isc_json *j;
+  *out = NULL;
+  ISC_TRY(isc_calloc(1, sizeof *j, path, (void **)&j));
+  isc_status st = isc_strdup(path, &j->path);
+  if (st != ISC_OK) {
+    free(j);
+    return st;
+  }
+  j->root = root;
+  *out = j;
+  return ISC_OK;
+}
+
 /* A child's tree belongs to the document. */
 static void free_children(isc_json *j) {
   while (j->child) {

@@ -17,6 +17,9 @@ struct isc_json {
   struct isc_json *child, *next; /* the objects asked for so far                  */
 };
 
+/* A document of a tree made in memory, which it takes over when it succeeds. */
+isc_status isc_json_adopt(const char *path, json_t *root, isc_json **out);
+
 /* Limits on what a file may make the parser build. */
 enum {
   ISC_JSON_MAX_BYTES = 128 << 20, /* the largest published tokenizer.json is about 35 MB */
