@@ -28,9 +28,10 @@ tests_test_params_io_SOURCES = tests/test_params_io.c
 tests_test_params_load_SOURCES = tests/test_params_load.c
 tests_test_patch_SOURCES = tests/test_patch.c
 tests_test_sites_SOURCES = tests/test_sites.c
-EXTRA_DIST += tests/golden/decoders.py \
+EXTRA_DIST += tests/golden/decoders.py tests/golden/gguf_models.py \
   tests/data/families/gemma2/config.json \
   tests/data/families/gemma2/expected.safetensors \
+  tests/data/families/gemma2/gemma2.gguf \
   tests/data/families/gemma2/model.safetensors \
   tests/data/families/gemma2-plain/config.json \
   tests/data/families/gemma2-plain/expected.safetensors \
@@ -38,8 +39,13 @@ EXTRA_DIST += tests/golden/decoders.py \
   tests/data/families/gemma3/config.json \
   tests/data/families/gemma3/expected.safetensors \
   tests/data/families/gemma3/model.safetensors \
+  tests/data/families/gemma3-regular/config.json \
+  tests/data/families/gemma3-regular/expected.safetensors \
+  tests/data/families/gemma3-regular/gemma3-regular.gguf \
+  tests/data/families/gemma3-regular/model.safetensors \
   tests/data/families/gpt2/config.json \
   tests/data/families/gpt2/expected.safetensors \
+  tests/data/families/gpt2/gpt2.gguf \
   tests/data/families/gpt2/model.safetensors \
   tests/data/families/gpt2-other/config.json \
   tests/data/families/gpt2-other/expected.safetensors \
@@ -64,10 +70,13 @@ EXTRA_DIST += tests/golden/decoders.py \
   tests/data/families/mistral/model.safetensors \
   tests/data/families/mistral-full/config.json \
   tests/data/families/mistral-full/expected.safetensors \
+  tests/data/families/mistral-full/mistral-full.gguf \
   tests/data/families/mistral-full/model.safetensors \
   tests/data/families/qwen2/config.json \
   tests/data/families/qwen2/expected.safetensors \
   tests/data/families/qwen2/model.safetensors \
+  tests/data/families/qwen2/qwen2.gguf \
   tests/data/families/qwen3/config.json \
   tests/data/families/qwen3/expected.safetensors \
-  tests/data/families/qwen3/model.safetensors
+  tests/data/families/qwen3/model.safetensors \
+  tests/data/families/qwen3/qwen3.gguf

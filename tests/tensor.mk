@@ -7,6 +7,7 @@ tests_libsupport_la_SOURCES += \
   tests/support_wrapper.c
 check_PROGRAMS += \
   tests/test_ops \
+  tests/test_ops_families \
   tests/test_ops_model \
   tests/test_device \
   tests/test_optimizer \
@@ -15,6 +16,7 @@ check_PROGRAMS += \
   tests/test_tape_memory \
   tests/test_transformer_gradient
 tests_test_ops_SOURCES = tests/test_ops.c
+tests_test_ops_families_SOURCES = tests/test_ops_families.c
 tests_test_ops_model_SOURCES = tests/test_ops_model.c
 tests_test_optimizer_SOURCES = tests/test_optimizer.c
 tests_test_device_SOURCES = tests/test_device.c
