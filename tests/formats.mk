@@ -2,7 +2,8 @@
 check_PROGRAMS += tests/test_features tests/test_gguf tests/test_gguf_real tests/test_gguf_refused \
   tests/test_json tests/test_plugin_helpers tests/test_priors \
   tests/test_safetensors tests/test_safetensors_write tests/test_template tests/test_template_prior \
-  tests/test_tokenizer tests/test_tokenizer_json tests/test_weights
+  tests/test_tokenizer tests/test_tokenizer_json tests/test_weights \
+  tests/test_weights_verify
 dist_check_SCRIPTS += tests/test_plugin_sizes.sh
 EXTRA_DIST += tests/data/gpt2_ids.txt tests/data/types.gguf tests/data/types.safetensors \
   tests/golden/gguf_types.py
@@ -18,6 +19,7 @@ tests_test_plugin_helpers_SOURCES = tests/test_plugin_helpers.c
 tests_test_tokenizer_SOURCES = tests/test_tokenizer.c
 tests_test_tokenizer_json_SOURCES = tests/test_tokenizer_json.c
 tests_test_weights_SOURCES = tests/test_weights.c
+tests_test_weights_verify_SOURCES = tests/test_weights_verify.c
 
 tests_test_features_SOURCES = tests/test_features.c tests/support_plugin.c tests/support_plugin.h
 tests_test_priors_SOURCES = tests/test_priors.c tests/support_plugin.c tests/support_plugin.h

@@ -47,4 +47,5 @@ libinversescope_la_SOURCES += \
   core/model/weights_internal.h \
   core/model/weights_quant.c \
   core/model/weights_read.c \
+  core/model/weights_verify.c \
   core/model/words.c

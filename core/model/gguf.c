@@ -242,6 +242,10 @@ const char *isc_gguf_path(const isc_gguf *g) {
   return g->in.path;
 }
 
+const isc_input *isc_gguf_file(const isc_gguf *g) {
+  return &g->in;
+}
+
 int64_t isc_gguf_count(const isc_gguf *g) {
   return g->n_tensors;
 }

@@ -46,6 +46,7 @@ typedef struct isc_gguf isc_gguf;
 ISC_API isc_status isc_gguf_open(const char *path, isc_gguf **out);
 ISC_API void isc_gguf_close(isc_gguf *g); /* NULL is fine */
 ISC_API const char *isc_gguf_path(const isc_gguf *g);
+ISC_API const isc_input *isc_gguf_file(const isc_gguf *g);
 ISC_API int64_t isc_gguf_count(const isc_gguf *g); /* tensors, in the file's order */
 ISC_API const isc_weight *isc_gguf_at(const isc_gguf *g, int64_t i);
 

@@ -213,6 +213,14 @@ const isc_st_tensor *isc_st_find(const isc_safetensors *f, const char *name) {
   return at ? *at : NULL;
 }
 
+int64_t isc_st_files(const isc_safetensors *f) {
+  return f->n_files;
+}
+
+const isc_input *isc_st_file(const isc_safetensors *f, int64_t i) {
+  return i >= 0 && i < f->n_files ? &f->file[i].in : NULL;
+}
+
 static int compare_keys(const void *a, const void *b) {
   return strcmp(((const isc_st_pair *)a)->key, ((const isc_st_pair *)b)->key);
 }

@@ -48,7 +48,9 @@ ISC_API void isc_st_close(isc_safetensors *f);
 ISC_API int64_t isc_st_count(const isc_safetensors *f);
 ISC_API const isc_st_tensor *isc_st_at(const isc_safetensors *f, int64_t i);
 ISC_API const isc_st_tensor *isc_st_find(const isc_safetensors *f,
-                                         const char *name);                     /* NULL if absent */
+                                         const char *name); /* NULL if absent */
+ISC_API int64_t isc_st_files(const isc_safetensors *f);     /* 1, or how many shards */
+ISC_API const isc_input *isc_st_file(const isc_safetensors *f, int64_t i);
 ISC_API const char *isc_st_metadata(const isc_safetensors *f, const char *key); /* NULL if absent */
 /* Elements [first, first+n) as f32 (from f32, f16, bf16, f64) / as i64 (from any integer type). A file that
  * was cut short since it was opened → ISC_E_IO. */

@@ -99,4 +99,24 @@ ISC_API isc_status isc_weights_check(const isc_weights *w, const isc_weight_matr
 ISC_API isc_status isc_weights_read_rows(isc_weights *w, const isc_weight_matrix *m, int64_t r0,
                                          int64_t r1, isc_dtype as, void *out);
 
+/* ---- Verification */
+/* What a tensor's values are. */
+typedef struct isc_weight_finding {
+  const isc_weight *tensor;
+  int64_t nan, infinite; /* how many; of integers 0    */
+  int64_t first;         /* element that is either, −1 */
+  float least, greatest; /* of the finite ones; 0 if there are none */
+} isc_weight_finding;
+
+/* Told of every tensor, and then of every file with its XXH3-128 in hex; each may stop the verification with a status. */
+typedef struct isc_weights_visitor {
+  void *user;
+  isc_status (*tensor)(void *user, const isc_weight_finding *f);
+  isc_status (*file)(void *user, const char *path, uint64_t bytes, const char hex[33]);
+} isc_weights_visitor;
+
+/* Read every value and hash every file. A NaN or an infinity → ISC_E_NUMERIC naming the first such tensor, after all were looked at; a tensor whose
+ * shape and bytes disagree → ISC_E_FORMAT. ISC_E_INTERRUPTED when the program was asked to stop. `v` may be NULL. */
+ISC_API isc_status isc_weights_verify(isc_weights *w, const isc_weights_visitor *v);
+
 #endif
