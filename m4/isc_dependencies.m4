@@ -12,6 +12,7 @@ AC_DEFUN([ISC_DEPENDENCIES], [
   ISC_NEED([SQLITE], [sqlite3 >= 3.24], [libsqlite3-dev])
   ISC_NEED([PCRE2], [libpcre2-8 >= 10.30], [libpcre2-dev])
   ISC_NEED([XXHASH], [libxxhash >= 0.8.0], [libxxhash-dev])
+  ISC_NEED([LIBZIP], [libzip >= 1.5], [libzip-dev])
   AC_ARG_WITH([dnnl], [AS_HELP_STRING([--with-dnnl=DIR], [prefix of oneDNN, when it is not in a standard place])])
   DNNL_CPPFLAGS= DNNL_LIBS=-ldnnl
   AS_CASE([$with_dnnl], [''|yes|no], [],

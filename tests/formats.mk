@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 check_PROGRAMS += tests/test_features tests/test_gguf tests/test_gguf_real tests/test_gguf_refused \
-  tests/test_json tests/test_plugin_helpers tests/test_priors \
+  tests/test_json tests/test_npz tests/test_plugin_helpers tests/test_priors \
   tests/test_safetensors tests/test_safetensors_write tests/test_template tests/test_template_prior \
   tests/test_tokenizer tests/test_tokenizer_json tests/test_weights \
   tests/test_weights_verify
 dist_check_SCRIPTS += tests/test_plugin_sizes.sh
 EXTRA_DIST += tests/data/gpt2_ids.txt tests/data/types.gguf tests/data/types.safetensors \
-  tests/golden/gguf_types.py
+  tests/data/arrays.npz tests/data/packed.npz tests/data/one.npy \
+  tests/golden/gguf_types.py tests/golden/npz.py
 tests_test_gguf_SOURCES = tests/test_gguf.c
 tests_test_gguf_real_SOURCES = tests/test_gguf_real.c
 tests_test_gguf_refused_SOURCES = tests/test_gguf_refused.c
 tests_test_json_SOURCES = tests/test_json.c
+tests_test_npz_SOURCES = tests/test_npz.c
+tests_test_npz_CFLAGS = $(AM_CFLAGS) $(LIBZIP_CFLAGS)
+tests_test_npz_LDADD = $(LDADD) $(LIBZIP_LIBS)
 tests_test_safetensors_SOURCES = tests/test_safetensors.c
 tests_test_safetensors_write_SOURCES = tests/test_safetensors_write.c
 tests_test_template_SOURCES = tests/test_template.c

@@ -11,6 +11,12 @@ libinversescope_la_SOURCES += \
   core/model/half.h \
   core/model/json.c \
   core/model/json_doc.h \
+  core/model/npy.c \
+  core/model/npy.h \
+  core/model/npz.c \
+  core/model/npz.h \
+  core/model/npz_internal.h \
+  core/model/npz_read.c \
   core/model/regex.c \
   core/model/safetensors.c \
   core/model/safetensors.h \
