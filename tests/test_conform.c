@@ -168,6 +168,20 @@ Test(conform, a_backend_of_the_first_headers_is_not_asked_for_what_came_later) {
   isc_conformed_free(&c);
 }
 
+Test(conform, a_norm_band_is_asked_of_angular_kernels_alone) {
+  static const char cases[] =
+      "cases = ( { class = \"kernel/broken-kernel\"; options = { geometry = \"euclidean\"; }; },"
+      " { class = \"kernel/broken-kernel\"; options = { delta = 0.3; }; } );";
+  const char *dir = isc_scratch("conform");
+  isc_test_write(dir, "cases.cfg", cases, sizeof cases - 1);
+  isc_conformed c = isc_conform_cli(
+      ARGS("--json", "--only", "kernel.epsilon", "--cases", isc_test_path(dir, "cases.cfg"),
+           isc_test_build("tests/conform/broken/good_broken_kernel.so")));
+  cr_assert_str_empty(isc_report_failures(isc_report_plugin(c.json, 0)));
+  cr_assert_eq(c.status, 0);
+  isc_conformed_free(&c);
+}
+
 Test(conform, every_check_has_a_plugin_that_breaks_it) {
   isc_conformed c = isc_conform_cli(ARGS("--list", "--json"));
   size_t i;

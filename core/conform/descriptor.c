@@ -75,7 +75,8 @@ isc_status isc_descriptor_metadata(const isc_plugin *plugin, const isc_class *cl
 static isc_status check_doc(const char *doc) {
   ISC_TRY(clean("doc", doc, MAX_DOC));
   if (isc_words_count(doc) < 2 || doc[strlen(doc) - 1] != '.')
-    return isc_fail(ISC_E_FORMAT, "the doc \"%s\" must be a sentence that ends with a full stop",
+    return isc_fail(ISC_E_FORMAT,
+                    "the doc \"%s\" must be a sentence of several words that ends with a full stop",
                     doc);
   return ISC_OK;
 }

@@ -33,7 +33,7 @@ static isc_status in_all_dims(isc_conform *c, kernel_look look) {
 static isc_status in_range(const isc_kernel *k, double ratio) {
   const double v = k->ops->profile(k->self, ratio);
   if (v >= 0 && v <= 1) return ISC_OK;
-  return isc_fail(ISC_E_INTERNAL, "profile(%g) is %g; it must lie in [0, 1]", ratio, v);
+  return isc_fail(ISC_E_INTERNAL, "profile(%.9g) is %.17g; it must lie in [0, 1]", ratio, v);
 }
 
 static isc_status look_range(isc_conform *c, const isc_kernel *k, int64_t dim) {
@@ -56,7 +56,7 @@ static isc_status falls(const isc_kernel *k, double at, double *from, double *va
   const double v = k->ops->profile(k->self, at);
   /* 1e-12: rounding of an exponential. */
   if (v > *value + 1e-12)
-    return isc_fail(ISC_E_INTERNAL, "profile(%.9g) is %.9g, above profile(%.9g) = %.9g", at, v,
+    return isc_fail(ISC_E_INTERNAL, "profile(%.9g) is %.17g, above profile(%.9g) = %.17g", at, v,
                     *from, *value);
   *from = at;
   *value = v;
@@ -126,8 +126,10 @@ static isc_status look_settings(isc_conform *c, const isc_kernel *k, int64_t dim
                     g == ISC_ANGULAR ? "an angular kernel's lies between 0 and 1"
                                      : "only an angular kernel has one");
   ISC_TRY(agrees(c, "epsilon", epsilon));
-  ISC_TRY(agrees(c, "delta", band));
-  ISC_TRY(agrees(c, "band", band));
+  if (g == ISC_ANGULAR) { /* elsewhere there is nothing for it to set */
+    ISC_TRY(agrees(c, "delta", band));
+    ISC_TRY(agrees(c, "band", band));
+  }
   ISC_TRY(agrees_on(c, "geometry", geometries[g]));
   return agrees_on(c, "measure", measures[m]);
 }
@@ -270,7 +272,8 @@ static isc_status pure(isc_conform *c) {
 
 const isc_check isc_checks_kernel[] = {
     {"kernel.epsilon", ISC_OF(ISC_KERNEL), ISC_PER_CASE, 10,
-     "epsilon, band, geometry and measure are legal, and are the options of those names.",
+     "epsilon, band, geometry and measure are legal, and are the options of those names, if any; "
+     "the band's may be called delta too, and only an angular kernel has a band.",
      "Return what `open` was given; the refusal test uses epsilon as its radius.", settings},
     {"kernel.range", ISC_OF(ISC_KERNEL), ISC_PER_CASE, 10,
      "The profile lies in [0, 1] and is 1 at 0.",

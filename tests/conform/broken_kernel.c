@@ -2,7 +2,7 @@
  *
  * A noise kernel, and one way each to break what is asked of kernels.
  *
- * The hard kernel of the cosine distance. Defects keep to a dimension, an argument or a call that only their own check looks
+ * The hard kernel, of the cosine distance unless told otherwise. Defects keep to a dimension, an argument or a call that only their own check looks
  * at closely.
  */
 #include "broken.h"
@@ -12,13 +12,18 @@
 
 typedef struct conf {
   double epsilon, delta;
+  int32_t geometry;
 } conf;
+
+static const char *const GEOMETRIES[] = {"euclidean", "normalised", "angular", NULL};
 
 static const isc_option OPTIONS[] = {
     {"epsilon", ISC_OPT_FLOAT, ISC_OPT_OPEN_MIN, offsetof(conf, epsilon), NULL, "0.1", 0, 1e30,
      NULL, "Bandwidth of the kernel."},
     {"delta", ISC_OPT_FLOAT, ISC_OPT_OPEN_MIN | ISC_OPT_OPEN_MAX, offsetof(conf, delta), NULL,
      "0.1", 0, 1, NULL, "Half-width of the norm band."},
+    {"geometry", ISC_OPT_ENUM, 0, offsetof(conf, geometry), NULL, "angular", 0, 0, GEOMETRIES,
+     "Which distance it is of."},
     ISC_OPTIONS_END};
 
 typedef struct kernel {
@@ -44,7 +49,7 @@ static void close_kernel(void *self) {
 static isc_status open_kernel(const void *settings, int64_t dim, void **self) {
   const conf *c = settings;
   isc_noise_spec spec = {.size = sizeof spec,
-                         .geometry = ISC_ANGULAR,
+                         .geometry = (isc_geometry)c->geometry,
                          .measure = ISC_LEBESGUE,
                          .dim = dim,
                          .epsilon = c->epsilon,
