@@ -71,6 +71,11 @@ Test(conform_names, nothing_to_check_ends_with_77) {
   c = isc_conform_cli(ARGS("--tap", "--only", "prior.index", isc_mood_plugin()));
   cr_assert(strstr(c.out, "\n1..0 # SKIP"), "%s", c.out);
   isc_conformed_free(&c);
+  c = isc_conform_cli(ARGS("--only", "any.load", "kernel/hard"));
+  cr_assert_eq(c.status, 77, "%s%s", c.out, c.err);
+  cr_assert(strstr(c.out, "nothing to check: no check asked for is of what was named"), "%s",
+            c.out);
+  isc_conformed_free(&c);
 }
 
 /* Every class of a shipped file with a required option: its cases are skipped with the reason. */

@@ -221,10 +221,13 @@ const isc_command isc_command_conform = {
         "  --jobs N           checks at once, one for each CPU by default\n"
         "  --timeout-scale X  multiply the time limits, for a slow or busy machine\n"
         "  --list             print the checks and their rules; with --json, or as --markdown\n\n"
-        "PLUGIN is an x.so, or KIND/NAME of a class that `inversescope plugins` lists. Every check "
-        "runs in a\nprocess of its own. Settings to check a class with come from x.conform.cfg "
-        "beside x.so.\n\n"
+        "PLUGIN is an x.so, or KIND/NAME of a class that `inversescope plugins` lists: then the "
+        "checks "
+        "of the\nfile as a whole are left out. Every check runs in a process of its own. Settings "
+        "to "
+        "check a class\nwith come from x.conform.cfg beside x.so.\n\n"
         "Exit codes: 0 all passed (some may be skipped), 1 some failed, 2 some crashed or timed "
-        "out,\n3 the tool could not do its work, 77 there was nothing to check; of several the "
-        "first of\n3, 2, 1, 77, 0.\n",
+        "out,\n3 the tool could not do its work, 77 there was nothing to check or all was skipped; "
+        "of "
+        "several the\nfirst of 3, 2, 1, 77, 0.\n",
     .run = run};

@@ -75,6 +75,9 @@ static void add_plugin(isc_sb *b, const isc_conform_plugin *p) {
   for (int64_t i = 0; i < p->n_results; i++)
     add_result(b, &p->results[i]);
   if (p->problem) add_lines(b, "  not checked: ", p->problem);
+  if (p->n_results == 0 && !p->problem)
+    isc_sb_add(b, "  nothing to check: no check asked for is of what was named; those of a whole "
+                  "file want its x.so\n");
   isc_sb_add(b, "\n");
 }
 
