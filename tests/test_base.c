@@ -178,6 +178,22 @@ Test(sb, html_text_cannot_leave_its_place) {
   CHECK(isc_sb_add_html, "\xE2\x80\xAEgnp", R "gnp"); /* right-to-left override */
 }
 
+static void shell_word(const char *text, const char *want) {
+  isc_sb b = {0};
+  char *out;
+  isc_sb_add_shell(&b, text);
+  cr_assert_eq(isc_sb_finish(&b, &out), ISC_OK);
+  cr_assert_str_eq(out, want);
+  free(out);
+}
+
+Test(sb, a_shell_reads_one_word) {
+  shell_word("/usr/lib/a-b_c.so", "/usr/lib/a-b_c.so");
+  shell_word("", "''");
+  shell_word("a b", "'a b'");
+  shell_word("it's $HOME `x`", "'it'\\''s $HOME `x`'");
+}
+
 static void check_hash(const char *data, size_t n, const char *want) {
   isc_hash h;
   char hex[33];

@@ -164,6 +164,20 @@ Test(conform_runner, the_replay_command_does_it_again_from_anywhere) {
   isc_conformed_free(&c);
 }
 
+Test(conform_runner, the_replay_command_has_the_plugin_path_as_seen_from_anywhere) {
+  char want[4200], *here = getcwd(NULL, 0);
+  cr_assert(here);
+  cr_assert_eq(setenv("INVERSESCOPE_PLUGIN_PATH", ".:/no such dir", 1), 0);
+  isc_conformed c = one_case(cases_dir(), "fail", "--json");
+  const json_t *result =
+      json_array_get(json_object_get(isc_report_plugin(c.json, 0), "results"), 0);
+  snprintf(want, sizeof want, "INVERSESCOPE_PLUGIN_PATH='%s:/no such dir' ", here);
+  cr_assert(!strncmp(json_string_value(json_object_get(result, "replay")), want, strlen(want)),
+            "%s", json_string_value(json_object_get(result, "replay")));
+  free(here);
+  isc_conformed_free(&c);
+}
+
 /* `results` without what differs from run to run. */
 static json_t *timeless(const json_t *report) {
   json_t *copy = json_deep_copy(report), *p, *r;

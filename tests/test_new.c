@@ -69,7 +69,7 @@ Test(new, writes_a_project_of_every_kind) {
 Test(new, autotools_take_the_place_of_the_makefile) {
   const char *dir = isc_scratch("new");
   ends(dir, 0, "autoreconf", ARGS("new", "prior", "toy", "--autotools", "--dir", "a/b"));
-  holds(dir, "a/b/configure.ac", "INVERSESCOPE_PLUGIN([1.0])");
+  holds(dir, "a/b/configure.ac", "INVERSESCOPE_PLUGIN([" ISC_ABI_TEXT "])");
   holds(dir, "a/b/Makefile.am", "plugin_LTLIBRARIES = prior_toy.la");
   holds(dir, "a/b/README.md", "autoreconf");
   cr_assert(!there(dir, "a/b/Makefile"));
@@ -79,6 +79,7 @@ Test(new, an_empty_directory_will_do_and_a_full_one_is_left_alone) {
   const char *dir = isc_scratch("new");
   isc_assert_ok(isc_mkdirs(isc_test_path(dir, "empty")));
   ends(dir, 0, "empty", ARGS("new", "feature", "toy", "--dir=empty"));
+  ends(dir, 0, "Next: cd 'a b' && make check", ARGS("new", "feature", "toy", "--dir=a b"));
   char *before = isc_test_read(dir, "empty/Makefile", NULL);
   ends(dir, 64, "not empty", ARGS("new", "kernel", "other", "--dir", "empty"));
   char *after = isc_test_read(dir, "empty/Makefile", NULL);

@@ -60,6 +60,7 @@ ISC_API void isc_sb_add_json(isc_sb *b, const char *s,
                              size_t n); /* quoted, escaped; bad UTF-8 → U+FFFD */
 ISC_API void isc_sb_add_html(isc_sb *b, const char *s,
                              size_t n); /* &<>"' escaped; bad UTF-8, controls → U+FFFD */
+ISC_API void isc_sb_add_shell(isc_sb *b, const char *s); /* one word to a POSIX shell */
 /* The shortest decimal that reads back to the same double, whatever the locale; "nan", "inf", "-inf". */
 ISC_API void isc_sb_add_double(isc_sb *b, double v);
 ISC_API isc_status isc_sb_finish(isc_sb *b, char **out); /* hands the string over */

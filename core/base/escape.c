@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Untrusted text made safe to show: JSON strings and HTML text.
+ * Untrusted text made safe to show: JSON strings, HTML text, and words of a shell's command line.
  *
- * What is not well-formed UTF-8 becomes U+FFFD, one for each byte, so that the output always is.
+ * What is not well-formed UTF-8 becomes U+FFFD in JSON and HTML, one for each byte, so that the output always is.
  */
 #include "base/base.h"
+#include <string.h>
 
 #define REPLACEMENT "\xEF\xBF\xBD"
 
@@ -99,4 +100,17 @@ void isc_sb_add_html(isc_sb *b, const char *s, size_t n) {
       isc_sb_addn(b, s + i, len);
     i += len ? len : 1;
   }
+}
+
+void isc_sb_add_shell(isc_sb *b, const char *s) {
+  static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                              "/._-+,:=@%";
+  if (*s && strspn(s, plain) == strlen(s)) {
+    isc_sb_add(b, s);
+    return;
+  }
+  isc_sb_add(b, "'");
+  for (; *s; s++)
+    isc_sb_addn(b, *s == '\'' ? "'\\''" : s, *s == '\'' ? 4 : 1);
+  isc_sb_add(b, "'");
 }

@@ -50,10 +50,10 @@ static int find_kind(const char *text, isc_kind *kind) {
     return 0;
   }
   const char *near = isc_nearest_name(text, names);
-  return isc_cli_usage(
-      &isc_command_new,
-      "%s: not a kind%s%s%s; kinds are target, prior, kernel, feature, method, backend",
-      isc_cli_safe(text), near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+  return isc_cli_usage(&isc_command_new,
+                       "%s: not a kind%s%s%s are target, prior, kernel, feature, method, backend",
+                       isc_cli_safe(text), near ? "; did you mean \"" : "; kinds", near ? near : "",
+                       near ? "\"? Kinds" : "");
 }
 
 /* Dashes join words: the file is KIND_NAME.so with underscores, and two dashes or one at the end would look like none. */
@@ -80,6 +80,18 @@ static isc_status check_free(isc_kind kind, const char *name) {
   return isc_error_code() == ISC_E_MISSING ? ISC_OK : isc_error_code();
 }
 
+/* What was written, and the command to go on with. */
+static isc_status print_next(const char *dir, bool autotools) {
+  isc_sb word = {0};
+  char *quoted;
+  isc_sb_add_shell(&word, isc_cli_safe(dir));
+  ISC_TRY(isc_sb_finish(&word, &quoted));
+  printf("%s: a plugin that works, for you to change. Next: cd %s && %smake check\n",
+         isc_cli_safe(dir), quoted, autotools ? "autoreconf -i && ./configure && " : "");
+  free(quoted);
+  return ISC_OK;
+}
+
 static int run(int argc, char **argv) {
   request r = {0};
   isc_kind kind = ISC_TARGET;
@@ -94,12 +106,8 @@ static int run(int argc, char **argv) {
   if (st == ISC_OK)
     st = isc_project_write(
         &(isc_project){.kind = kind, .name = r.name, .dir = dir, .autotools = r.autotools});
-  if (st == ISC_OK)
-    printf("%s: a plugin that works, for you to change. Next: cd %s && %smake check\n",
-           isc_cli_safe(dir), isc_cli_safe(dir),
-           r.autotools ? "autoreconf -i && ./configure && " : "");
-  else
-    code = isc_cli_fail(st);
+  if (st == ISC_OK) st = print_next(dir, r.autotools);
+  if (st != ISC_OK) code = isc_cli_fail(st);
   free(dir);
   return code;
 }

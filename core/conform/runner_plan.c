@@ -185,17 +185,18 @@ isc_status isc_plan_argv(isc_run_plan *p, const isc_target *t, const isc_conform
   return ISC_OK;
 }
 
-static void add_quoted(isc_sb *b, const char *s) {
-  static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                              "/._-+,:=@%";
-  if (*s && strspn(s, plain) == strlen(s)) {
-    isc_sb_add(b, s);
-    return;
+/* The plugin path of the environment, its directories as they are called from anywhere. */
+static isc_status absolute_dirs(const char *list, char **out) {
+  isc_sb b = {0};
+  char *copy, *at, *rest = NULL;
+  ISC_TRY(isc_strdup(list, &copy));
+  for (at = strtok_r(copy, ":", &rest); at; at = strtok_r(NULL, ":", &rest)) {
+    char *real = realpath(at, NULL);
+    isc_sb_addf(&b, "%s%s", b.len ? ":" : "", real ? real : at);
+    free(real);
   }
-  isc_sb_add(b, "'");
-  for (; *s; s++)
-    isc_sb_addn(b, *s == '\'' ? "'\\''" : s, *s == '\'' ? 4 : 1);
-  isc_sb_add(b, "'");
+  free(copy);
+  return isc_sb_finish(&b, out);
 }
 
 isc_status isc_plan_replay(isc_run_plan *p, const isc_target *t, const isc_conform_result *r,
@@ -212,12 +213,14 @@ isc_status isc_plan_replay(isc_run_plan *p, const isc_target *t, const isc_confo
   if (p->request->timeout_scale != 1) add_word(&w, "--timeout-scale", scale);
   add_word(&w, t->path, NULL);
   if (path && *path) {
+    ISC_TRY(absolute_dirs(path, &text));
     isc_sb_add(&b, "INVERSESCOPE_PLUGIN_PATH=");
-    add_quoted(&b, path);
+    isc_sb_add_shell(&b, text);
+    free(text);
   }
   for (int i = 0; i < w.n; i++) {
     if (b.len) isc_sb_add(&b, " ");
-    add_quoted(&b, w.at[i]);
+    isc_sb_add_shell(&b, w.at[i]);
   }
   ISC_TRY(isc_sb_finish(&b, &text));
   isc_status st = keep(p->pool, text, out);
