@@ -90,6 +90,8 @@ done
 # ---- what the makefile fragment promises
 
 cd "$work/feature-sdk-feature" || exit 1
+refuse "a library that pkg-config does not find" "Package inversescope was not found" \
+  env PKG_CONFIG_PATH=/nowhere PKG_CONFIG_LIBDIR=/nowhere make
 check "another compiler" make CC=clang CFLAGS="-O0 -Werror"
 loud() {
   make clean && make V=1 CPPFLAGS=-DA CFLAGS=-DB LDFLAGS=-Wl,-O1 LIBS=-ldl | tee "$work/log" &&
@@ -123,6 +125,7 @@ cd "$work" || exit 1
 export ACLOCAL_PATH=$prefix/share/aclocal
 check "new --autotools" inversescope new kernel tools --autotools
 cd kernel-tools || exit 1
+refuse "autotools: a macro that aclocal does not find" "into ACLOCAL_PATH" env -u ACLOCAL_PATH autoreconf -i
 check "autotools: autoreconf" autoreconf -i
 check "autotools: configure" ./configure -q --with-plugindir="$work/tools"
 check "autotools: make" make -s CFLAGS="-O2 -Werror"

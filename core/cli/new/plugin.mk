@@ -4,7 +4,7 @@
 #
 #   PLUGIN = prior_toy            # KIND_NAME: what is built is prior_toy.so
 #   SOURCES = toy.c lists.c       # .c, .cc, .cpp or .cxx; $(PLUGIN).c when left out
-#   include $(shell pkg-config --variable=mk inversescope)
+#   include $(shell pkg-config --print-errors --variable=mk inversescope)
 #
 # Targets: all, check (tests/*, then `inversescope conform`), install, uninstall, clean.
 # Settings: CC, CXX, CPPFLAGS, CFLAGS, CXXFLAGS, LDFLAGS, LIBS; PLUGINDIR and DESTDIR for install; V=1 to see commands.
