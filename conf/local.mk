@@ -38,4 +38,28 @@ dist_conform_DATA = \
   conf/conform/prior_ioi.cfg \
   conf/conform/prior_text.cfg \
   conf/conform/prior_text.txt \
-  conf/conform/target_gpt2.cfg
+  conf/conform/target_gemma2.cfg \
+  conf/conform/target_gemma3.cfg \
+  conf/conform/target_gpt2.cfg \
+  conf/conform/target_llama.cfg
+conformgemma2dir = $(conformdir)/gemma2
+dist_conformgemma2_DATA = \
+  conf/conform/gemma2/config.json \
+  conf/conform/gemma2/golden.safetensors \
+  conf/conform/gemma2/model.safetensors \
+  conf/conform/gemma2/tokenizer.json \
+  conf/conform/gemma2/tokenizer_config.json
+conformgemma3dir = $(conformdir)/gemma3
+dist_conformgemma3_DATA = \
+  conf/conform/gemma3/config.json \
+  conf/conform/gemma3/golden.safetensors \
+  conf/conform/gemma3/model.safetensors \
+  conf/conform/gemma3/tokenizer.json \
+  conf/conform/gemma3/tokenizer_config.json
+conformllamadir = $(conformdir)/llama
+dist_conformllama_DATA = \
+  conf/conform/llama/config.json \
+  conf/conform/llama/golden.safetensors \
+  conf/conform/llama/model.safetensors \
+  conf/conform/llama/tokenizer.json \
+  conf/conform/llama/tokenizer_config.json

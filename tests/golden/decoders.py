@@ -2,15 +2,17 @@
 #
 # Tiny random models of each family and what the transformers library computes with them.
 #
-#   python decoders.py ../data/families
+#   python decoders.py ../data/families ../../conf/conform
 #
 # Writes NAME/config.json, NAME/model*.safetensors and NAME/expected.safetensors for the cases below. Weights are rounded to
 # bf16, so that they are the same numbers in every file type and at every precision. expected.safetensors holds the ids,
 # every layer's activations in float64 (stored as f32) and the logits: the model itself runs in double, rotary tables too.
-# Run by hand when a case is added; the files are committed, and users never need Python.
+# With a third argument, a directory for each target plugin, the models that conformance is tried with are copied there with a
+# golden.safetensors. Run by hand when a case is added; the files are committed, and users never need Python.
 import copy
 import json
 import os
+import shutil
 import sys
 
 import torch
@@ -63,6 +65,7 @@ CASES = {
     "gpt2-other": case("gpt2", store="F16", vocab_size=61, n_layer=3, n_embd=16, n_head=2, n_positions=48,
                        activation_function="relu", scale_attn_by_inverse_layer_idx=True, tie_word_embeddings=False),
 }
+SHIPPED = {"llama-gqa": "llama", "gemma2": "gemma2", "gemma3": "gemma3"}
 STORE = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32}
 
 
@@ -107,6 +110,15 @@ def run(model, ids):
         return model(ids, use_cache=False).logits
 
 
+def ship(to, source, ids, seen, logits):
+    os.makedirs(to, exist_ok=True)
+    for f in ("config.json", "model.safetensors"):
+        shutil.copyfile(os.path.join(source, f), os.path.join(to, f))
+    tensors = {k: seen[k].to(torch.float32).contiguous().clone() for k in ("heads.1", "attn_out.2", "mlp_out.0", "hidden")}
+    tensors.update(ids=ids.to(torch.int32), logits=logits.to(torch.float32).contiguous())
+    save_file(tensors, os.path.join(to, "golden.safetensors"), metadata=dict(tolerance="1e-4"))
+
+
 def write(dir, name, c):
     out = os.path.join(dir, name)
     os.makedirs(out, exist_ok=True)
@@ -135,10 +147,11 @@ def write(dir, name, c):
     if c["length"] > 20:  # what long prompts are for is seen at their end
         tensors = {k: (v[:, -6:].contiguous() if v.ndim == 3 and k != "logits" else v) for k, v in tensors.items()}
     save_file(tensors, os.path.join(out, "expected.safetensors"))
+    if name in SHIPPED and len(sys.argv) > 2:
+        ship(os.path.join(sys.argv[2], SHIPPED[name]), out, ids, seen, logits)
     print(name, sum(os.path.getsize(os.path.join(out, f)) for f in os.listdir(out)), "bytes")
 
 
 if __name__ == "__main__":
     for name, c in CASES.items():
-        if len(sys.argv) < 3 or name in sys.argv[2:]:
-            write(sys.argv[1], name, c)
+        write(sys.argv[1], name, c)
