@@ -2,6 +2,9 @@
  *
  * Facts about what goes wrong in a study: the program says so in one line that names the place, with sysexits' code.
  */
+#include "method/inversescope.h"
+#include "plugin/registry.h"
+#include "run/study.h"
 #include "support.h"
 #include "support_run.h"
 
@@ -84,6 +87,32 @@ Test(run_errors, wrong_settings_are_config_errors) {
   const char *dir = isc_micro_new("errors");
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
     expect(dir, ARGS("run", "study.cfg", "--set", cases[i][0]), NULL, 78, cases[i][1], cases[i][2]);
+}
+
+/* ---- a method that has no samples to give */
+
+static isc_status open_labeller(const void *conf, const isc_method_env *env, void **self) {
+  (void)conf, (void)env, (void)self;
+  cr_assert_fail("a method that a study cannot use was opened");
+  return ISC_OK;
+}
+
+Test(run_errors, a_method_that_only_classifies_is_refused_at_once) {
+  static isc_method_ops ops;
+  static const isc_class labeller = {
+      ISC_CLASS(ISC_METHOD),   "labeller", "1.0.0", .summary = "Labels",
+      .licence = "Apache-2.0", .ops = &ops};
+  ops = *(const isc_method_ops *)isc_method_inversescope_class()->ops;
+  ops.open = open_labeller;
+  ops.invert = NULL;
+  static const char *const set[] = {"method={ plugin=\"labeller\"; }"};
+  const char *dir = isc_micro_new("errors");
+  isc_study *s;
+  const isc_config_source source = {
+      .path = isc_test_path(dir, "study.cfg"), .overrides = set, .n_overrides = 1};
+  isc_assert_ok(isc_registry_add_builtin(&labeller));
+  isc_assert_fails(isc_study_open(&source, isc_test_path(dir, "study"), &s), ISC_E_CONFIG,
+                   "method \"labeller\" does not invert activations");
 }
 
 Test(run_errors, a_config_that_cannot_be_read) {

@@ -86,7 +86,7 @@ typedef struct isc_invert {
 /* What a training stage reads, beside its options and the training texts. */
 enum { ISC_USES_ACTIVATIONS = 1u << 0, ISC_USES_KERNEL = 1u << 1 };
 
-/* The ops table of a method. A method inverts, classifies, or does both. */
+/* The ops table of a method. A method inverts, classifies, or does both; `inversescope run` takes those that invert. */
 typedef struct isc_method_ops {
   size_t size; /* sizeof(isc_method_ops) */
   /* `conf` is the class's filled conf struct; it and *env may be used as long as the method lives. Activations cannot be

@@ -178,9 +178,6 @@ static isc_status ask_study(isc_study *s, const isc_ask *ask, isc_answer *a) {
     return isc_fail(ISC_E_USAGE, "%s: the run has no site \"%s\"; it has %lld, from %s to %s",
                     s->dir, ask->site, (long long)s->sites.n, s->sites.site[0].name,
                     s->sites.site[s->sites.n - 1].name);
-  if (!s->method_ops->invert)
-    return isc_fail(ISC_E_UNSUPPORTED, "method \"%s\" does not invert activations",
-                    s->method_class->name);
   ISC_TRY(load_stages(s));
   ISC_GO(isc_judge_open(s, &judge));
   ISC_GO(answer_new(s, ask, site, a));

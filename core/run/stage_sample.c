@@ -120,9 +120,6 @@ isc_status isc_stage_sample(isc_run_state *r, void *arg) {
   conditions c = {0};
   char *dir = NULL, *path = NULL;
   (void)arg;
-  if (!s->method_ops->invert)
-    return isc_fail(ISC_E_UNSUPPORTED, "method \"%s\" does not invert activations",
-                    s->method_class->name);
   const int64_t extra = s->method_ops->sample_prior ? s->evaluate.unconditional : 0;
   ISC_GO(isc_study_path(s, &dir, "harvest/test"));
   ISC_GO(conditions_read(s, dir, &c));

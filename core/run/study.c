@@ -161,6 +161,12 @@ static isc_status open_method(isc_study *s) {
   ISC_TRY(isc_study_fill(s->config, "method", ISC_METHOD, "inversescope", NULL, NULL,
                          &s->method_class, &s->method_conf));
   s->method_ops = s->method_class->ops;
+  if (!s->method_ops->invert)
+    return isc_fail(
+        ISC_E_CONFIG,
+        "%s: method \"%s\" does not invert activations: it classifies them, and a run is "
+        "made of inputs that a method samples",
+        isc_config_where(s->config, "method.plugin"), s->method_class->name);
   s->env = (isc_method_env){.size = sizeof s->env,
                             .device = s->device,
                             .seed = (uint64_t)s->run.seed,

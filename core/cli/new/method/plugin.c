@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The method @NAME@: an activation has the label whose mean activation is nearest.
+ * The method @NAME@: an activation has the label whose mean activation is nearest. A run wants methods that invert.
  *
  * Labels are the values of a slot of the prior. Training is one pass over the inputs that adds up activations by label
  * and site; the sums are its whole state, so a pass that was stopped goes on to the same bytes.
