@@ -308,6 +308,7 @@ Test(class_check, each_rule_of_the_class_is_kept) {
   BREAK(ops.label = NULL, "lacks `label`");
   BREAK(cls.option_size = 0, "begin the class with ISC_CLASS");
   BREAK(ops.size = 8, "ops table has 8 bytes");
+  BREAK(ops.size = 0, "set its first member, size, to its sizeof");
 }
 
 Test(class_check, each_rule_of_the_options_is_kept) {

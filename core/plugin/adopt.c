@@ -84,6 +84,9 @@ size_t isc_kind_ops_size(isc_kind kind) {
 
 static isc_status check_size(const char *what, size_t theirs, size_t first, size_t ours) {
   if (theirs >= first && theirs <= ours) return ISC_OK;
+  if (theirs == 0)
+    return isc_fail(ISC_E_FORMAT,
+                    "%s says it has 0 bytes; set its first member, size, to its sizeof", what);
   return isc_fail(ISC_E_FORMAT,
                   "%s has %zu bytes, this library's has %zu (ABI %d.%d, which reads %zu to %zu); "
                   "rebuild the plugin against this library",
