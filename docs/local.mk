@@ -1,6 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # The guides lie below $(docdir)/docs as they lie here, so that links between them and from the README hold in both.
 dist_doc_DATA = LICENSE README.md
+# So do the sources that the headers name as examples.
+nobase_dist_doc_DATA = \
+  plugins/priors/ioi.c \
+  plugins/priors/ioi_lists.c \
+  plugins/priors/ioi_lists.h \
+  plugins/targets/gpt2.c \
+  plugins/targets/llama.c
 guidesdir = $(docdir)/docs
 dist_guides_DATA = docs/architecture.md docs/dependencies.md docs/heatmap.png docs/report.md
 bashcompletiondir = $(datadir)/bash-completion/completions

@@ -53,6 +53,13 @@ listed() { INVERSESCOPE_PLUGIN_PATH=$work/plugins inversescope plugins | grep -q
 described() { INVERSESCOPE_PLUGIN_PATH=$work/plugins inversescope describe "$1" --conf; }
 
 check "every public header is installed" diff -r "$source/api/inversescope" "$prefix/include/inversescope"
+named_sources() {
+  local source
+  for source in $(grep -oh 'plugins/[a-z]*/[a-z0-9_]*\.[ch]' "$prefix"/include/inversescope/*.h | sort -u); do
+    [ -f "$prefix/share/doc/inversescope/$source" ] || { echo "$source is not installed"; return 1; }
+  done
+}
+check "every source that a header names is installed" named_sources
 header_abi=$(awk '/define ISC_ABI_M(AJ|IN)OR/ {a = a "." $3} END {print substr(a, 2)}' "$prefix/include/inversescope/plugin.h")
 check "pkg-config says the header's ABI" test "$(pkg-config --variable=abi inversescope)" = "$header_abi"
 check "the makefile fragment is where pkg-config says" test -f "$(pkg-config --variable=mk inversescope)"
