@@ -14,6 +14,7 @@ check_PROGRAMS += \
   tests/test_params_io \
   tests/test_params_load \
   tests/test_patch \
+  tests/test_patch_pairs \
   tests/test_sites
 tests_test_decoder_SOURCES = tests/test_decoder.c
 tests_test_decoder_cache_SOURCES = tests/test_decoder_cache.c
@@ -27,6 +28,7 @@ tests_test_harvest_SOURCES = tests/test_harvest.c
 tests_test_params_io_SOURCES = tests/test_params_io.c
 tests_test_params_load_SOURCES = tests/test_params_load.c
 tests_test_patch_SOURCES = tests/test_patch.c
+tests_test_patch_pairs_SOURCES = tests/test_patch_pairs.c
 tests_test_sites_SOURCES = tests/test_sites.c
 EXTRA_DIST += tests/golden/decoders.py tests/golden/gguf_models.py \
   tests/data/families/gemma2/config.json \

@@ -21,6 +21,9 @@ libinversescope_la_SOURCES += \
   core/model/params_io.h \
   core/model/params_load.c \
   core/model/patch.c \
+  core/model/patch_pairs.c \
+  core/model/sequences.c \
+  core/model/sequences.h \
   core/model/sites.c \
   core/model/sites.h \
   core/model/sites_internal.h \

@@ -73,4 +73,24 @@ ISC_API isc_status isc_forward_patched(const isc_target *t, const isc_site_set *
                                        int64_t n_patch, float *const *captures,
                                        isc_tensor **hidden);
 
+/* Patching of whole texts: the activation of source text i at a site, put into the pass of target text i. */
+typedef struct isc_patch_pairs {
+  const isc_target *target;
+  const isc_site_set *sites;
+  const char *const *source,
+      *const *into; /* [n] texts                                                     */
+  const size_t *source_len,
+      *into_len; /* [n]                                                           */
+  int64_t n, batch;
+  int64_t source_position,
+      into_position; /* −1 = the last token …, as in isc_harvest                       */
+  /* logits [vocab] at the last token of pair i's target with the site patched; site −1: nothing patched. Pairs come in an
+   * order of their own, each site of a batch of pairs after the other. An error ends the work. */
+  isc_status (*each)(void *user, int64_t site, int64_t pair, const float *logits, int64_t vocab);
+  void *user;
+} isc_patch_pairs;
+/* Every site of the set by itself. The result does not depend on `batch`. A text that cannot be run, or lacks the position, is an
+ * error naming it. The step is reset before every pass and at the end. */
+ISC_API isc_status isc_patch_pairs_run(const isc_patch_pairs *p, isc_step *s);
+
 #endif
