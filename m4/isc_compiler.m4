@@ -29,4 +29,26 @@ AC_DEFUN([ISC_SANITIZERS], [
   AS_IF([test "x$enable_sanitizers" = xyes],
     [ISC_CFLAGS="$ISC_CFLAGS -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"],
     [enable_sanitizers=no])
+  AS_IF([test "x$enable_fuzzing" = xyes],
+    [ISC_CFLAGS="$ISC_CFLAGS -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"])
+])
+
+# A tree for fuzzing: the library static, with coverage and both sanitizers. Before LT_INIT.
+AC_DEFUN([ISC_FUZZING], [
+  AC_ARG_ENABLE([fuzzing], [AS_HELP_STRING([--enable-fuzzing], [build for the fuzz targets (make fuzz); needs CC=clang])])
+  ISC_FUZZ_LDFLAGS=
+  AS_IF([test "x$enable_fuzzing" = xyes], [
+    enable_shared=no enable_static=yes
+    ISC_FUZZ_LDFLAGS="-fsanitize=fuzzer,address,undefined"
+    isc_save_CFLAGS=$CFLAGS
+    CFLAGS="$CFLAGS $ISC_FUZZ_LDFLAGS"
+    AC_MSG_CHECKING([whether $CC links fuzz targets])
+    AC_LINK_IFELSE([AC_LANG_SOURCE([[int LLVMFuzzerTestOneInput(const unsigned char *d, __SIZE_TYPE__ n);
+int LLVMFuzzerTestOneInput(const unsigned char *d, __SIZE_TYPE__ n) { return n > 0 && d[0] > 255; }]])],
+      [AC_MSG_RESULT([yes])],
+      [AC_MSG_RESULT([no])
+       AC_MSG_ERROR([--enable-fuzzing needs clang and its libFuzzer: on Debian or Ubuntu apt-get install clang libclang-rt-14-dev, and CC=clang])])
+    CFLAGS=$isc_save_CFLAGS])
+  AC_SUBST([ISC_FUZZ_LDFLAGS])
+  AM_CONDITIONAL([ISC_FUZZING], [test "x$enable_fuzzing" = xyes])
 ])

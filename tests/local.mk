@@ -14,6 +14,8 @@ AM_TESTS_ENVIRONMENT = \
   OMP_WAIT_POLICY=passive; \
   export CRITERION_OUTPUTS CRITERION_NO_EARLY_EXIT INVERSESCOPE_SRCDIR INVERSESCOPE_BUILDDIR ASAN_OPTIONS OMP_WAIT_POLICY;
 
+include tests/fuzz/local.mk
+
 if HAVE_CRITERION
 include tests/base.mk
 include tests/abi.mk
@@ -37,4 +39,4 @@ check-local:
 endif
 
 clean-local:
-	-rm -rf tests/scratch tests/abi/grown
+	-rm -rf tests/scratch tests/abi/grown fuzz

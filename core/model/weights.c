@@ -158,9 +158,6 @@ isc_status isc_weights_open(const char *path, isc_weights **out) {
   *out = NULL;
   ISC_TRY(isc_calloc(1, sizeof *w, path, (void **)&w));
   ISC_GO(isc_strdup(path, &w->path));
-  ISC_GO(isc_malloc(ISC_WEIGHT_RAW, path, (void **)&w->raw));
-  ISC_GO(isc_calloc(ISC_WEIGHT_VALUES, sizeof *w->values, path, (void **)&w->values));
-  ISC_GO(isc_calloc(ISC_WEIGHT_TILE, sizeof *w->tile, path, (void **)&w->tile));
   ISC_GO(isc_is_dir(path) ? take_directory(w) : take_file(w, path));
   index_names(w);
   *out = w;
@@ -168,6 +165,14 @@ isc_status isc_weights_open(const char *path, isc_weights **out) {
 done:
   isc_weights_close(w);
   return st;
+}
+
+isc_status isc_weights_stage(isc_weights *w) {
+  if (!w->raw) ISC_TRY(isc_malloc(ISC_WEIGHT_RAW, w->path, (void **)&w->raw));
+  if (!w->values)
+    ISC_TRY(isc_calloc(ISC_WEIGHT_VALUES, sizeof *w->values, w->path, (void **)&w->values));
+  if (w->tile) return ISC_OK;
+  return isc_calloc(ISC_WEIGHT_TILE, sizeof *w->tile, w->path, (void **)&w->tile);
 }
 
 const char *isc_weights_path(const isc_weights *w) {

@@ -29,6 +29,9 @@ struct isc_weights {
   float *tile;   /* [ISC_WEIGHT_TILE]   */
 };
 
+/* Get the staging memory, unless it is there: a handle that only tells what is in the files needs none. */
+isc_status isc_weights_stage(isc_weights *w);
+
 /* A block: the elements that are stored together, and their bytes; 1 element for plain dtypes. 0 bytes for integers. */
 int64_t isc_weight_block_elements(isc_weight_dtype dtype);
 int64_t isc_weight_block_bytes(isc_weight_dtype dtype);

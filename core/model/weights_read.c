@@ -79,6 +79,7 @@ isc_status isc_weights_read(isc_weights *w, const isc_weight *t, int64_t first, 
   if (t->dtype == (as == ISC_BF16 ? ISC_WEIGHT_BF16 : ISC_WEIGHT_F32))
     return isc_input_read(t->file, t->at + (uint64_t)first * size_of(as), out,
                           (size_t)n * size_of(as));
+  ISC_TRY(isc_weights_stage(w));
   return convert(w, t, first / elements, first % elements, n, as, out);
 }
 
@@ -224,6 +225,7 @@ isc_status isc_weights_read_rows(isc_weights *w, const isc_weight_matrix *m, int
     return isc_fail(ISC_E_SHAPE,
                     "%s: rows %" PRId64 " to %" PRId64 " of %s are outside its %" PRId64, w->path,
                     r0, r1, m->name, m->rows);
+  ISC_TRY(isc_weights_stage(w));
   int64_t above = 0; /* rows of the parts before this one */
   for (int32_t i = 0; i < m->n_parts; i++) {
     const isc_weight_part *p = &m->part[i];

@@ -87,6 +87,7 @@ static isc_status visit_files(isc_weights *w, const isc_weights_visitor *v) {
 isc_status isc_weights_verify(isc_weights *w, const isc_weights_visitor *v) {
   isc_weight_finding f, worst = {.first = -1};
   int64_t bad = 0;
+  ISC_TRY(isc_weights_stage(w));
   for (int64_t i = 0; i < w->n; i++) {
     ISC_TRY(examine(w, &w->tensor[i], &f));
     if (v && v->tensor) ISC_TRY(v->tensor(v->user, &f));
