@@ -90,6 +90,8 @@ check 0 run study.cfg --dir other --set 'kernel={plugin="hard";}' --set target.s
 # What goes wrong must be cleaned up as well.
 "${checker[@]}" "$build/tests/alloc_sweep" $points >out 2>err
 report "alloc_sweep $points" $? 0
+"${checker[@]}" "$build/tests/loader_sweep" "$data/.." >out 2>err
+report loader_sweep $? 0
 check 64 sample study --site L7H7 --text "$text"
 check 65 sample study --site L1H1 --text "no such words"
 check 64 run

@@ -34,6 +34,8 @@ tests_test_cli_LDADD = $(run_ldadd) $(JANSSON_LIBS)
 tests_test_cli_signals_SOURCES = tests/test_cli_signals.c tests/faulty_io.c
 tests_test_cli_signals_LDADD = $(run_ldadd)
 # For leaks.sh.
-noinst_PROGRAMS += tests/alloc_sweep
+noinst_PROGRAMS += tests/alloc_sweep tests/loader_sweep
 tests_alloc_sweep_SOURCES = tests/alloc_sweep.c
 tests_alloc_sweep_LDADD = libinversescope.la
+tests_loader_sweep_SOURCES = tests/loader_sweep.c
+tests_loader_sweep_LDADD = libinversescope.la
