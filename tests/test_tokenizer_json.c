@@ -203,54 +203,67 @@ Test(post_processors, broken_templates_are_refused) {
                    ISC_E_FORMAT, "outside the vocabulary");
 }
 
+#define META "{\"type\":\"Metaspace\",\"replacement\":\"_\",\"prepend_scheme\":\"first\"}"
+
 Test(components, an_unknown_one_is_named) {
   static const struct {
     const char *head, *part;
   } bad[] = {
       {"\"normalizer\":{\"type\":\"NFKC\"},", "normalizer \"NFKC\""},
-      {PRE("Metaspace"), "pre_tokenizer \"Metaspace\""},
+      {"\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Lowercase\"}]},",
+       "normalizer \"Lowercase\""},
+      {"\"normalizer\":{\"type\":\"Prepend\",\"prepend\":\"x\",\"twice\":true},",
+       "Prepend with \"twice\""},
+      {PRE("Punctuation"), "pre_tokenizer \"Punctuation\""},
       {PRE("ByteLevel"), "WordLevel with the ByteLevel"},
-      {"\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"..\"},\"behavior\":"
-       "\"Isolated\"},",
-       "\"..\""},
-      {"\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"String\":\".\"},\"behavior\":"
-       "\"Isolated\"},",
-       "String"},
-      {"\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\".\"},\"behavior\":"
+      {"\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"ByteLevel\"},{"
+       "\"type\":\"Digits\"}]},",
+       "behind ByteLevel with \"Digits\""},
+      {"\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[" META "," META "]},",
+       "a second \"Metaspace\""},
+      {"\"normalizer\":{\"type\":\"Prepend\",\"prepend\":\"x\"},\"pre_tokenizer\":" META ",",
+       "prepend_scheme first"},
+      {"\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"x\"},\"behavior\":"
+       "\"Doubled\"},",
+       "behavior \"Doubled\""},
+      {"\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"x*\"},\"behavior\":"
        "\"Removed\"},",
-       "\"Removed\""},
-      {"\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\".\"},\"behavior\":"
-       "\"Isolated\",\"invert\":true},",
-       "\"invert\""},
+       "may match the empty text"},
       {"\"decoder\":{\"type\":\"WordPiece\"},", "decoder \"WordPiece\""},
+      {"\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"CTC\"}]},", "decoder \"CTC\""},
       {"\"post_processor\":{\"type\":\"BertProcessing\"},", "post_processor \"BertProcessing\""},
-      {"\"added_tokens\":[{\"id\":1,\"content\":\"z\",\"lstrip\":true}],", "\"lstrip\""},
+      {"\"added_tokens\":[{\"id\":1,\"content\":\"z\",\"shy\":true}],", "\"shy\""},
+      {"\"version\":\"2.0\",", "version \"2.0\""},
+      {"\"postprocessor\":null,", "\"postprocessor\""},
   };
   isc_tokenizer *t;
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
     isc_assert_fails(isc_tokenizer_open(word_file(bad[i].head, "x"), &t), ISC_E_UNSUPPORTED,
                      bad[i].part);
-  isc_assert_fails(
-      isc_tokenizer_open(with_file("tokenizer.json", "{\"model\":{\"type\":\"Unigram\"}}"), &t),
-      ISC_E_UNSUPPORTED, "model \"Unigram\"");
-  isc_assert_fails(
-      isc_tokenizer_open(
-          with_file("tokenizer.json", "{\"model\":{\"type\":\"BPE\",\"vocab\":{},\"merges\":[]}}"),
-          &t),
-      ISC_E_UNSUPPORTED, "BPE without");
-  isc_assert_fails(
-      isc_tokenizer_open(
-          with_file("tokenizer.json",
-                    "{" PRE("ByteLevel") "\"model\":{\"type\":\"BPE\",\"byte_fallback\":true,"
-                                         "\"vocab\":{},\"merges\":[]}}"),
-          &t),
-      ISC_E_UNSUPPORTED, "\"byte_fallback\"");
-  isc_assert_fails(isc_tokenizer_open(
-                       with_file("tokenizer.json",
-                                 "{" PRE("ByteLevel") "\"model\":{\"type\":\"BPE\",\"dropout\":0.1,"
-                                                      "\"vocab\":{},\"merges\":[]}}"),
-                       &t),
-                   ISC_E_UNSUPPORTED, "\"dropout\"");
+}
+
+Test(components, an_unknown_model_is_named) {
+  static const struct {
+    const char *json, *part;
+  } bad[] = {
+      {"{\"model\":{\"type\":\"Unigram\"}}", "model \"Unigram\""},
+      {"{" PRE("ByteLevel") "\"model\":{\"type\":\"BPE\",\"byte_fallback\":true,\"vocab\":{},"
+                            "\"merges\":[]}}",
+       "\"byte_fallback\""},
+      {"{\"model\":{\"type\":\"BPE\",\"byte_fallback\":true,\"vocab\":{\"<0x00>\":0},"
+       "\"merges\":[]}}",
+       "\"byte_fallback\""},
+      {"{" PRE("ByteLevel") "\"model\":{\"type\":\"BPE\",\"dropout\":0.1,\"vocab\":{},"
+                            "\"merges\":[]}}",
+       "\"dropout\""},
+      {"{\"model\":{\"type\":\"BPE\",\"end_of_word_suffix\":\"</w>\",\"vocab\":{},"
+       "\"merges\":[]}}",
+       "\"end_of_word_suffix\""},
+  };
+  isc_tokenizer *t;
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+    isc_assert_fails(isc_tokenizer_open(with_file("tokenizer.json", bad[i].json), &t),
+                     ISC_E_UNSUPPORTED, bad[i].part);
 }
 
 /* Bytes are spelled as GPT-2 spells them: those that print as themselves, the others from U+0100 on. */

@@ -52,6 +52,17 @@ ISC_API const char *isc_tokenizer_token(const isc_tokenizer *t, int32_t id);
 /* Hash of everything that decides its behaviour, 32 hex digits. */
 ISC_API void isc_tokenizer_fingerprint(const isc_tokenizer *t, char hex[33]);
 
+/* Whether isc_tokenizer_encode puts the BOS before a text. */
+typedef enum isc_bos_policy {
+  ISC_BOS_MODEL,  /* as the files say: the default        */
+  ISC_BOS_ALWAYS, /* always, whatever the files say       */
+  ISC_BOS_NEVER   /* never; the text may have one already */
+} isc_bos_policy;
+
+/* Set the policy, which is part of the fingerprint and of what isc_tokenizer_save writes. Before the tokenizer is used or
+ * shared: no other thread may use it meanwhile. ISC_E_CONFIG for "always" when the tokenizer has no BOS. */
+ISC_API isc_status isc_tokenizer_set_bos(isc_tokenizer *t, isc_bos_policy policy);
+
 #ifdef __cplusplus
 }
 #endif

@@ -53,7 +53,8 @@ static uint32_t method_stage_uses(void *self, int64_t stage) {
 /* Files of a model directory that can decide a model or its tokenizer. */
 static int matters(const struct dirent *e) {
   const char *dot = strrchr(e->d_name, '.');
-  return dot && (!strcmp(dot, ".safetensors") || !strcmp(dot, ".json") || !strcmp(dot, ".txt"));
+  return dot && (!strcmp(dot, ".safetensors") || !strcmp(dot, ".json") || !strcmp(dot, ".txt") ||
+                 !strcmp(dot, ".model"));
 }
 
 static isc_status hash_file(isc_hash *h, const char *dir, const char *name) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Byte-level BPE of one word with a heap of candidate merges over a linked list of tokens.
+ * Byte-pair encoding of one word: a short one by looking for the lowest rank again and again, a long one with a heap of
+ * candidate merges over a linked list of tokens.
  *
  * A candidate whose neighbours have changed since it was pushed is recognised by their ids and
  * dropped when it is popped.
@@ -9,7 +10,7 @@
 #include "base/base.h"
 #include <stdlib.h>
 
-enum { SMALL = 64, MAX_WORD = 1 << 28 };
+enum { SHORT = 24, MAX_WORD = 1 << 28, MAX_PROBES = 512, MAX_SEEDS = 8 };
 
 typedef struct node {
   int32_t id; /* −1 once merged into its left neighbour */
@@ -18,13 +19,14 @@ typedef struct node {
 
 typedef struct candidate {
   int32_t rank, at; /* ordered by rank, then place */
-  isc_merge pair;
+  const isc_pair *pair;
 } candidate;
 
 typedef struct work {
-  node *node;      /* [n]  */
-  candidate *heap; /* [3n]: n − 1 at first, two more for each of the n − 1 merges */
+  node *node;      /* [n] */
+  candidate *heap; /* [2n] a merge takes one out and puts at most two in */
   size_t n_heap;
+  int64_t steps;
 } work;
 
 uint32_t isc_byte_to_char(uint8_t byte) {
@@ -40,27 +42,119 @@ int isc_char_to_byte(uint32_t cp) {
   return cp == 256 + 67 ? 173 : -1;
 }
 
+/* ---- the table of pairs. It is untrusted as text_table is: made to collide, it is built under another seed. */
+
+static inline uint64_t pair_of(int32_t left, int32_t right) {
+  return (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
+}
+
+static inline size_t first_slot(const isc_bpe *b, uint64_t pair) {
+  uint64_t h = (pair ^ b->seed) * UINT64_C(0x9E3779B97F4A7C15);
+  h ^= h >> 32;
+  h *= UINT64_C(0xD6E8FEB86659FD93);
+  return (size_t)(h ^ h >> 32) & b->mask;
+}
+
+static inline const isc_pair *find(const isc_bpe *b, int32_t left, int32_t right) {
+  uint64_t pair = pair_of(left, right);
+  if (b->n == 0) return NULL;
+  size_t at = first_slot(b, pair);
+  for (int probe = 0; probe < MAX_PROBES; probe++, at = (at + 1) & b->mask) {
+    const isc_pair *s = &b->slot[at];
+    if (s->rank < 0) return NULL;
+    if (s->pair == pair) return s;
+  }
+  return NULL;
+}
+
+typedef enum insertion { INSERTED, IS_DUPLICATE, TOO_FAR } insertion;
+
+static insertion insert(isc_bpe *b, int64_t rank) {
+  uint64_t pair = pair_of(b->merge[rank].left, b->merge[rank].right);
+  size_t at = first_slot(b, pair);
+  for (int probe = 0; probe < MAX_PROBES; probe++, at = (at + 1) & b->mask) {
+    isc_pair *s = &b->slot[at];
+    if (s->rank >= 0 && s->pair == pair) return IS_DUPLICATE;
+    if (s->rank >= 0) continue;
+    *s = (isc_pair){pair, (int32_t)rank, b->merged[rank]};
+    return INSERTED;
+  }
+  return TOO_FAR;
+}
+
+static insertion insert_all(isc_bpe *b, int64_t *at) {
+  for (size_t i = 0; i <= b->mask; i++)
+    b->slot[i].rank = -1;
+  for (int64_t i = 0; i < b->n; i++) {
+    insertion r = insert(b, i);
+    *at = i;
+    if (r != INSERTED) return r;
+  }
+  return INSERTED;
+}
+
 isc_status isc_bpe_reserve(isc_bpe *b, int64_t n, const char *what) {
+  if (n > INT32_MAX / 4) return isc_fail(ISC_E_SHAPE, "%s: too many merges", what);
   ISC_TRY(isc_calloc((size_t)n, sizeof *b->merge, what, (void **)&b->merge));
   ISC_TRY(isc_calloc((size_t)n, sizeof *b->merged, what, (void **)&b->merged));
-  ISC_TRY(isc_calloc((size_t)n, sizeof *b->key, what, (void **)&b->key));
   b->n = n;
   return ISC_OK;
 }
 
 isc_status isc_bpe_index(isc_bpe *b, const char *what, int64_t *duplicate) {
-  for (int64_t i = 0; i < b->n; i++)
-    b->key[i] = (isc_key){&b->merge[i], sizeof *b->merge};
-  return isc_table_build(&b->table, b->key, b->n, what, duplicate);
+  size_t slots = 4;
+  int64_t at = -1;
+  *duplicate = -1;
+  while (slots < (size_t)b->n * 2)
+    slots *= 2;
+  ISC_TRY(isc_calloc(slots, sizeof *b->slot, what, (void **)&b->slot));
+  b->mask = slots - 1;
+  for (int i = 0; i < MAX_SEEDS; i++) {
+    b->seed = (uint64_t)i * UINT64_C(0xC2B2AE3D27D4EB4F);
+    insertion r = insert_all(b, &at);
+    if (r == IS_DUPLICATE) *duplicate = at;
+    if (r != TOO_FAR) return ISC_OK;
+  }
+  return isc_fail(ISC_E_FORMAT, "%s: its merges were made to collide", what);
 }
 
 void isc_bpe_free(isc_bpe *b) {
-  isc_table_free(&b->table);
+  free(b->slot);
   free(b->merge);
   free(b->merged);
-  free(b->key);
   *b = (isc_bpe){0};
 }
+
+/* ---- short words */
+
+static void merge_short(const isc_bpe *b, int32_t *id, size_t *n, int64_t *steps) {
+  const isc_pair *pair[SHORT]; /* of each token with the next; NULL = none */
+  size_t len = *n;
+  for (size_t i = 0; i + 1 < len; i++)
+    pair[i] = find(b, id[i], id[i + 1]);
+  for (;;) {
+    const isc_pair *best = NULL;
+    size_t at = 0;
+    for (size_t i = 0; i + 1 < len; i++)
+      if (pair[i] && (!best || pair[i]->rank < best->rank)) {
+        best = pair[i];
+        at = i;
+      }
+    *steps += (int64_t)len;
+    if (!best) break;
+    id[at] = best->merged;
+    len--;
+    for (size_t i = at + 1; i < len; i++) {
+      id[i] = id[i + 1];
+      pair[i - 1] = pair[i];
+    }
+    if (at > 0) pair[at - 1] = find(b, id[at - 1], id[at]);
+    if (at + 1 < len) pair[at] = find(b, id[at], id[at + 1]);
+  }
+  *n = len;
+}
+
+/* ---- long words */
 
 static bool before(const candidate *x, const candidate *y) {
   return x->rank != y->rank ? x->rank < y->rank : x->at < y->at;
@@ -68,17 +162,18 @@ static bool before(const candidate *x, const candidate *y) {
 
 static void push(work *w, candidate c) {
   size_t i = w->n_heap++;
-  while (i > 0 && before(&c, &w->heap[(i - 1) / 2])) {
+  for (; i > 0 && before(&c, &w->heap[(i - 1) / 2]); i = (i - 1) / 2) {
     w->heap[i] = w->heap[(i - 1) / 2];
-    i = (i - 1) / 2;
+    w->steps++;
   }
   w->heap[i] = c;
+  w->steps++;
 }
 
 static candidate pop(work *w) {
   candidate top = w->heap[0], last = w->heap[--w->n_heap];
   size_t i = 0;
-  for (;;) {
+  for (;; w->steps++) {
     size_t child = 2 * i + 1;
     if (child >= w->n_heap) break;
     if (child + 1 < w->n_heap && before(&w->heap[child + 1], &w->heap[child])) child++;
@@ -87,25 +182,25 @@ static candidate pop(work *w) {
     i = child;
   }
   w->heap[i] = last;
+  w->steps++;
   return top;
 }
 
 /* Consider merging the token at `at` with its right neighbour. */
 static void consider(const isc_bpe *b, work *w, int32_t at) {
   if (at < 0 || w->node[at].next < 0) return;
-  isc_merge pair = {w->node[at].id, w->node[w->node[at].next].id};
-  int64_t rank = isc_table_find(&b->table, &pair, sizeof pair);
-  if (rank >= 0) push(w, (candidate){(int32_t)rank, at, pair});
+  const isc_pair *p = find(b, w->node[at].id, w->node[w->node[at].next].id);
+  if (p) push(w, (candidate){p->rank, at, p});
 }
 
-static void merge_all(const isc_bpe *b, work *w) {
+static void merge_long(const isc_bpe *b, work *w) {
   while (w->n_heap > 0) {
     candidate c = pop(w);
     node *left = &w->node[c.at];
-    if (left->id != c.pair.left || left->next < 0) continue;
+    if (left->id < 0 || left->next < 0) continue;
     node *right = &w->node[left->next];
-    if (right->id != c.pair.right) continue;
-    left->id = b->merged[c.rank];
+    if (pair_of(left->id, right->id) != c.pair->pair) continue;
+    left->id = c.pair->merged;
     right->id = -1;
     left->next = right->next;
     if (left->next >= 0) w->node[left->next].prev = c.at;
@@ -114,40 +209,31 @@ static void merge_all(const isc_bpe *b, work *w) {
   }
 }
 
-static isc_status load_bytes(const isc_bpe *b, work *w, const char *word, size_t len) {
-  for (size_t i = 0; i < len; i++) {
-    int32_t id = b->byte_id[(uint8_t)word[i]];
-    if (id < 0)
-      return isc_fail(ISC_E_SHAPE, "the vocabulary has no token for byte 0x%02x",
-                      (unsigned)(uint8_t)word[i]);
-    w->node[i] = (node){id, (int32_t)i - 1, i + 1 < len ? (int32_t)i + 1 : -1};
-  }
-  for (size_t i = 0; i < len; i++)
+static void merge_in(const isc_bpe *b, work *w, int32_t *id, size_t *n) {
+  size_t out = 0;
+  for (size_t i = 0; i < *n; i++)
+    w->node[i] = (node){id[i], (int32_t)i - 1, i + 1 < *n ? (int32_t)i + 1 : -1};
+  for (size_t i = 0; i < *n; i++)
     consider(b, w, (int32_t)i);
-  return ISC_OK;
-}
-
-static isc_status encode_in(const isc_bpe *b, work *w, const char *word, size_t len, isc_ids *out) {
-  ISC_TRY(load_bytes(b, w, word, len));
-  merge_all(b, w);
+  merge_long(b, w);
   for (int32_t i = 0; i >= 0; i = w->node[i].next)
-    isc_ids_add(out, w->node[i].id);
-  return ISC_OK;
+    id[out++] = w->node[i].id;
+  *n = out;
 }
 
-isc_status isc_bpe_encode(const isc_bpe *b, const char *word, size_t len, isc_ids *out) {
-  node nodes[SMALL];
-  candidate heap[3 * SMALL];
-  work w = {.node = nodes, .heap = heap};
+isc_status isc_bpe_merge(const isc_bpe *b, int32_t *id, size_t *n, int64_t *steps) {
+  work w = {0};
   isc_status st = ISC_OK;
-  if (len == 0) return ISC_OK;
-  if (len <= SMALL) return encode_in(b, &w, word, len, out);
-  if (len > MAX_WORD)
-    return isc_fail(ISC_E_SHAPE, "a word of %zu bytes is too long to encode", len);
-  w = (work){0};
-  ISC_GO(isc_calloc(len, sizeof *w.node, "a long word", (void **)&w.node));
-  ISC_GO(isc_calloc(3 * len, sizeof *w.heap, "a long word", (void **)&w.heap));
-  ISC_GO(encode_in(b, &w, word, len, out));
+  if (*n < 2) return ISC_OK;
+  if (*n <= SHORT) {
+    merge_short(b, id, n, steps);
+    return ISC_OK;
+  }
+  if (*n > MAX_WORD) return isc_fail(ISC_E_SHAPE, "a word of %zu pieces is too long to encode", *n);
+  ISC_GO(isc_calloc(*n, sizeof *w.node, "a long word", (void **)&w.node));
+  ISC_GO(isc_calloc(2 * *n, sizeof *w.heap, "a long word", (void **)&w.heap));
+  merge_in(b, &w, id, n);
+  *steps += w.steps;
 done:
   free(w.node);
   free(w.heap);

@@ -2,6 +2,8 @@
 libinversescope_la_SOURCES += \
   core/model/bpe.c \
   core/model/bpe.h \
+  core/model/char_set.c \
+  core/model/char_set.h \
   core/model/gguf.c \
   core/model/gguf.h \
   core/model/gguf_cursor.c \
@@ -17,6 +19,10 @@ libinversescope_la_SOURCES += \
   core/model/npz.h \
   core/model/npz_internal.h \
   core/model/npz_read.c \
+  core/model/prefix_set.c \
+  core/model/prefix_set.h \
+  core/model/protobuf.c \
+  core/model/protobuf.h \
   core/model/regex.c \
   core/model/safetensors.c \
   core/model/safetensors.h \
@@ -26,7 +32,17 @@ libinversescope_la_SOURCES += \
   core/model/safetensors_json.c \
   core/model/safetensors_json.h \
   core/model/safetensors_write.c \
+  core/model/sentencepiece.c \
+  core/model/sentencepiece.h \
+  core/model/sentencepiece_encode.c \
+  core/model/sentencepiece_file.c \
   core/model/slot.c \
+  core/model/split_regex.h \
+  core/model/split_regex_class.c \
+  core/model/split_regex_compile.c \
+  core/model/split_regex_match.c \
+  core/model/split_regex_parse.c \
+  core/model/split_regex_parts.h \
   core/model/template.c \
   core/model/template_build.c \
   core/model/template_parse.c \
@@ -40,12 +56,29 @@ libinversescope_la_SOURCES += \
   core/model/text_table.h \
   core/model/text_utf8.h \
   core/model/tokenizer.c \
+  core/model/tokenizer_added.c \
+  core/model/tokenizer_arrays.c \
   core/model/tokenizer_build.c \
+  core/model/tokenizer_config.c \
+  core/model/tokenizer_config.h \
+  core/model/tokenizer_decode.c \
   core/model/tokenizer_files.c \
+  core/model/tokenizer_finish.c \
   core/model/tokenizer_json.c \
+  core/model/tokenizer_json.h \
+  core/model/tokenizer_json_parts.c \
+  core/model/tokenizer_json_post.c \
+  core/model/tokenizer_lists.c \
+  core/model/tokenizer_normalize.c \
   core/model/tokenizer_parts.h \
+  core/model/tokenizer_pattern.c \
   core/model/tokenizer_save.c \
+  core/model/tokenizer_save.h \
+  core/model/tokenizer_save_parts.c \
   core/model/tokenizer_split.c \
+  core/model/tokenizer_word.c \
+  core/model/unicode_categories.c \
+  core/model/unicode_categories.h \
   core/model/uniform.c \
   core/model/weights.c \
   core/model/weights.h \

@@ -5,35 +5,18 @@
  * Nothing here changes a tokenizer, which is what makes it usable from any number of threads.
  */
 #include "model/tokenizer_parts.h"
+#include "model/sentencepiece.h"
 #include "model/text_utf8.h"
-#include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
-/* Enough of an unknown word to recognise it by. */
-static isc_status unknown_word(const isc_tokenizer *t, const char *s, size_t len) {
-  size_t shown = len < 60 ? len : 60;
-  while (shown < len && shown > 0 && ((unsigned char)s[shown] & 0xC0u) == 0x80u)
-    shown--;
-  return isc_fail(ISC_E_SHAPE, "%s: the vocabulary has no \"%.*s\"%s", t->where, (int)shown, s,
-                  shown < len ? "…" : "");
-}
-
-static isc_status encode_word(const isc_tokenizer *t, const char *s, size_t len, isc_ids *out) {
-  if (t->model == ISC_BYTE_BPE) {
-    isc_status st = isc_bpe_encode(&t->bpe, s, len, out);
-    return st == ISC_OK ? st : isc_fail_in("%s", t->where);
-  }
-  int32_t id = isc_tokenizer_id(t, s, len);
-  if (id < 0) id = t->unk;
-  if (id < 0) return unknown_word(t, s, len);
-  isc_ids_add(out, id);
-  return ISC_OK;
-}
-
 static isc_status encode(const isc_tokenizer *t, const char *text, size_t len, isc_ids *out) {
-  const isc_splitter s = {encode_word, out};
-  return isc_tokenizer_split(t, &s, text, len);
+  isc_encoding e;
+  if (!isc_text_is_utf8(text, len)) return isc_fail(ISC_E_FORMAT, "the text is not UTF-8");
+  isc_encoding_begin(t, text, len, out, &e);
+  isc_status st = t->model == ISC_SENTENCEPIECE ? isc_sentencepiece_encode(&e, text, len)
+                                                : isc_encode_text(&e, text, len);
+  isc_encoding_end(&e);
+  return st;
 }
 
 isc_status isc_tokenizer_encode_plain(const isc_tokenizer *t, const char *text, size_t len,
@@ -44,9 +27,36 @@ isc_status isc_tokenizer_encode_plain(const isc_tokenizer *t, const char *text, 
   return st;
 }
 
+/* Does the text begin with the token that is put before it? White space before that counts when the token takes it. */
+static bool has_bos_already(const isc_tokenizer *t, const char *text, size_t len) {
+  const isc_key *bos = &t->key[t->bos];
+  size_t at = 0, n;
+  uint32_t cp;
+  bool lstrip = false;
+  for (int64_t i = 0; i < t->n_added; i++)
+    lstrip |= t->added[i].id == t->bos && t->added[i].lstrip;
+  while (lstrip && (n = isc_utf8_decode(text + at, len - at, &cp)) > 0 && isc_is_white_space(cp))
+    at += n;
+  return len - at >= bos->len && memcmp(text + at, bos->p, bos->len) == 0;
+}
+
+/* What is put before a text must be known, and must not be there already. */
+static isc_status check_bos(const isc_tokenizer *t, const char *text, size_t len) {
+  if (t->bos_conflict && t->bos_policy == ISC_BOS_MODEL)
+    return isc_fail(ISC_E_CONFIG, "%s", t->bos_conflict);
+  if (t->n_prefix == 0 || t->bos < 0 || t->prefix[0] != t->bos || !has_bos_already(t, text, len))
+    return ISC_OK;
+  return isc_fail(ISC_E_FORMAT,
+                  "the text begins with \"%s\", which the tokenizer puts before every text: there "
+                  "would be two; take it out of the text, or set bos to \"never\"",
+                  t->token[t->bos]);
+}
+
 isc_status isc_tokenizer_encode(const isc_tokenizer *t, const char *text, size_t len, int32_t *ids,
                                 int64_t max, int64_t *n) {
   isc_ids out = {ids, max, 0};
+  *n = 0;
+  ISC_TRY(check_bos(t, text, len));
   for (int64_t i = 0; i < t->n_prefix; i++)
     isc_ids_add(&out, t->prefix[i]);
   isc_status st = encode(t, text, len, &out);
@@ -56,74 +66,12 @@ isc_status isc_tokenizer_encode(const isc_tokenizer *t, const char *text, size_t
   return st;
 }
 
-/* Bytes of a token written in GPT-2's printable characters; of any other token its own. */
-static isc_status append_bytes(const char *token, isc_text *out) {
-  size_t len = strlen(token), start = out->len, n;
-  uint32_t cp = 0;
-  for (size_t i = 0; i < len; i += n) {
-    n = isc_utf8_decode(token + i, len - i, &cp);
-    int byte = n ? isc_char_to_byte(cp) : -1;
-    if (byte < 0) {
-      out->len = start;
-      return isc_text_append(out, token, len);
-    }
-    char c = (char)byte;
-    ISC_TRY(isc_text_append(out, &c, 1));
-  }
-  return ISC_OK;
-}
-
-/* Length of the ill-formed piece at s that one U+FFFD stands for: the longest start of a well-formed
- * sequence, else one byte (Unicode 15, 3.9, as Rust's lossy conversion does). */
-static size_t ill_formed(const unsigned char *s, size_t n) {
-  size_t want = s[0] >= 0xF0u ? 4 : s[0] >= 0xE0u ? 3 : 2, have = 1;
-  if (s[0] < 0xC2u || s[0] > 0xF4u) return 1;
-  unsigned low = s[0] == 0xE0u ? 0xA0u : s[0] == 0xF0u ? 0x90u : 0x80u;
-  unsigned high = s[0] == 0xEDu ? 0x9Fu : s[0] == 0xF4u ? 0x8Fu : 0xBFu;
-  while (have < want && have < n && s[have] >= low && s[have] <= high) {
-    have++;
-    low = 0x80u;
-    high = 0xBFu;
-  }
-  return have;
-}
-
 /* A sampled text may end in the middle of a character: what is not UTF-8 becomes U+FFFD. */
-static isc_status make_valid(isc_text *t) {
-  isc_text fixed = {0};
-  isc_status st = ISC_OK;
-  if (isc_text_is_utf8(t->data, t->len)) return ISC_OK;
-  for (size_t i = 0, n; i < t->len; i += n) {
-    uint32_t cp;
-    n = isc_utf8_decode(t->data + i, t->len - i, &cp);
-    if (n) {
-      ISC_GO(isc_text_append(&fixed, t->data + i, n));
-      continue;
-    }
-    n = ill_formed((const unsigned char *)t->data + i, t->len - i);
-    ISC_GO(isc_text_append(&fixed, "\xEF\xBF\xBD", 3));
-  }
-  ISC_GO(isc_text_set(t, fixed.data, fixed.len));
-done:
-  isc_text_free(&fixed);
-  return st;
-}
-
 isc_status isc_tokenizer_decode(const isc_tokenizer *t, const int32_t *ids, int64_t n,
                                 isc_text *out) {
-  bool first = true;
-  ISC_TRY(isc_text_set(out, "", 0));
-  for (int64_t i = 0; i < n; i++) {
-    const char *token = isc_tokenizer_token(t, ids[i]);
-    if (!token)
-      return isc_fail(ISC_E_SHAPE, "%s: there is no token with id %" PRId32, t->where, ids[i]);
-    if (t->special[ids[i]]) continue;
-    if (t->decode == ISC_DECODE_SPACES && !first) ISC_TRY(isc_text_append(out, " ", 1));
-    first = false;
-    ISC_TRY(t->decode == ISC_DECODE_BYTES ? append_bytes(token, out)
-                                          : isc_text_append(out, token, strlen(token)));
-  }
-  return make_valid(out);
+  ISC_TRY(t->model == ISC_SENTENCEPIECE ? isc_sentencepiece_decode(t, ids, n, out)
+                                        : isc_tokenizer_run_decoders(t, ids, n, out));
+  return isc_text_make_utf8(out);
 }
 
 int64_t isc_tokenizer_vocab(const isc_tokenizer *t) {
@@ -148,27 +96,4 @@ const char *isc_tokenizer_token(const isc_tokenizer *t, int32_t id) {
 
 void isc_tokenizer_fingerprint(const isc_tokenizer *t, char hex[33]) {
   memcpy(hex, t->fingerprint, 33);
-}
-
-void isc_tokenizer_close(isc_tokenizer *t) {
-  if (!t) return;
-  for (int64_t i = 0; i < t->vocab; i++)
-    free(t->token[i]);
-  for (int pass = 0; pass < 2; pass++) {
-    isc_table_free(&t->pass[pass].table);
-    free(t->pass[pass].key);
-    free(t->pass[pass].id);
-  }
-  isc_table_free(&t->by_token);
-  isc_bpe_free(&t->bpe);
-  pcre2_code_free(t->regex);
-  free(t->token);
-  free(t->special);
-  free(t->key);
-  free(t->added);
-  free(t->prefix);
-  free(t->suffix);
-  free(t->unk_token);
-  free(t->where);
-  free(t);
 }

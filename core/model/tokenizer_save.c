@@ -5,63 +5,32 @@
  * The text is canonical (tokens by id, merges by rank), so it also serves as what a fingerprint is
  * taken of.
  */
-#include "model/tokenizer_parts.h"
+#include "model/tokenizer_save.h"
+#include "model/sentencepiece.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char *yes_no(bool b) {
-  return b ? "true" : "false";
-}
-
-static void add_string(isc_sb *b, const char *s) {
-  isc_sb_add_json(b, s, strlen(s));
-}
+#include <unistd.h>
 
 static void added_tokens(const isc_tokenizer *t, isc_sb *b) {
   isc_sb_add(b, "  \"added_tokens\": [");
   for (int64_t i = 0; i < t->n_added; i++) {
     const isc_added *a = &t->added[i];
     isc_sb_addf(b, "%s\n    {\"id\": %d, \"content\": ", i ? "," : "", (int)a->id);
-    add_string(b, t->token[a->id]);
-    isc_sb_addf(
-        b,
-        ", \"single_word\": false, \"lstrip\": false, \"rstrip\": false, \"normalized\": %s, "
-        "\"special\": %s}",
-        yes_no(a->normalized), yes_no(a->special));
+    isc_sb_add_string(b, t->token[a->id]);
+    isc_sb_addf(b,
+                ", \"single_word\": %s, \"lstrip\": %s, \"rstrip\": %s, \"normalized\": %s, "
+                "\"special\": %s}",
+                isc_yes_no(a->single_word), isc_yes_no(a->lstrip), isc_yes_no(a->rstrip),
+                isc_yes_no(a->normalized), isc_yes_no(a->special));
   }
   isc_sb_add(b, t->n_added ? "\n  ],\n" : "],\n");
-}
-
-static void pre_tokenizer(const isc_tokenizer *t, isc_sb *b) {
-  isc_sb_add(b, "  \"pre_tokenizer\": ");
-  switch (t->pre) {
-  case ISC_PRE_NONE:
-    isc_sb_add(b, "null");
-    break;
-  case ISC_PRE_WHITESPACE:
-    isc_sb_add(b, "{\"type\": \"Whitespace\"}");
-    break;
-  case ISC_PRE_WHITESPACE_SPLIT:
-    isc_sb_add(b, "{\"type\": \"WhitespaceSplit\"}");
-    break;
-  case ISC_PRE_CHARS:
-    isc_sb_add(b, "{\"type\": \"Split\", \"pattern\": {\"Regex\": \".\"}, \"behavior\": "
-                  "\"Isolated\", \"invert\": false}");
-    break;
-  case ISC_PRE_BYTE_LEVEL:
-    isc_sb_addf(b,
-                "{\"type\": \"ByteLevel\", \"add_prefix_space\": %s, \"trim_offsets\": true, "
-                "\"use_regex\": %s}",
-                yes_no(t->add_prefix_space), yes_no(t->use_regex));
-    break;
-  }
-  isc_sb_add(b, ",\n");
 }
 
 static void template_special(const isc_tokenizer *t, isc_sb *b, const int32_t *id, int64_t n) {
   for (int64_t i = 0; i < n; i++) {
     isc_sb_add(b, "{\"SpecialToken\": {\"id\": ");
-    add_string(b, t->token[id[i]]);
+    isc_sb_add_string(b, t->token[id[i]]);
     isc_sb_add(b, ", \"type_id\": 0}}, ");
   }
 }
@@ -84,7 +53,7 @@ static void post_processor(const isc_tokenizer *t, isc_sb *b) {
   isc_sb_add(b, "{\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}");
   for (int64_t i = 0; i < t->n_suffix; i++) {
     isc_sb_add(b, ", {\"SpecialToken\": {\"id\": ");
-    add_string(b, t->token[t->suffix[i]]);
+    isc_sb_add_string(b, t->token[t->suffix[i]]);
     isc_sb_add(b, ", \"type_id\": 0}}");
   }
   isc_sb_add(b, "], \"pair\": [{\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}, {\"Sequence\": "
@@ -93,35 +62,26 @@ static void post_processor(const isc_tokenizer *t, isc_sb *b) {
     int32_t id = k < t->n_prefix ? t->prefix[k] : t->suffix[k - t->n_prefix];
     if (seen_before(t, k)) continue;
     isc_sb_add(b, k ? ", " : "");
-    add_string(b, t->token[id]);
+    isc_sb_add_string(b, t->token[id]);
     isc_sb_add(b, ": {\"id\": ");
-    add_string(b, t->token[id]);
+    isc_sb_add_string(b, t->token[id]);
     isc_sb_addf(b, ", \"ids\": [%d], \"tokens\": [", (int)id);
-    add_string(b, t->token[id]);
+    isc_sb_add_string(b, t->token[id]);
     isc_sb_add(b, "]}");
   }
   isc_sb_add(b, "}},\n");
 }
 
-static void decoder(const isc_tokenizer *t, isc_sb *b) {
-  isc_sb_add(b, "  \"decoder\": ");
-  if (t->decode == ISC_DECODE_SPACES) isc_sb_add(b, "null");
-  if (t->decode == ISC_DECODE_FUSE) isc_sb_add(b, "{\"type\": \"Fuse\"}");
-  if (t->decode == ISC_DECODE_BYTES) /* the library wants all the fields, and reads none */
-    isc_sb_add(b, "{\"type\": \"ByteLevel\", \"add_prefix_space\": true, \"trim_offsets\": true, "
-                  "\"use_regex\": true}");
-  isc_sb_add(b, ",\n");
-}
-
-/* Added tokens stand here too: that fixes their ids, and they are matched before words anyway. */
+/* Added tokens stand here too: that fixes their ids, and they are matched before words anyway; but not where a word may
+ * be looked up whole or by its characters, which must not find them. */
 static void vocab(const isc_tokenizer *t, isc_sb *b) {
-  bool first = true;
+  bool first = true, all = t->model != ISC_CHAR_BPE && !t->ignore_merges;
   isc_sb_add(b, "    \"vocab\": {");
   for (int64_t id = 0; id < t->vocab; id++) {
-    if (!t->token[id]) continue;
+    if (!t->token[id] || (!all && !t->in_model[id])) continue;
     isc_sb_add(b, first ? "\n      " : ",\n      ");
     first = false;
-    add_string(b, t->token[id]);
+    isc_sb_add_string(b, t->token[id]);
     isc_sb_addf(b, ": %d", (int)id);
   }
   isc_sb_add(b, "\n    }");
@@ -130,19 +90,20 @@ static void vocab(const isc_tokenizer *t, isc_sb *b) {
 static void bpe_model(const isc_tokenizer *t, isc_sb *b) {
   isc_sb_add(b, "  \"model\": {\"type\": \"BPE\", \"dropout\": null, \"unk_token\": ");
   if (t->unk_token)
-    add_string(b, t->unk_token);
+    isc_sb_add_string(b, t->unk_token);
   else
     isc_sb_add(b, "null");
-  isc_sb_add(b,
-             ", \"continuing_subword_prefix\": null, \"end_of_word_suffix\": null, \"fuse_unk\": "
-             "false, \"byte_fallback\": false, \"ignore_merges\": false,\n");
+  isc_sb_addf(b,
+              ", \"continuing_subword_prefix\": null, \"end_of_word_suffix\": null, \"fuse_unk\": "
+              "%s, \"byte_fallback\": %s, \"ignore_merges\": %s,\n",
+              isc_yes_no(t->fuse_unk), isc_yes_no(t->byte_fallback), isc_yes_no(t->ignore_merges));
   vocab(t, b);
   isc_sb_add(b, ",\n    \"merges\": [");
   for (int64_t i = 0; i < t->bpe.n; i++) {
     isc_sb_add(b, i ? ",\n      [" : "\n      [");
-    add_string(b, t->token[t->bpe.merge[i].left]);
+    isc_sb_add_string(b, t->token[t->bpe.merge[i].left]);
     isc_sb_add(b, ", ");
-    add_string(b, t->token[t->bpe.merge[i].right]);
+    isc_sb_add_string(b, t->token[t->bpe.merge[i].right]);
     isc_sb_add(b, "]");
   }
   isc_sb_add(b, "\n    ]\n  }\n}\n");
@@ -152,7 +113,7 @@ static void word_model(const isc_tokenizer *t, isc_sb *b) {
   isc_sb_add(b, "  \"model\": {\"type\": \"WordLevel\",\n");
   vocab(t, b);
   isc_sb_add(b, ",\n    \"unk_token\": ");
-  add_string(b, t->unk_token ? t->unk_token : "<unk>");
+  isc_sb_add_string(b, t->unk_token ? t->unk_token : "<unk>");
   isc_sb_add(b, "\n  }\n}\n");
 }
 
@@ -160,50 +121,83 @@ isc_status isc_tokenizer_to_json(const isc_tokenizer *t, char **out) {
   isc_sb b = {0};
   isc_sb_add(&b, "{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n  \"padding\": null,\n");
   added_tokens(t, &b);
-  isc_sb_add(&b, "  \"normalizer\": null,\n");
-  pre_tokenizer(t, &b);
+  isc_save_normalizer(t, &b);
+  isc_save_pre_tokenizer(t, &b);
   post_processor(t, &b);
-  decoder(t, &b);
-  if (t->model == ISC_BYTE_BPE)
-    bpe_model(t, &b);
-  else
+  isc_save_decoder(t, &b);
+  if (t->model == ISC_WORD_LEVEL)
     word_model(t, &b);
+  else
+    bpe_model(t, &b);
   return isc_sb_finish(&b, out);
 }
 
-/* What tokenizer.json has no place for: the names of the tokens that begin and end a text. */
+/* What tokenizer.json has no place for: the names of the tokens that begin and end a text; and of a tokenizer.model also
+ * whether they are added. */
 static isc_status config_json(const isc_tokenizer *t, char **out) {
   isc_sb b = {0};
-  isc_sb_add(&b, "{\n  \"tokenizer_class\": \"PreTrainedTokenizerFast\"");
+  bool sp = t->model == ISC_SENTENCEPIECE;
+  isc_sb_addf(&b, "{\n  \"tokenizer_class\": \"%s\"",
+              sp ? "LlamaTokenizer" : "PreTrainedTokenizerFast");
   if (t->bos >= 0) {
     isc_sb_add(&b, ",\n  \"bos_token\": ");
-    add_string(&b, t->token[t->bos]);
+    isc_sb_add_string(&b, t->token[t->bos]);
   }
   if (t->eos >= 0) {
     isc_sb_add(&b, ",\n  \"eos_token\": ");
-    add_string(&b, t->token[t->eos]);
+    isc_sb_add_string(&b, t->token[t->eos]);
   }
+  if (sp)
+    isc_sb_addf(&b, ",\n  \"add_bos_token\": %s,\n  \"add_eos_token\": %s",
+                isc_yes_no(t->n_prefix > 0), isc_yes_no(t->n_suffix > 0));
+  if (t->bos_conflict && t->bos_policy == ISC_BOS_MODEL) /* it stays one */
+    isc_sb_addf(&b, ",\n  \"add_bos_token\": %s",
+                isc_yes_no(t->n_prefix == 0 || t->prefix[0] != t->bos));
   isc_sb_add(&b, "\n}\n");
   return isc_sb_finish(&b, out);
 }
 
-static isc_status write_text(const char *dir, const char *name, const char *text) {
+static isc_status write_in(const char *dir, const char *name, const char *data, size_t len) {
   char *path;
   ISC_TRY(isc_path_join(dir, name, &path));
-  isc_status st = isc_write_file(path, text, strlen(text));
+  isc_status st = isc_write_file(path, data, len);
   free(path);
   return st;
 }
 
-isc_status isc_tokenizer_save(const isc_tokenizer *t, const char *dir) {
+/* A tokenizer.json that lies there would be read in place of the tokenizer.model. */
+static isc_status remove_json(const char *dir) {
+  char *path;
+  ISC_TRY(isc_path_join(dir, "tokenizer.json", &path));
   isc_status st = ISC_OK;
-  char *json = NULL, *config = NULL;
-  ISC_GO(isc_tokenizer_to_json(t, &json));
-  ISC_GO(config_json(t, &config));
-  ISC_GO(write_text(dir, "tokenizer_config.json", config));
-  ISC_GO(write_text(dir, "tokenizer.json", json));
-done:
-  free(json);
-  free(config);
+  if (unlink(path) != 0 && errno != ENOENT)
+    st = isc_fail(ISC_E_IO, "%s: cannot remove: %s", path, strerror(errno));
+  free(path);
   return st;
+}
+
+static isc_status save_model(const isc_tokenizer *t, const char *dir) {
+  isc_text model = {0};
+  isc_status st = isc_sentencepiece_write(t, &model);
+  if (st == ISC_OK) st = remove_json(dir);
+  if (st == ISC_OK) st = write_in(dir, "tokenizer.model", model.data, model.len);
+  isc_text_free(&model);
+  return st;
+}
+
+static isc_status save_json(const isc_tokenizer *t, const char *dir) {
+  char *json;
+  ISC_TRY(isc_tokenizer_to_json(t, &json));
+  isc_status st = write_in(dir, "tokenizer.json", json, strlen(json));
+  free(json);
+  return st;
+}
+
+isc_status isc_tokenizer_save(const isc_tokenizer *t, const char *dir) {
+  char *config;
+  ISC_TRY(config_json(t, &config));
+  isc_status st = write_in(dir, "tokenizer_config.json", config, strlen(config));
+  free(config);
+  ISC_TRY(st);
+  return t->model == ISC_SENTENCEPIECE ? save_model(t, dir) : save_json(t, dir);
 }

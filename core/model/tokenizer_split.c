@@ -1,163 +1,211 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Cutting a text into added tokens and words.
+ * The pre-tokenisers: cutting a piece of text into words.
  *
- * The patterns follow the tokenizers library, whose classes are Unicode's: PCRE2's own \s and \w differ
- * (its \s takes U+180E too), so they are spelled out.
+ * Each part of the sequence hands its pieces to the next one as it finds them, so that nothing is collected; empty
+ * pieces are dropped.
  */
 #include "model/tokenizer_parts.h"
 #include "model/text_utf8.h"
 #include <string.h>
 
-#define SPACE                                                                                      \
-  "\\t-\\r "                                                                                       \
-  "\\x{85}\\x{A0}\\x{1680}\\x{2000}-\\x{200A}\\x{2028}\\x{2029}\\x{202F}\\x{205F}\\x{3000}"
-#define WORD "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}"
-
-static const char gpt2_pattern[] = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^" SPACE
-                                   "\\p{L}\\p{N}]+|[" SPACE "]+(?![^" SPACE "])|[" SPACE "]+";
-static const char whitespace_pattern[] = "[" WORD "]+|[^" WORD SPACE "]+";
-
-bool isc_is_white_space(uint32_t cp) {
-  return (cp >= 9 && cp <= 13) || cp == ' ' || cp == 0x85 || cp == 0xA0 || cp == 0x1680 ||
-         (cp >= 0x2000 && cp <= 0x200A) || cp == 0x2028 || cp == 0x2029 || cp == 0x202F ||
-         cp == 0x205F || cp == 0x3000;
+/* To the part behind `part`. */
+static isc_status next(isc_encoding *e, int64_t part, const char *s, size_t len) {
+  return len > 0 ? isc_encode_piece(e, part + 1, s, len) : ISC_OK;
 }
 
-isc_status isc_tokenizer_compile(isc_tokenizer *t) {
-  const char *pattern = t->pre == ISC_PRE_WHITESPACE                   ? whitespace_pattern
-                        : t->pre == ISC_PRE_BYTE_LEVEL && t->use_regex ? gpt2_pattern
-                                                                       : NULL;
-  int error;
-  PCRE2_SIZE at;
-  if (!pattern) return ISC_OK;
-  t->regex =
-      pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF, &error, &at, NULL);
-  if (!t->regex) {
-    PCRE2_UCHAR message[160];
-    pcre2_get_error_message(error, message, sizeof message);
-    return isc_fail(ISC_E_UNSUPPORTED, "%s: this PCRE2 cannot compile the word pattern: %s",
-                    t->where, (const char *)message);
+/* ---- Split */
+
+/* What a Split holds back until it knows what comes behind it. */
+typedef struct splitting {
+  isc_encoding *e;
+  int64_t part;
+  isc_behavior behavior;
+  const char *s;
+  size_t begin, end; /* held back; nothing when equal */
+  bool was_match;    /* was the piece before this a match? */
+} splitting;
+
+static isc_status release(splitting *p) {
+  size_t begin = p->begin;
+  p->begin = p->end;
+  return next(p->e, p->part, p->s + begin, p->end - begin);
+}
+
+/* The piece behind the one held back, joined to it or in its place. */
+static isc_status hold(splitting *p, size_t begin, size_t end, bool join) {
+  if (p->begin == p->end || !join) {
+    ISC_TRY(release(p));
+    p->begin = begin;
   }
-  pcre2_jit_compile(t->regex, PCRE2_JIT_COMPLETE); /* only speed is lost without it */
+  p->end = end;
   return ISC_OK;
 }
 
-static isc_status each_match(const isc_tokenizer *t, const isc_splitter *s, const char *text,
-                             size_t len) {
-  isc_status st = ISC_OK;
-  pcre2_match_data *m = pcre2_match_data_create(1, NULL);
-  if (!m) return isc_fail(ISC_E_NOMEM, "no memory to match words");
-  const PCRE2_SIZE *span = pcre2_get_ovector_pointer(m);
-  for (size_t at = 0; at < len; at = span[1]) {
-    int r = pcre2_match(t->regex, (PCRE2_SPTR)text, len, at, PCRE2_NO_UTF_CHECK, m, NULL);
-    if (r == PCRE2_ERROR_NOMATCH) break;
-    if (r < 0)
-      ISC_GO(isc_fail(ISC_E_NOMEM, "%s: matching words failed (PCRE2 error %d)", t->where, r));
-    ISC_GO(s->word(t, text + span[0], span[1] - span[0], s->out));
+static isc_status piece(splitting *p, size_t begin, size_t end, bool match) {
+  bool was_match = p->was_match;
+  if (begin == end) return ISC_OK;
+  p->was_match = match;
+  switch (p->behavior) {
+  case ISC_ISOLATED:
+    return next(p->e, p->part, p->s + begin, end - begin);
+  case ISC_REMOVED:
+    return match ? ISC_OK : next(p->e, p->part, p->s + begin, end - begin);
+  case ISC_CONTIGUOUS:
+    return hold(p, begin, end, match == was_match);
+  case ISC_MERGED_WITH_PREVIOUS:
+    return hold(p, begin, end, match && !was_match);
+  case ISC_MERGED_WITH_NEXT:
+    ISC_TRY(hold(p, begin, end, was_match && !match));
+    return match ? ISC_OK : release(p);
   }
-done:
-  pcre2_match_data_free(m);
-  return st;
+  return isc_fail(ISC_E_INTERNAL, "unknown behavior of a Split");
+}
+
+static isc_status split(isc_encoding *e, int64_t part, const isc_pattern *pattern,
+                        isc_behavior behavior, bool invert, const char *s, size_t len) {
+  splitting p = {.e = e, .part = part, .behavior = behavior, .s = s};
+  size_t begin, end;
+  for (size_t at = 0; at < len; at = end) {
+    ISC_TRY(isc_pattern_find(pattern, &e->work, s, len, at, &begin, &end));
+    ISC_TRY(piece(&p, at, begin, invert));
+    ISC_TRY(piece(&p, begin, end, !invert));
+  }
+  return release(&p);
+}
+
+/* ---- the others */
+
+/* Runs of word characters, and runs of what is neither word nor white space. */
+static isc_status words(isc_encoding *e, int64_t part, const char *s, size_t len) {
+  enum { SPACE, WORD, OTHER } kind, last = SPACE;
+  const isc_char_set *word = &e->t->pre[part].set;
+  size_t start = 0, n;
+  for (size_t i = 0; i < len; i += n, last = kind) {
+    uint32_t cp = 0;
+    n = isc_utf8_decode(s + i, len - i, &cp);
+    kind = isc_char_set_has(word, cp) ? WORD : isc_is_white_space(cp) ? SPACE : OTHER;
+    if (kind == last) continue;
+    if (last != SPACE) ISC_TRY(next(e, part, s + start, i - start));
+    start = i;
+  }
+  return last == SPACE ? ISC_OK : next(e, part, s + start, len - start);
 }
 
 /* Words between white space. */
-static isc_status each_run(const isc_tokenizer *t, const isc_splitter *s, const char *text,
-                           size_t len) {
-  size_t start = 0;
-  for (size_t i = 0; i < len;) {
+static isc_status runs(isc_encoding *e, int64_t part, const char *s, size_t len) {
+  size_t start = 0, n;
+  for (size_t i = 0; i < len; i += n) {
     uint32_t cp = 0;
-    size_t n = isc_utf8_decode(text + i, len - i, &cp);
-    if (isc_is_white_space(cp)) {
-      if (i > start) ISC_TRY(s->word(t, text + start, i - start, s->out));
-      start = i + n;
-    }
-    i += n;
+    n = isc_utf8_decode(s + i, len - i, &cp);
+    if (!isc_is_white_space(cp)) continue;
+    ISC_TRY(next(e, part, s + start, i - start));
+    start = i + n;
   }
-  return len > start ? s->word(t, text + start, len - start, s->out) : ISC_OK;
+  return next(e, part, s + start, len - start);
 }
 
 /* "." does not match a line feed, so a run of them stays one piece. */
-static isc_status each_char(const isc_tokenizer *t, const isc_splitter *s, const char *text,
-                            size_t len) {
-  for (size_t i = 0; i < len;) {
+static isc_status characters(isc_encoding *e, int64_t part, const char *s, size_t len) {
+  for (size_t i = 0, n; i < len; i += n) {
     uint32_t cp;
-    size_t n = isc_utf8_decode(text + i, len - i, &cp);
-    while (text[i] == '\n' && i + n < len && text[i + n] == '\n')
+    n = isc_utf8_decode(s + i, len - i, &cp);
+    while (s[i] == '\n' && i + n < len && s[i + n] == '\n')
       n++;
-    ISC_TRY(s->word(t, text + i, n, s->out));
-    i += n;
+    ISC_TRY(next(e, part, s + i, n));
   }
   return ISC_OK;
 }
 
-static isc_status byte_level(const isc_tokenizer *t, const isc_splitter *s, const char *text,
-                             size_t len) {
-  if (t->add_prefix_space && text[0] != ' ') {
+static isc_status digits(isc_encoding *e, int64_t part, const char *s, size_t len) {
+  const isc_pre_part *p = &e->t->pre[part];
+  bool was_digit = false;
+  size_t start = 0, n;
+  for (size_t i = 0; i < len; i += n) {
+    uint32_t cp = 0;
+    n = isc_utf8_decode(s + i, len - i, &cp);
+    bool digit = isc_char_set_has(&p->set, cp);
+    if (digit != was_digit || (digit && p->individual_digits)) {
+      ISC_TRY(next(e, part, s + start, i - start));
+      start = i;
+    }
+    was_digit = digit;
+  }
+  return next(e, part, s + start, len - start);
+}
+
+static isc_status byte_level(isc_encoding *e, int64_t part, const char *s, size_t len) {
+  const isc_pre_part *p = &e->t->pre[part];
+  if (p->add_prefix_space && s[0] != ' ') {
     isc_text spaced = {0};
     isc_status st = isc_text_append(&spaced, " ", 1);
-    if (st == ISC_OK) st = isc_text_append(&spaced, text, len);
-    if (st == ISC_OK) st = byte_level(t, s, spaced.data, spaced.len);
+    if (st == ISC_OK) st = isc_text_append(&spaced, s, len);
+    if (st == ISC_OK) st = byte_level(e, part, spaced.data, spaced.len);
     isc_text_free(&spaced);
     return st;
   }
-  return t->use_regex ? each_match(t, s, text, len) : s->word(t, text, len, s->out);
+  if (!p->use_regex) return next(e, part, s, len);
+  return split(e, part, &p->pattern, ISC_ISOLATED, false, s, len);
 }
 
-static isc_status plain(const isc_tokenizer *t, const isc_splitter *s, const char *text,
-                        size_t len) {
-  if (len == 0) return ISC_OK;
-  switch (t->pre) {
-  case ISC_PRE_NONE:
-    return s->word(t, text, len, s->out);
-  case ISC_PRE_WHITESPACE:
-    return each_match(t, s, text, len);
-  case ISC_PRE_WHITESPACE_SPLIT:
-    return each_run(t, s, text, len);
-  case ISC_PRE_CHARS:
-    return each_char(t, s, text, len);
-  case ISC_PRE_BYTE_LEVEL:
-    return byte_level(t, s, text, len);
-  }
-  return isc_fail(ISC_E_INTERNAL, "%s: unknown pre-tokeniser", t->where);
-}
-
-/* Length of the longest added token at s, 0 if none. */
-static size_t added_at(const isc_added_set *set, const char *s, size_t len, int32_t *id) {
-  if (!set->starts[(uint8_t)*s]) return 0;
-  for (size_t n = len < set->longest ? len : set->longest; n > 0; n--) {
-    if (!set->has_length[n]) continue;
-    int64_t i = isc_table_find(&set->table, s, n);
-    if (i < 0) continue;
-    *id = set->id[i];
-    return n;
-  }
-  return 0;
-}
-
-/* Pass 0 looks for added tokens in the raw text, pass 1 in what it left, the rest is words. */
-static isc_status cut(const isc_tokenizer *t, const isc_splitter *s, int pass, const char *text,
-                      size_t len) {
-  if (pass == 2) return plain(t, s, text, len);
-  const isc_added_set *set = &t->pass[pass];
-  size_t start = 0;
-  for (size_t i = 0; set->n > 0 && i < len;) {
-    int32_t id = -1;
-    size_t n = added_at(set, text + i, len - i, &id);
-    if (n == 0) {
+/* Words that begin with the replacement. */
+static isc_status at_replacement(isc_encoding *e, int64_t part, const char *s, size_t len) {
+  const isc_pre_part *p = &e->t->pre[part];
+  size_t n = strlen(p->replacement), start = 0;
+  if (!p->split) return next(e, part, s, len);
+  for (size_t i = 0; i + n <= len;) {
+    if (memcmp(s + i, p->replacement, n) != 0) {
       i++;
       continue;
     }
-    ISC_TRY(cut(t, s, pass + 1, text + start, i - start));
-    isc_ids_add(s->out, id);
-    i += n;
+    ISC_TRY(next(e, part, s + start, i - start));
     start = i;
+    i += n;
   }
-  return cut(t, s, pass + 1, text + start, len - start);
+  return next(e, part, s + start, len - start);
 }
 
-isc_status isc_tokenizer_split(const isc_tokenizer *t, const isc_splitter *s, const char *text,
-                               size_t len) {
-  if (!isc_text_is_utf8(text, len)) return isc_fail(ISC_E_FORMAT, "the text is not UTF-8");
-  return cut(t, s, 0, text, len);
+static isc_status metaspace(isc_encoding *e, int64_t part, const char *s, size_t len) {
+  const isc_pre_part *p = &e->t->pre[part];
+  size_t n = strlen(p->replacement);
+  isc_status st = ISC_OK;
+  isc_text out = {0};
+  bool first = p->scheme == ISC_PREPEND_FIRST && s == e->text;
+  bool begins = s[0] == ' ' || (len >= n && memcmp(s, p->replacement, n) == 0);
+  if (!begins && (first || p->scheme == ISC_PREPEND_ALWAYS))
+    ISC_GO(isc_text_append(&out, p->replacement, n));
+  for (size_t i = 0, end; i < len; i = end) {
+    const char *space = memchr(s + i, ' ', len - i);
+    end = space ? (size_t)(space - s) : len;
+    ISC_GO(isc_text_append(&out, s + i, end - i));
+    if (!space) break;
+    ISC_GO(isc_text_append(&out, p->replacement, n));
+    end++;
+  }
+  ISC_GO(at_replacement(e, part, out.data, out.len));
+done:
+  isc_text_free(&out);
+  return st;
+}
+
+isc_status isc_encode_piece(isc_encoding *e, int64_t part, const char *s, size_t len) {
+  if (part == e->t->n_pre) return isc_encode_word(e, s, len);
+  const isc_pre_part *p = &e->t->pre[part];
+  switch (p->kind) {
+  case ISC_PRE_WHITESPACE:
+    return words(e, part, s, len);
+  case ISC_PRE_WHITESPACE_SPLIT:
+    return runs(e, part, s, len);
+  case ISC_PRE_CHARS:
+    return characters(e, part, s, len);
+  case ISC_PRE_BYTE_LEVEL:
+    return byte_level(e, part, s, len);
+  case ISC_PRE_SPLIT:
+    return split(e, part, &p->pattern, p->behavior, p->invert, s, len);
+  case ISC_PRE_DIGITS:
+    return digits(e, part, s, len);
+  case ISC_PRE_METASPACE:
+    return metaspace(e, part, s, len);
+  }
+  return isc_fail(ISC_E_INTERNAL, "%s: unknown pre-tokeniser", e->t->where);
 }
