@@ -38,7 +38,7 @@ docs_pages = \
   docs/plugin-prior.md \
   docs/plugin-target.md
 docs_mans = docs/inversescope.1 docs/inversescope-conf.5 docs/inversescope-plugin.7
-CLEANFILES = $(docs_pages) $(docs_mans) docs/generated.stamp
+CLEANFILES += $(docs_pages) $(docs_mans) docs/generated.stamp
 
 if ISC_CROSS
 all-local:

@@ -46,7 +46,7 @@ AC_DEFUN([ISC_SUMMARY], [
     flags           $CFLAGS
     sanitizers      $enable_sanitizers
     CPU backend     yes: oneDNN and its own thread pool
-    CUDA backend    no (not part of this version)
+    CUDA backend    $isc_cuda
     MPI             no (not part of this version)
     tests           $isc_tests
 ])

@@ -20,6 +20,7 @@ if HAVE_CRITERION
 include tests/base.mk
 include tests/abi.mk
 include tests/backend.mk
+include tests/cuda.mk
 include tests/tensor.mk
 include tests/decoder.mk
 include tests/formats.mk

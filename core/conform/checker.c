@@ -161,7 +161,16 @@ static json_t *verdict(const char *status, const char *message) {
   return json_pack("{ss so*}", "status", status, "message", text);
 }
 
+/* A backend cannot be tried where its device is not: the probe says so, and is itself checked everywhere. */
+static bool lacks_device(const isc_conform *c, const isc_check *check, char why[256]) {
+  if (check->scope != ISC_PER_CASE || c->cls->kind != ISC_BACKEND) return false;
+  const isc_backend_ops *ops = c->cls->ops;
+  why[0] = '\0';
+  return strcmp(check->id, "backend.probe") != 0 && ops->probe(why, 256) == ISC_E_UNSUPPORTED;
+}
+
 static json_t *do_check(isc_checker *k) {
+  char why[256];
   static isc_conform c;
   static isc_case cs;
   const isc_check *check = isc_check_find(k->check);
@@ -170,6 +179,7 @@ static json_t *do_check(isc_checker *k) {
     return verdict("broken", isc_error());
   }
   if (prepare(k, check, &c, &cs) != ISC_OK) return verdict("broken", isc_error());
+  if (lacks_device(&c, check, why)) return verdict("skipped", why);
   isc_error_clear();
   const isc_status st = check->run(&c);
   if (c.memory) c.memory->fail_at(0);

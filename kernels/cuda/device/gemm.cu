@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Matrix products: f32 on the arithmetic units, bf16 on the tensor cores.
+ *
+ * Every element of C is the sum over k in one order: in sequence within chunks of GEMM_CHUNK, the chunks' sums added to C in
+ * sequence. So its bits depend on k alone, never on the tile or on what else the call computes, and the host may choose
+ * the tile that suits the shape.
+ */
+#include "device.h"
+
+/* ---- a tile's place, and its elements in global memory */
+
+/* The rows of an operand that a tile reads: element (r, k) at x[r·row + k·step]. */
+struct operand {
+  const void *x;
+  int64_t row, step, rows; /* rows: how many there are from here on */
+};
+
+/* Blocks walk along groups of 8 tile rows, so that those at work together share what they read. */
+template <int BM, int BN> DEVICE void tile_at(const gemm_args &a, int64_t *i, int64_t *j) {
+  const int64_t down = (a.m + BM - 1) / BM, across = (a.n + BN - 1) / BN, group = 8 * across;
+  const int64_t x = blockIdx.x, top = x / group * 8, high = least(8, down - top);
+  *i = (top + x % group % high) * BM;
+  *j = x % group / high * BN;
+}
+
+/* C[i, j] from the sum of a chunk: the first meets beta, the last the bias. The activation comes after all of them, or the
+ * sums would not stay in registers. */
+struct chunk_place {
+  bool first, last;
+};
+DEVICE void finish(const gemm_args &a, int64_t item, chunk_place p, int64_t i, int64_t j,
+                   float sum) {
+  const int64_t at = item * a.stride_c + i * a.ldc + j;
+  float x = sum * a.alpha;
+  if (!p.first)
+    x += a.c[at];
+  else if (a.beta != 0.0f)
+    x = FMA(a.c[at], a.beta, x);
+  if (p.last && a.bias) x += a.bias[item * a.stride_bias + j];
+  if (p.last && a.pre) a.pre[at] = x;
+  a.c[at] = x;
+}
+DEVICE void activate(const gemm_args &a, int64_t item, int64_t i, int64_t j) {
+  const int64_t at = item * a.stride_c + i * a.ldc + j;
+  a.c[at] = act_of(a.act, a.c[at]);
+}
+
+/* How the threads of a block share R rows by K columns of an operand: thread t takes (r, k), then COUNT − 1 more, each
+ * (dr, dk) further. Neighbours in a warp read neighbours in memory. */
+template <int R, int K, int THREADS> struct share {
+  enum { COUNT = R * K / THREADS };
+  int r, k, dr, dk;
+  DEVICE_MEMBER explicit share(bool along_k) {
+    const int t = threadIdx.x;
+    r = along_k ? t / K : t % R;
+    k = along_k ? t % K : t / R;
+    dr = along_k ? THREADS / K : 0;
+    dk = along_k ? 0 : THREADS / R;
+  }
+  /* Elements of columns [k0, k0 + K) that exist; the others are 0. */
+  template <class T>
+  DEVICE_MEMBER void load(const operand &o, int64_t k0, int64_t k_end, T (&out)[COUNT]) const {
+    const T *x = (const T *)o.x + r * o.row + (k0 + k) * o.step;
+    const int64_t move = dr * o.row + dk * o.step, left = k_end - k0;
+    if (o.rows >= R && left >= K) {
+      for (int e = 0; e < COUNT; e++, x += move)
+        out[e] = *x;
+      return;
+    }
+    for (int e = 0; e < COUNT; e++, x += move)
+      out[e] = r + e * dr < o.rows && k + e * dk < left ? *x : T(0);
+  }
+};
+
+/* ---- f32 */
+
+template <int V> DEVICE void load_vector(float *to, const float *from) {
+  if (V == 4)
+    *reinterpret_cast<float4 *>(to) = *reinterpret_cast<const float4 *>(from);
+  else
+    *reinterpret_cast<float2 *>(to) = *reinterpret_cast<const float2 *>(from);
+}
+
+/* A block of 256 threads makes B × B elements, each thread T × T of them in runs of up to 4. */
+template <int B, int T> DEVICE void gemm(const gemm_args &a) {
+  enum { K = 16, SIDE = 16, THREADS = SIDE * SIDE, V = T < 4 ? T : 4, RUNS = T / V, LD = B + 4 };
+  SHARED(float, as, [2][K][LD]);
+  SHARED(float, bs, [2][K][LD]);
+  int64_t i0, j0;
+  tile_at<B, B>(a, &i0, &j0);
+  const int ti = threadIdx.x / SIDE * V, tj = threadIdx.x % SIDE * V;
+  typedef share<B, K, THREADS> sharing;
+  const sharing sa(a.a_k == 1), sb(a.b_k == 1);
+  for (int64_t item = blockIdx.z; item < a.batch; item += gridDim.z) {
+    const operand oa = {(const float *)a.a + item * a.stride_a + i0 * a.a_row, a.a_row, a.a_k,
+                        a.m - i0};
+    const operand ob = {(const float *)a.b + item * a.stride_b + j0 * a.b_col, a.b_col, a.b_k,
+                        a.n - j0};
+    float na[sharing::COUNT], nb[sharing::COUNT];
+    int64_t chunk = 0;
+    do {
+      const int64_t end = least(chunk + GEMM_CHUNK, a.k);
+      float sum[T][T] = {};
+      int now = 0;
+      sa.load(oa, chunk, end, na);
+      sb.load(ob, chunk, end, nb);
+      for (int64_t k0 = chunk; k0 < end; k0 += K, now ^= 1) {
+        for (int e = 0; e < sharing::COUNT; e++) {
+          as[now][sa.k + e * sa.dk][sa.r + e * sa.dr] = na[e];
+          bs[now][sb.k + e * sb.dk][sb.r + e * sb.dr] = nb[e];
+        }
+        __syncthreads();
+        if (k0 + K < end) {
+          sa.load(oa, k0 + K, end, na);
+          sb.load(ob, k0 + K, end, nb);
+        }
+        UNROLL for (int k = 0; k < K; k++) {
+          float x[T], y[T];
+          UNROLL for (int r = 0; r < RUNS; r++) {
+            load_vector<V>(x + r * V, &as[now][k][r * (B / RUNS) + ti]);
+            load_vector<V>(y + r * V, &bs[now][k][r * (B / RUNS) + tj]);
+          }
+          UNROLL for (int i = 0; i < T; i++) UNROLL for (int j = 0; j < T; j++) sum[i][j] =
+              FMA(x[i], y[j], sum[i][j]);
+        }
+      }
+      const chunk_place place = {chunk == 0, end >= a.k};
+      UNROLL for (int i = 0; i < T; i++) UNROLL for (int j = 0; j < T; j++) {
+        const int64_t row = i0 + i / V * (B / RUNS) + ti + i % V;
+        const int64_t col = j0 + j / V * (B / RUNS) + tj + j % V;
+        if (row < a.m && col < a.n) finish(a, item, place, row, col, sum[i][j]);
+      }
+      __syncthreads(); /* the next chunk writes what others may still read */
+      chunk = end;
+    } while (chunk < a.k);
+    ROLLED for (int e = 0; e < (a.act == ACT_NONE ? 0 : T * T); e++) {
+      const int64_t row = i0 + e / T / V * (B / RUNS) + ti + e / T % V;
+      const int64_t col = j0 + e % T / V * (B / RUNS) + tj + e % T % V;
+      if (row < a.m && col < a.n) activate(a, item, row, col);
+    }
+  }
+}
+
+KERNEL_TOGETHER(gemm_128, 256, 2) {
+  gemm<128, 8>(a);
+}
+KERNEL_TOGETHER(gemm_64, 256, 3) {
+  gemm<64, 4>(a);
+}
+KERNEL(gemm_32, 256) {
+  gemm<32, 2>(a);
+}
+
+/* ---- bf16 with sums in f32 */
+
+#if defined(__CUDACC__)
+/* d += a b for a [16, 16] by rows and b [16, 8] by columns, spread over the warp as the instruction wants it. */
+DEVICE void multiply(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, "
+               "{%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+               : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+#endif
+
+DEVICE uint16_t to_half(float x) {
+  return half_of(x);
+}
+DEVICE uint16_t to_half(uint16_t x) {
+  return x;
+}
+
+/* WM × WN warps make BM × BN elements. Rows of shared memory are 8 longer than they need be: then the words that a warp
+ * reads together lie in different banks. */
+enum { HALF_K = 32, HALF_LD = HALF_K + 8 };
+template <int BM, int BN, int WM, int WN, class TB>
+DEVICE void gemm_half(const gemm_args &a, uint16_t (*as)[BM][HALF_LD],
+                      uint16_t (*bs)[BN][HALF_LD]) {
+  enum {
+    K = HALF_K,
+    THREADS = WM * WN * WARP,
+    MS = BM / WM / 16, /* instructions down and across a warp's part */
+    NS = BN / WN / 8
+  };
+  int64_t i0, j0;
+  tile_at<BM, BN>(a, &i0, &j0);
+  const int warp = threadIdx.x / WARP, g = threadIdx.x % WARP / 4, t = threadIdx.x % 4;
+  const int wi = warp / WN * (BM / WM), wj = warp % WN * (BN / WN);
+  typedef share<BM, K, THREADS> sharing_a;
+  typedef share<BN, K, THREADS> sharing_b;
+  const sharing_a sa(a.a_k == 1);
+  const sharing_b sb(a.b_k == 1);
+  for (int64_t item = blockIdx.z; item < a.batch; item += gridDim.z) {
+    const operand oa = {(const float *)a.a + item * a.stride_a + i0 * a.a_row, a.a_row, a.a_k,
+                        a.m - i0};
+    const operand ob = {(const TB *)a.b + item * a.stride_b + j0 * a.b_col, a.b_col, a.b_k,
+                        a.n - j0};
+    float na[sharing_a::COUNT];
+    TB nb[sharing_b::COUNT];
+    int64_t chunk = 0;
+    do {
+      const int64_t end = least(chunk + GEMM_CHUNK, a.k);
+      float sum[MS][NS][4] = {};
+      int now = 0;
+      sa.load(oa, chunk, end, na);
+      sb.load(ob, chunk, end, nb);
+      for (int64_t k0 = chunk; k0 < end; k0 += K, now ^= 1) {
+        for (int e = 0; e < sharing_a::COUNT; e++)
+          as[now][sa.r + e * sa.dr][sa.k + e * sa.dk] = half_of(na[e]);
+        for (int e = 0; e < sharing_b::COUNT; e++)
+          bs[now][sb.r + e * sb.dr][sb.k + e * sb.dk] = to_half(nb[e]);
+        __syncthreads();
+        if (k0 + K < end) {
+          sa.load(oa, k0 + K, end, na);
+          sb.load(ob, k0 + K, end, nb);
+        }
+        UNROLL for (int k = 0; k < K; k += 16) {
+          uint32_t x[MS][4], y[NS][2];
+          UNROLL for (int i = 0; i < MS; i++) UNROLL for (int q = 0; q < 4; q++) x[i][q] =
+              *reinterpret_cast<const uint32_t *>(
+                  &as[now][wi + i * 16 + g + q % 2 * 8][k + 2 * t + q / 2 * 8]);
+          UNROLL for (int j = 0; j < NS; j++) UNROLL for (int q = 0; q < 2; q++) y[j][q] =
+              *reinterpret_cast<const uint32_t *>(&bs[now][wj + j * 8 + g][k + 2 * t + q * 8]);
+          UNROLL for (int i = 0; i < MS; i++) UNROLL for (int j = 0; j < NS; j++)
+              multiply(sum[i][j], x[i], y[j]);
+        }
+      }
+      const chunk_place place = {chunk == 0, end >= a.k};
+      UNROLL for (int i = 0; i < MS; i++) UNROLL for (int j = 0; j < NS; j++)
+          UNROLL for (int q = 0; q < 4; q++) {
+        const int64_t row = i0 + wi + i * 16 + g + q / 2 * 8;
+        const int64_t col = j0 + wj + j * 8 + 2 * t + q % 2;
+        if (row < a.m && col < a.n) finish(a, item, place, row, col, sum[i][j][q]);
+      }
+      __syncthreads();
+      chunk = end;
+    } while (chunk < a.k);
+    ROLLED for (int e = 0; e < (a.act == ACT_NONE ? 0 : MS * NS * 4); e++) {
+      const int64_t row = i0 + wi + e / 4 / NS * 16 + g + e % 4 / 2 * 8;
+      const int64_t col = j0 + wj + e / 4 % NS * 8 + 2 * t + e % 2;
+      if (row < a.m && col < a.n) activate(a, item, row, col);
+    }
+  }
+}
+
+#define KERNEL_HALF(B, WM, WN, blocks)                                                             \
+  KERNEL_TOGETHER(gemm_half_##B, WM *WN *WARP, blocks) {                                           \
+    SHARED(uint16_t, as, [2][B][HALF_LD]);                                                         \
+    SHARED(uint16_t, bs, [2][B][HALF_LD]);                                                         \
+    if (a.half)                                                                                    \
+      gemm_half<B, B, WM, WN, uint16_t>(a, as, bs);                                                \
+    else                                                                                           \
+      gemm_half<B, B, WM, WN, float>(a, as, bs);                                                   \
+  }
+KERNEL_HALF(128, 2, 4, 1)
+KERNEL_HALF(64, 2, 2, 4)
+
+/* ---- what a library's product leaves to do, and takes */
+
+KERNEL(epilogue, 256) {
+  for (int64_t i = global_thread(); i < a.m * a.n; i += grid_threads()) {
+    const int64_t j = i % a.n, at = i / a.n * a.ldc + j;
+    float x = a.c[at];
+    if (a.bias) x += a.bias[j];
+    if (a.pre) a.pre[at] = x;
+    a.c[at] = act_of(a.act, x);
+  }
+}
+
+KERNEL(to_half, 256) {
+  const int64_t each = a.rows * a.cols;
+  for (int64_t i = global_thread(); i < a.batch * each; i += grid_threads())
+    a.out[i] = half_of(a.x[i / each * a.stride + i % each / a.cols * a.ld + i % a.cols]);
+}

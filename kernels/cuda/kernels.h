@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The one list of the device's kernels: each has a name, and takes one struct by value.
+ *
+ * The host (C) and the device (C++) both make their declarations from it, so a kernel that lacks a body, or a launch that
+ * passes another struct, is an error of the build.
+ */
+#ifndef ISC_KERNELS_CUDA_KERNELS_H
+#define ISC_KERNELS_CUDA_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- each.cu: elements by themselves */
+typedef struct each_args {
+  int64_t n;
+  const float *a, *b; /* [n] */
+  float *out;         /* [n] */
+  float alpha;
+  int32_t act; /* isc_act */
+} each_args;
+
+typedef struct gate_args {
+  int64_t rows, d;
+  const float *x;  /* [rows, 2·d]           */
+  const float *dy; /* [rows, d]             */
+  float *out;      /* y [rows, d] or dx [rows, 2·d] */
+  int32_t act;
+} gate_args;
+
+typedef struct rotary_args {
+  int64_t rows, width, heads, d_head, d_rot;
+  const float *x; /* [rows, width] */
+  float *y;
+  const int32_t *pos;     /* [rows]               */
+  const float *cos, *sin; /* [positions, d_rot/2] */
+  float sign;             /* of the sine          */
+} rotary_args;
+
+enum { ADAMW_TENSORS = 40, ADAMW_PIECE = 4096, ADAMW_THREADS = 256 };
+typedef struct adamw_tensor {
+  int64_t n, first; /* elements; number of its first piece in the call */
+  float *p, *m, *v;
+  const float *g;
+  float decay, scale, keep2, take1, take2, eps, root2, rate;
+} adamw_tensor;
+typedef struct adamw_args {
+  int64_t pieces;
+  int32_t count;
+  adamw_tensor tensor[ADAMW_TENSORS];
+} adamw_args;
+
+/* ---- rows.cu: sums along and over rows, and rows looked up */
+typedef struct norm_args {
+  int64_t rows, d, group, stride; /* as in isc_layernorm, group and stride filled in */
+  double eps;
+  const float *x, *g, *b;
+  float *y, *mean, *rstd;
+  bool rms;
+} norm_args;
+
+typedef struct norm_grad_args {
+  int64_t rows, d;
+  const float *x, *g, *mean, *rstd, *dy; /* mean NULL: rms */
+  float *dx;
+} norm_grad_args;
+
+/* Sums over rows: chunks of rows are summed apart, then their sums in order. */
+enum { SUM_COLUMNS = 32, SUM_LANES = 8 };
+typedef struct col_sum_args {
+  int64_t rows, n, chunk; /* rows of a chunk */
+  const float *x;         /* [rows, n]      */
+  float *part;            /* [chunks, n]    */
+} col_sum_args;
+typedef struct norm_sum_args {
+  int64_t rows, d, chunk;
+  const float *x, *mean, *rstd, *dy;
+  float *part; /* [chunks, 2, d]: Σ dy·x̂, Σ dy */
+} norm_sum_args;
+typedef struct fold_args {
+  int64_t chunks, n, stride; /* of part, in floats */
+  const float *part;         /* [chunks] rows of n, stride apart */
+  float *out;                /* [n] +=                           */
+} fold_args;
+
+enum { SQUARES_THREADS = 256, SQUARES_PIECE = 8192 };
+typedef struct squares_args {
+  int64_t n, pieces;
+  const float *x; /* [n]          */
+  double *part;   /* [pieces + 1], the last being the sum */
+} squares_args;
+
+typedef struct embed_args {
+  int64_t rows, d;
+  const int32_t *id, *pos;
+  const void *wte; /* f32 or, half, bf16 */
+  const float *wpe;
+  float *out;
+  float scale;
+  bool half;
+} embed_args;
+
+typedef struct gather_args {
+  int64_t n, width;
+  const int64_t *row; /* [n]        */
+  const float *x;     /* [?, width] */
+  float *out;         /* [n, width] */
+} gather_args;
+/* out[row[i]] = x[i] */
+typedef gather_args scatter_args;
+
+enum { SCATTER_THREADS = 128, SCATTER_COLUMNS = 4 * SCATTER_THREADS };
+typedef struct scatter_add_args {
+  int64_t n, width;
+  const int64_t *row64; /* [n]; or */
+  const int32_t *row32;
+  const float *in; /* [n, width] */
+  float *x;        /* [?, width] */
+} scatter_add_args;
+
+/* ---- gemm.cu */
+typedef struct gemm_args {
+  int64_t batch, m, n, k;
+  const void *a, *b; /* f32; b bf16 where `half` */
+  float *c, *pre;
+  const float *bias;
+  int64_t a_row, a_k, b_col, b_k, ldc; /* elements from one to the next */
+  int64_t stride_a, stride_b, stride_c, stride_bias;
+  float alpha, beta;
+  int32_t act;
+  bool half;
+} gemm_args;
+enum { GEMM_CHUNK = 1024 /* of k: part of the order of every sum, so fixed */ };
+
+/* c = act(c + bias), pre = c + bias: what a library's product leaves to do. */
+typedef struct epilogue_args {
+  int64_t m, n, ldc;
+  float *c, *pre;
+  const float *bias;
+  int32_t act;
+} epilogue_args;
+typedef struct to_half_args {
+  int64_t batch, rows, cols, ld, stride; /* of x */
+  const float *x;
+  uint16_t *out; /* [batch, rows, cols] */
+} to_half_args;
+
+/* ---- attention.cu */
+enum { ATTENTION_KEYS = 32, ATTENTION_WARPS = 4, ATTENTION_EACH = 4, ATTENTION_WIDEST = 256 };
+typedef struct attention_args {
+  int64_t batch, q_len, past, n_head, n_kv_head, d_head, window;
+  int64_t q_batch, q_row, kv_batch, kv_row, out_batch, out_row;
+  float scale, cap;
+  const float *q, *k, *v;
+  float *out, *lse;
+  const float *dout, *delta; /* delta [batch, n_head, q_len]: Σ dout·out */
+  float *dq, *dk, *dv;
+} attention_args;
+typedef struct delta_args {
+  int64_t batch, q_len, n_head, d_head, out_batch, out_row;
+  const float *out, *dout;
+  float *delta;
+} delta_args;
+
+/* ---- train.cu */
+enum { XENT_THREADS = 256 };
+typedef struct xent_args {
+  int64_t rows, vocab;
+  float *logits;      /* [rows, vocab]; becomes the gradient where `gradient` */
+  const int64_t *row; /* [rows] of the call                              */
+  const int32_t *target;
+  const float *weight;
+  float *logp;
+  bool gradient;
+} xent_args;
+typedef struct control_args {
+  int64_t batch, len, heads;
+  float scale;
+  const float *omega; /* [batch, len, heads]                        */
+  float *ds;          /* same: ds ← ds (1 − ω²) scale               */
+  float *dc;          /* [batch, heads]                             */
+} control_args;
+
+/* ---- random.cu */
+enum { SAMPLE_THREADS = 256, SAMPLE_TILES = 1024 };
+typedef struct sample_args {
+  int64_t rows, vocab, tile; /* tile: ids summed together */
+  const float *logits;
+  double temperature;
+  uint64_t key;
+  uint32_t draw;
+  const uint64_t *index; /* [rows] */
+  int32_t *id;           /* [rows]; −1: no distribution there */
+  double *logp;          /* [rows] */
+} sample_args;
+enum { NOISE_THREADS = 128 };
+typedef struct noise_args {
+  int64_t rows, dim;
+  uint64_t key;
+  const float *z;
+  float *out;
+  const uint64_t *index;            /* [rows] */
+  const float *radius;              /* [rows]; or NULL and */
+  const float *rho, *cosine, *sine; /* [rows]              */
+} noise_args;
+
+/* name, struct */
+#define CUDA_KERNELS_EACH(X)                                                                       \
+  X(add, each_args)                                                                                \
+  X(mul, each_args)                                                                                \
+  X(axpy, each_args)                                                                               \
+  X(act, each_args)                                                                                \
+  X(act_grad, each_args)                                                                           \
+  X(gate, gate_args)                                                                               \
+  X(gate_grad, gate_args)                                                                          \
+  X(rotary, rotary_args)                                                                           \
+  X(adamw, adamw_args)
+#define CUDA_KERNELS_ROWS(X)                                                                       \
+  X(norm, norm_args)                                                                               \
+  X(norm_wide, norm_args)                                                                          \
+  X(norm_grad, norm_grad_args)                                                                     \
+  X(norm_grad_wide, norm_grad_args)                                                                \
+  X(norm_sum, norm_sum_args)                                                                       \
+  X(col_sum, col_sum_args)                                                                         \
+  X(fold, fold_args)                                                                               \
+  X(squares, squares_args)                                                                         \
+  X(squares_end, squares_args)                                                                     \
+  X(embed, embed_args)                                                                             \
+  X(gather, gather_args)                                                                           \
+  X(scatter, scatter_args)                                                                         \
+  X(scatter_add, scatter_add_args)
+#define CUDA_KERNELS_GEMM(X)                                                                       \
+  X(gemm_128, gemm_args)                                                                           \
+  X(gemm_64, gemm_args)                                                                            \
+  X(gemm_32, gemm_args)                                                                            \
+  X(gemm_half_128, gemm_args)                                                                      \
+  X(gemm_half_64, gemm_args)                                                                       \
+  X(epilogue, epilogue_args)                                                                       \
+  X(to_half, to_half_args)
+#define CUDA_KERNELS_ATTENTION(X)                                                                  \
+  X(attention_32, attention_args)                                                                  \
+  X(attention_64, attention_args)                                                                  \
+  X(attention_128, attention_args)                                                                 \
+  X(attention_256, attention_args)                                                                 \
+  X(attention_dq_32, attention_args)                                                               \
+  X(attention_dq_64, attention_args)                                                               \
+  X(attention_dq_128, attention_args)                                                              \
+  X(attention_dq_256, attention_args)                                                              \
+  X(attention_dkv_32, attention_args)                                                              \
+  X(attention_dkv_64, attention_args)                                                              \
+  X(attention_dkv_128, attention_args)                                                             \
+  X(attention_dkv_256, attention_args)                                                             \
+  X(attention_delta, delta_args)
+#define CUDA_KERNELS_TRAIN(X)                                                                      \
+  X(xent, xent_args)                                                                               \
+  X(control_slope, control_args)                                                                   \
+  X(control_sum, control_args)
+#define CUDA_KERNELS_RANDOM(X)                                                                     \
+  X(sample, sample_args)                                                                           \
+  X(sample_greedy, sample_args)                                                                    \
+  X(noise, noise_args)
+
+/* The files of device/, in the order of cuda_images. */
+#define CUDA_FILES(X)                                                                              \
+  X(EACH)                                                                                          \
+  X(ROWS)                                                                                          \
+  X(GEMM)                                                                                          \
+  X(ATTENTION)                                                                                     \
+  X(TRAIN)                                                                                         \
+  X(RANDOM)
+#define CUDA_KERNELS(X)                                                                            \
+  CUDA_KERNELS_EACH(X)                                                                             \
+  CUDA_KERNELS_ROWS(X)                                                                             \
+  CUDA_KERNELS_GEMM(X)                                                                             \
+  CUDA_KERNELS_ATTENTION(X)                                                                        \
+  CUDA_KERNELS_TRAIN(X)                                                                            \
+  CUDA_KERNELS_RANDOM(X)
+
+#define CUDA_KERNEL_STRUCT(name, type) typedef type cuda_args_##name;
+CUDA_KERNELS(CUDA_KERNEL_STRUCT)
+
+#endif

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Between host and device, through two pinned buffers each way.
+ *
+ * What goes up is copied into one half of a pinned buffer while the device still reads the other; so the caller's memory is
+ * free again when a call returns, and nobody waits for the device until both halves are full. Small arrays of arguments
+ * go the same way into a copy of the buffer on the device, at the same place: the stream's order keeps them until they
+ * are read.
+ */
+#include "cuda.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { HALF = 2 << 20, ALIGN = 256 };
+
+struct cuda_staging {
+  char *up;     /* pinned, [2][HALF] */
+  char *down;   /* pinned, [2][HALF] */
+  char *device; /* [2][HALF] */
+  cu_event up_done[2], down_done[2];
+  int half;    /* of `up` that is being filled */
+  size_t used; /* of it */
+};
+
+static isc_status pinned(cuda *c, char **out) {
+  void *p = NULL;
+  CU(c, host_alloc(&p, 2 * (size_t)HALF, 0), "%d bytes of pinned memory", 2 * HALF);
+  *out = p;
+  return ISC_OK;
+}
+
+isc_status cuda_staging_open(cuda *c) {
+  cuda_staging *s = c->staging = calloc(1, sizeof *s);
+  void *p;
+  if (!s) return isc_fail(ISC_E_NOMEM, "CUDA backend: no host memory for %zu bytes", sizeof *s);
+  for (int i = 0; i < 2; i++) {
+    CU(c, event_create(&s->up_done[i], CU_EVENT_DISABLE_TIMING), "an event");
+    CU(c, event_create(&s->down_done[i], CU_EVENT_DISABLE_TIMING), "an event");
+  }
+  ISC_TRY(pinned(c, &s->up));
+  ISC_TRY(pinned(c, &s->down));
+  ISC_TRY(cuda_alloc(c, 2 * (size_t)HALF, &p));
+  s->device = p;
+  return ISC_OK;
+}
+
+void cuda_staging_close(cuda *c) {
+  cuda_staging *s = c->staging;
+  if (!s) return;
+  cuda_free(c, s->device);
+  if (s->up) c->d->host_free(s->up);
+  if (s->down) c->d->host_free(s->down);
+  for (int i = 0; i < 2; i++) {
+    if (s->up_done[i]) c->d->event_destroy(s->up_done[i]);
+    if (s->down_done[i]) c->d->event_destroy(s->down_done[i]);
+  }
+  free(s);
+  c->staging = NULL;
+}
+
+/* Room for `bytes` ≤ HALF in the pinned buffer; *offset is its place in it. */
+static isc_status stage(cuda *c, size_t bytes, size_t *offset) {
+  cuda_staging *s = c->staging;
+  const size_t rounded = (bytes + ALIGN - 1) / ALIGN * ALIGN;
+  if (s->used + rounded > HALF) {
+    CU(c, event_record(s->up_done[s->half], c->stream), "half %d of the staging", s->half);
+    s->half ^= 1;
+    s->used = 0;
+    CU(c, event_wait(s->up_done[s->half]), "half %d of the staging", s->half);
+  }
+  *offset = (size_t)s->half * HALF + s->used;
+  s->used += rounded;
+  return ISC_OK;
+}
+
+/* Copies of one size up to this one share a half; longer ones go by whole halves. */
+isc_status cuda_upload(cuda *c, void *dst, const void *host, size_t bytes) {
+  for (size_t done = 0, n; done < bytes; done += n) {
+    size_t at;
+    n = bytes - done < HALF ? bytes - done : HALF;
+    ISC_TRY(stage(c, n, &at));
+    memcpy(c->staging->up + at, (const char *)host + done, n);
+    CU(c, copy_up(cuda_at((char *)dst + done), c->staging->up + at, n, c->stream),
+       "upload of %zu bytes", bytes);
+  }
+  return ISC_OK;
+}
+
+isc_status cuda_argument(cuda *c, const void *host, size_t bytes, const void **device) {
+  if (bytes > HALF) {
+    void *p;
+    ISC_TRY(cuda_scratch(c, CUDA_ARGUMENTS, bytes, &p));
+    *device = p;
+    return cuda_upload(c, p, host, bytes);
+  }
+  size_t at;
+  ISC_TRY(stage(c, bytes, &at));
+  memcpy(c->staging->up + at, host, bytes);
+  *device = c->staging->device + at;
+  CU(c, copy_up(cuda_at(c->staging->device + at), c->staging->up + at, bytes, c->stream),
+     "arguments of %zu bytes", bytes);
+  return ISC_OK;
+}
+
+static isc_status fetch(cuda *c, int half, const char *src, size_t n) {
+  cuda_staging *s = c->staging;
+  CU(c, copy_down(s->down + (size_t)half * HALF, cuda_at(src), n, c->stream),
+     "download of %zu bytes", n);
+  CU(c, event_record(s->down_done[half], c->stream), "download of %zu bytes", n);
+  return ISC_OK;
+}
+
+/* While one half is copied out, the other is filled. */
+isc_status cuda_download(cuda *c, void *host, const void *src, size_t bytes) {
+  const size_t first = bytes < HALF ? bytes : HALF;
+  if (bytes) ISC_TRY(fetch(c, 0, src, first));
+  int half = 0;
+  for (size_t done = 0, n; done < bytes; done += n, half ^= 1) {
+    n = bytes - done < HALF ? bytes - done : HALF;
+    const size_t left = bytes - done - n;
+    if (left) ISC_TRY(fetch(c, half ^ 1, (const char *)src + done + n, left < HALF ? left : HALF));
+    CU(c, event_wait(c->staging->down_done[half]), "download of %zu bytes", bytes);
+    memcpy((char *)host + done, c->staging->down + (size_t)half * HALF, n);
+  }
+  return ISC_OK;
+}
+
+isc_status cuda_copy(cuda *c, void *dst, const void *src, size_t bytes) {
+  if (bytes)
+    CU(c, copy_across(cuda_at(dst), cuda_at(src), bytes, c->stream), "copy of %zu bytes", bytes);
+  return ISC_OK;
+}
+
+isc_status cuda_zero(cuda *c, void *dst, size_t bytes) {
+  if (bytes) CU(c, set_bytes(cuda_at(dst), 0, bytes, c->stream), "zeros, %zu bytes", bytes);
+  return ISC_OK;
+}

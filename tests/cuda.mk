@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+# The CUDA backend without a GPU: its host's side as it is, and its kernels on the emulation, as a module that is never
+# installed.
+cuda_emulation_sources = \
+  tests/cuda/emu/driver_emulation.cc \
+  tests/cuda/emu/emulation.cc \
+  tests/cuda/emu/emulation.h \
+  tests/cuda/emu/kernels_attention.cc \
+  tests/cuda/emu/kernels_each.cc \
+  tests/cuda/emu/kernels_gemm.cc \
+  tests/cuda/emu/kernels_random.cc \
+  tests/cuda/emu/kernels_rows.cc \
+  tests/cuda/emu/kernels_train.cc
+cuda_emulation_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/kernels/cuda -I$(top_srcdir)/tests/cuda/emu
+# Vectors are read through pointers to them, as nvcc allows.
+cuda_emulation_cxxflags = $(ISC_CXXFLAGS) $(ISC_CXXWARNFLAGS) -O2 -fno-strict-aliasing
+if HAVE_CXX
+check_LTLIBRARIES += tests/cuda/backend_cuda.la
+check_PROGRAMS += tests/cuda/test_cuda tests/cuda/test_emulation
+endif
+tests_cuda_backend_cuda_la_SOURCES = $(cuda_host_sources) $(cuda_emulation_sources)
+tests_cuda_backend_cuda_la_CPPFLAGS = $(cuda_emulation_cppflags)
+tests_cuda_backend_cuda_la_CFLAGS = $(AM_CFLAGS)
+tests_cuda_backend_cuda_la_CXXFLAGS = $(cuda_emulation_cxxflags)
+tests_cuda_backend_cuda_la_LDFLAGS = -module -rpath /nowhere $(ISC_PLUGIN_LDFLAGS)
+tests_cuda_backend_cuda_la_LIBADD = libinversescope.la -lpthread -lm
+tests_cuda_test_cuda_SOURCES = tests/cuda/test_cuda.c
+tests_cuda_test_cuda_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
+tests_cuda_test_cuda_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+tests_cuda_test_cuda_LDADD = $(conform_ldadd)
+tests_cuda_test_emulation_SOURCES = tests/cuda/test_emulation.cc tests/cuda/emu/emulation.cc
+tests_cuda_test_emulation_CPPFLAGS = $(cuda_emulation_cppflags)
+tests_cuda_test_emulation_CXXFLAGS = $(cuda_emulation_cxxflags)
