@@ -116,7 +116,8 @@ typedef struct scatter_add_args {
   const int64_t *row64; /* [n]; or */
   const int32_t *row32;
   const float *in; /* [n, width] */
-  float *x;        /* [?, width] */
+  float *x;        /* [?, width] += scale·in */
+  float scale;
 } scatter_add_args;
 
 /* ---- gemm.cu */

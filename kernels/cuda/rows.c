@@ -134,13 +134,16 @@ static isc_status add_rows(cuda *c, const scatter_add_args *a) {
 }
 
 isc_status cuda_embed_grad(cuda *c, const isc_embed *e) {
-  scatter_add_args a = {.n = e->rows, .width = e->d, .row32 = e->id, .in = e->dout, .x = e->dwte};
-  if (e->scale != 0.0f && e->scale != 1.0f)
-    return isc_fail(ISC_E_UNSUPPORTED, "embed_grad: a scale of %g; its gradient is the caller's",
-                    (double)e->scale);
+  scatter_add_args a = {.n = e->rows,
+                        .width = e->d,
+                        .row32 = e->id,
+                        .in = e->dout,
+                        .x = e->dwte,
+                        .scale = e->scale == 0.0f ? 1.0f : e->scale};
   if (e->dwte) ISC_TRY(add_rows(c, &a));
   a.row32 = e->pos;
   a.x = e->dwpe;
+  a.scale = 1.0f;
   return e->dwpe && e->pos ? add_rows(c, &a) : ISC_OK;
 }
 
@@ -156,7 +159,7 @@ isc_status cuda_gather(cuda *c, int64_t n, int64_t width, const float *x, const 
 
 isc_status cuda_scatter_add(cuda *c, int64_t n, int64_t width, const float *in, const int64_t *row,
                             float *x) {
-  scatter_add_args a = {.n = n, .width = width, .in = in, .x = x};
+  scatter_add_args a = {.n = n, .width = width, .in = in, .x = x, .scale = 1.0f};
   const void *rows;
   if (n <= 0 || width <= 0) return ISC_OK;
   ISC_TRY(cuda_argument(c, row, (size_t)n * sizeof *row, &rows));
