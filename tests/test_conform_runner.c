@@ -30,6 +30,9 @@ static const char CASES[] =
     "  { class = \"feature/mood\"; name = \"print\"; options = { mood = \"print\"; }; },\n"
     "  { class = \"feature/mood\"; name = \"fork\"; options = { mood = \"fork\"; note = \"pid\"; "
     "}; },\n"
+    "  { class = \"feature/mood\"; name = \"escape\"; options = { mood = \"escape\"; note = "
+    "\"pid\"; "
+    "}; },\n"
     "  { class = \"feature/mood\"; name = \"fail\"; options = { mood = \"fail\"; }; },\n"
     "  { class = \"feature/mood\"; name = \"litter #1\"; options = { mood = \"litter\"; }; }\n"
     ");\n";
@@ -119,6 +122,12 @@ Test(conform_runner, a_process_left_behind_neither_delays_nor_outlives_the_check
   cr_assert_not(runs(noted_pid(getenv("TMPDIR"))), "the process left behind still runs");
 }
 
+Test(conform_runner, a_process_in_a_session_of_its_own_does_not_outlive_the_run) {
+  if (access("/proc/self/task", R_OK) != 0) cr_skip_test("SKIPPED: needs /proc");
+  ends("escape", 0, "passed", "");
+  cr_assert_not(runs(noted_pid(getenv("TMPDIR"))), "the process that left still runs");
+}
+
 Test(conform_runner, files_left_behind_are_removed) {
   ends("litter #1", 0, "passed", "");
   assert_no_scratch(getenv("TMPDIR"));
@@ -200,7 +209,7 @@ Test(conform_runner, the_report_does_not_depend_on_the_number_of_jobs) {
   }
   cr_assert(json_equal(report[0], report[1]));
   const json_t *totals = json_object_get(report[0], "totals");
-  cr_assert_eq(json_integer_value(json_object_get(totals, "passed")), 5); /* of 11 */
+  cr_assert_eq(json_integer_value(json_object_get(totals, "passed")), 6); /* of 12 */
   cr_assert_eq(json_integer_value(json_object_get(totals, "failed")), 1);
   cr_assert_eq(json_integer_value(json_object_get(totals, "crashed")), 4);
   cr_assert_eq(json_integer_value(json_object_get(totals, "timed out")), 1);
@@ -236,8 +245,8 @@ Test(conform_runner, tap_is_well_formed) {
     }
   }
   cr_assert_not(yaml);
-  cr_assert_eq(planned, 9);
-  cr_assert_eq(points, 9);
+  cr_assert_eq(planned, 10);
+  cr_assert_eq(points, 10);
   cr_assert_eq(bad, 6);
   isc_conformed_free(&c);
 }

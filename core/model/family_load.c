@@ -22,17 +22,34 @@ struct isc_family_files {
 
 enum { NAME_SIZE = 192 };
 
-static isc_status open_config(isc_family_files *f, const char *path) {
-  const isc_gguf *g = isc_weights_gguf(f->weights);
+/* The config first, so that another family's model is told as such whatever else is wrong with it. */
+static isc_status open_directory(isc_family_files *f, const char *path, const char *config) {
+  ISC_TRY(isc_json_open(config, &f->config));
+  return isc_weights_open(path, &f->weights);
+}
+
+/* What has no config.json is GGUF: the file itself, or the one in the directory. */
+static isc_status open_gguf(isc_family_files *f, const char *path) {
+  isc_status st = isc_weights_open(path, &f->weights);
+  if (st == ISC_OK && isc_weights_gguf(f->weights)) return ISC_OK;
+  if (st != ISC_OK && st != ISC_E_MISSING) return st;
+  return isc_exists(path)
+             ? isc_fail(ISC_E_MISSING, "%s: neither config.json nor a .gguf file is there", path)
+             : isc_fail(ISC_E_MISSING, "%s: there is no such file or directory", path);
+}
+
+static isc_status open_all(isc_family_files *f, const char *path) {
   char *config;
-  if (g) {
-    ISC_TRY(isc_family_gguf_names(g, &f->family, &f->paired));
-    return isc_family_gguf_config(g, &f->config);
-  }
   ISC_TRY(isc_path_join(path, "config.json", &config));
-  isc_status st = isc_json_open(config, &f->config);
+  isc_status st = isc_exists(config) ? open_directory(f, path, config) : open_gguf(f, path);
   free(config);
-  return st;
+  ISC_TRY(st);
+  const isc_gguf *g = isc_weights_gguf(f->weights);
+  if (!g) return ISC_OK;
+  if (f->config) isc_json_close(f->config);
+  f->config = NULL;
+  ISC_TRY(isc_family_gguf_names(g, &f->family, &f->paired));
+  return isc_family_gguf_config(g, &f->config);
 }
 
 isc_status isc_family_files_open(const isc_decoder_family *family, const char *path,
@@ -42,8 +59,7 @@ isc_status isc_family_files_open(const isc_decoder_family *family, const char *p
   *out = NULL;
   ISC_GO(isc_calloc(1, sizeof *f, path, (void **)&f));
   f->family = *family;
-  ISC_GO(isc_weights_open(path, &f->weights));
-  ISC_GO(open_config(f, path));
+  ISC_GO(open_all(f, path));
   *out = f;
   f = NULL;
 done:

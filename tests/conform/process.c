@@ -12,9 +12,10 @@
 #include <string.h>
 #include <unistd.h>
 
-typedef enum mood { WELL, CRASH, HANG, EXIT, EXIT_AT_ONCE, PRINT, FORK, FAIL, LITTER } mood;
-static const char *const MOODS[] = {"well",  "crash", "hang", "exit",   "exit-at-once",
-                                    "print", "fork",  "fail", "litter", NULL};
+typedef enum mood { WELL, CRASH, HANG, EXIT, EXIT_AT_ONCE, PRINT, FORK, FAIL, LITTER, ESCAPE } mood;
+static const char *const MOODS[] = {"well",         "crash",  "hang", "exit",
+                                    "exit-at-once", "print",  "fork", "fail",
+                                    "litter",       "escape", NULL};
 
 typedef struct conf {
   int32_t mood;
@@ -55,6 +56,23 @@ static void leave_child(const conf *k) {
   write_note(k, pid);
 }
 
+/* And one that leaves the group that it would be killed with. */
+static void leave_stray(const conf *k) {
+  int ready[2];
+  char byte;
+  if (pipe(ready) != 0) return;
+  const pid_t pid = fork();
+  if (pid == 0) {
+    setsid();
+    close(ready[0]);
+    close(ready[1]);
+    hang();
+  }
+  close(ready[1]);
+  if (read(ready[0], &byte, 1) == 0) write_note(k, pid);
+  close(ready[0]);
+}
+
 static void litter(void) {
   const int fd = open("litter", O_CREAT | O_WRONLY, 0400);
   if (fd >= 0) close(fd);
@@ -86,6 +104,9 @@ static isc_status open_feature(const void *settings, const isc_prior *prior, voi
     break;
   case FAIL:
     return isc_fail(ISC_E_CONFIG, "in a \"bad\" mood\ttoday");
+  case ESCAPE:
+    leave_stray(k);
+    break;
   case LITTER:
     litter();
     break;
