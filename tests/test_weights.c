@@ -63,6 +63,7 @@ static float *read_all(isc_weights *w, const isc_weight_matrix *m, int64_t step)
 Test(weights, tensors_are_listed_with_what_the_file_says) {
   isc_weights *w = opened((shape[]){{"b", 2, 3}, {"a", 5, 0}}, 2);
   cr_assert_eq(isc_weights_count(w), 2);
+  cr_assert_eq(isc_weights_bytes(w), 6 * 4 + 5 * 4);
   const isc_weight *a = isc_weights_find(w, "a"), *b = isc_weights_at(w, 0);
   cr_assert(a && a == isc_weights_at(w, 1) && b && b == isc_weights_find(w, "b"));
   cr_assert_str_eq(b->name, "b");

@@ -28,8 +28,8 @@ ISC_API isc_status isc_params_restore(const char *path, isc_params *const *sets,
                                       const char *const *prefix, int64_t n, isc_meta *meta,
                                       int64_t n_meta);
 
-/* ---- one parameter: what the above and the decoder's own files are made of. Host memory is bounded: 1 MB, or a sixteenth
- * of the parameter up to 32 MB. */
+/* ---- one parameter: what the above and the decoder's own files are made of. Host memory is bounded: 1 MB, or a
+ * twentieth of the model's files up to 64 MB. */
 /* ISC_E_SHAPE with both shapes unless the tensor fits the parameter; `where` names the file. */
 ISC_API isc_status isc_param_check_shape(const char *where, const isc_param *q,
                                          const isc_st_tensor *t);

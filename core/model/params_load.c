@@ -13,8 +13,9 @@
 
 enum { PIECE = 1 << 18 }; /* elements of a piece */
 
-/* Bytes of the rows that are read at a time: a transposed part wants many, memory wants few. */
-enum { LEAST_BYTES = 1 << 20, MOST_BYTES = 1 << 25, SHARE = 16 };
+/* Bytes of the rows that are read at a time: a transposed part wants many, since every read gets that many of a row of the
+ * file; memory wants few, a small share of the model. */
+enum { LEAST_BYTES = 1 << 20, MOST_BYTES = 1 << 26, SHARE = 20 };
 
 static size_t size_of(isc_dtype dtype) {
   return dtype == ISC_BF16 ? sizeof(uint16_t) : sizeof(float);
@@ -92,8 +93,9 @@ static isc_status check_matrix(const isc_weights *w, const isc_weight_matrix *m,
   return isc_weights_check(w, m);
 }
 
-static int64_t rows_at_once(const isc_weight_matrix *m, isc_dtype dtype) {
-  const int64_t row = m->cols * (int64_t)size_of(dtype), share = m->rows * row / SHARE;
+static int64_t rows_at_once(const isc_weights *w, const isc_weight_matrix *m, isc_dtype dtype) {
+  const int64_t row = m->cols * (int64_t)size_of(dtype);
+  const int64_t share = (int64_t)(isc_weights_bytes(w) / SHARE);
   const int64_t bytes = share < LEAST_BYTES ? LEAST_BYTES : least(share, MOST_BYTES);
   return row > bytes ? 1 : bytes / row;
 }
@@ -104,7 +106,7 @@ isc_status isc_param_load(isc_weights *w, const isc_weight_matrix *m, isc_params
   const isc_dtype dtype = (isc_dtype)q->value.dtype;
   void *rows = NULL;
   ISC_TRY(check_matrix(w, m, q));
-  const int64_t step = least(rows_at_once(m, dtype), m->rows);
+  const int64_t step = least(rows_at_once(w, m, dtype), m->rows);
   ISC_GO(isc_calloc((size_t)(step * m->cols), size_of(dtype), q->name, &rows));
   for (int64_t r = 0; r < m->rows; r += step) {
     int64_t n = least(m->rows - r, step);

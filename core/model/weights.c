@@ -183,6 +183,13 @@ const isc_gguf *isc_weights_gguf(const isc_weights *w) {
   return w->gguf;
 }
 
+uint64_t isc_weights_bytes(const isc_weights *w) {
+  uint64_t sum = 0; /* no more than the files: no overflow */
+  for (int64_t i = 0; i < w->n; i++)
+    sum += w->tensor[i].bytes;
+  return sum;
+}
+
 int64_t isc_weights_count(const isc_weights *w) {
   return w->n;
 }

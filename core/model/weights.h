@@ -52,6 +52,7 @@ ISC_API void isc_weights_close(isc_weights *w); /* NULL is fine */
 ISC_API const char *isc_weights_path(const isc_weights *w);
 /* The GGUF file, for its metadata; NULL where the weights are safetensors. It lives as long as the handle. */
 ISC_API const struct isc_gguf *isc_weights_gguf(const isc_weights *w);
+ISC_API uint64_t isc_weights_bytes(const isc_weights *w); /* of all tensors in the files */
 ISC_API int64_t isc_weights_count(const isc_weights *w);
 ISC_API const isc_weight *isc_weights_at(const isc_weights *w,
                                          int64_t i); /* in the order of the files */

@@ -55,9 +55,13 @@ static isc_status convert(isc_weights *w, const isc_weight *t, int64_t block, in
     if (blocks > most) blocks = most;
     ISC_TRY(isc_input_read(t->file, t->at + (uint64_t)(block * bytes), w->raw,
                            (size_t)(blocks * bytes)));
-    isc_weight_to_f32(t->dtype, w->raw, blocks, w->values);
     int64_t got = blocks * elements < wanted ? blocks * elements : wanted;
-    put(w->values + skip, got - skip, 0, as, out, done);
+    if (as == ISC_F32 && elements == 1) {
+      isc_weight_to_f32(t->dtype, w->raw, blocks, (float *)out + done);
+    } else {
+      isc_weight_to_f32(t->dtype, w->raw, blocks, w->values);
+      put(w->values + skip, got - skip, 0, as, out, done);
+    }
     done += got - skip;
     block += blocks;
     skip = 0;
@@ -184,18 +188,22 @@ static isc_status read_tile(isc_weights *w, const isc_weight_part *p, int64_t i,
   return ISC_OK;
 }
 
-/* The tile's column c becomes n elements of the target from `at` on. */
-static void put_column(const float *tile, int64_t n, int64_t width, int64_t c, float offset,
-                       const target *to, int64_t at) {
-  if (to->as == ISC_F32) {
-    float *out = (float *)to->out + at;
-    for (int64_t i = 0; i < n; i++)
-      out[i] = moved(tile[i * width + c], offset);
-  } else {
-    uint16_t *out = (uint16_t *)to->out + at;
-    for (int64_t i = 0; i < n; i++)
-      out[i] = isc_bf16_of_f32(moved(tile[i * width + c], offset));
-  }
+/* The tile's `width` columns become runs of n elements of the target, the first at `at`. Small blocks are turned on the way:
+ * columns of a tile, and rows of a target, lie in the same few lines of a cache. */
+static void put_columns(const float *tile, int64_t n, int64_t width, float offset, const target *to,
+                        int64_t at) {
+  enum { ROWS = 64, COLUMNS = 16 };
+  float turned[COLUMNS][ROWS];
+  for (int64_t i = 0; i < n; i += ROWS)
+    for (int64_t c = 0; c < width; c += COLUMNS) {
+      const int64_t rows = n - i < ROWS ? n - i : ROWS,
+                    columns = width - c < COLUMNS ? width - c : COLUMNS;
+      for (int64_t y = 0; y < rows; y++)
+        for (int64_t x = 0; x < columns; x++)
+          turned[x][y] = tile[(i + y) * width + c + x];
+      for (int64_t x = 0; x < columns; x++)
+        put(turned[x], rows, offset, to->as, to->out, at + (c + x) * to->ld + i);
+    }
 }
 
 /* The same of a part stored the other way: its rows are the tensor's columns. */
@@ -206,8 +214,7 @@ static isc_status read_transposed(isc_weights *w, const isc_weight_part *p, int6
     for (int64_t i = 0, n; i < p->cols; i += n) {
       n = p->cols - i < ISC_WEIGHT_TILE / width ? p->cols - i : ISC_WEIGHT_TILE / width;
       ISC_TRY(read_tile(w, p, i, n, r, width));
-      for (int64_t c = 0; c < width; c++)
-        put_column(w->tile, n, width, c, p->offset, to, to->origin + (r - r0 + c) * to->ld + i);
+      put_columns(w->tile, n, width, p->offset, to, to->origin + (r - r0) * to->ld + i);
     }
   }
   return ISC_OK;
