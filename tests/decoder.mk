@@ -8,6 +8,7 @@ check_PROGRAMS += \
   tests/test_decoder_gradient \
   tests/test_decoder_weights \
   tests/test_families \
+  tests/test_generate \
   tests/test_gpt2_directory \
   tests/test_gpt2_target \
   tests/test_harvest \
@@ -15,12 +16,14 @@ check_PROGRAMS += \
   tests/test_params_load \
   tests/test_patch \
   tests/test_patch_pairs \
+  tests/test_score_texts \
   tests/test_sites
 tests_test_decoder_SOURCES = tests/test_decoder.c
 tests_test_decoder_cache_SOURCES = tests/test_decoder_cache.c
 tests_test_decoder_files_SOURCES = tests/test_decoder_files.c
 tests_test_decoder_gradient_SOURCES = tests/test_decoder_gradient.c
 tests_test_decoder_weights_SOURCES = tests/test_decoder_weights.c
+tests_test_generate_SOURCES = tests/test_generate.c
 tests_test_gpt2_target_SOURCES = tests/test_gpt2_target.c
 tests_test_gpt2_directory_SOURCES = tests/test_gpt2_directory.c
 tests_test_families_SOURCES = tests/test_families.c
@@ -29,6 +32,7 @@ tests_test_params_io_SOURCES = tests/test_params_io.c
 tests_test_params_load_SOURCES = tests/test_params_load.c
 tests_test_patch_SOURCES = tests/test_patch.c
 tests_test_patch_pairs_SOURCES = tests/test_patch_pairs.c
+tests_test_score_texts_SOURCES = tests/test_score_texts.c
 tests_test_sites_SOURCES = tests/test_sites.c
 EXTRA_DIST += tests/golden/decoders.py tests/golden/gguf_models.py \
   tests/data/families/gemma2/config.json \

@@ -97,6 +97,29 @@ isc_status isc_test_plugin_try(isc_device *dev, const char *plugin, const char *
   return isc_target_open(cls, out->conf, dev, &out->target);
 }
 
+const char *isc_test_family_tokenizer(void) {
+  static char words[ISC_TEST_FAMILY_VOCAB][8];
+  const char *list[ISC_TEST_FAMILY_VOCAB], *dir = isc_test_dir("families-tokenizer");
+  isc_tokenizer *t;
+  for (int i = 0; i < ISC_TEST_FAMILY_VOCAB; i++) {
+    snprintf(words[i], sizeof words[i], "t%d", i);
+    list[i] = words[i];
+  }
+  list[1] = "<eos>";
+  isc_assert_ok(isc_tokenizer_from_words(list, ISC_TEST_FAMILY_VOCAB, list[1], &t));
+  isc_assert_ok(isc_tokenizer_save(t, dir));
+  isc_tokenizer_close(t);
+  return dir;
+}
+
+isc_status isc_test_family_try(isc_device *dev, const char *plugin, const char *name,
+                               const char *more, isc_test_gpt2 *out) {
+  char dir[1024], settings[1200];
+  snprintf(dir, sizeof dir, "%s/%s", isc_test_source("tests/data/families"), name);
+  snprintf(settings, sizeof settings, "tokenizer = \"%s\"; %s", isc_test_family_tokenizer(), more);
+  return isc_test_plugin_try(dev, plugin, dir, settings, out);
+}
+
 isc_test_gpt2 isc_test_gpt2_open(isc_device *dev, const char *dir, const char *more) {
   isc_test_gpt2 o;
   isc_assert_ok(isc_test_gpt2_try(dev, dir, more, &o));

@@ -30,6 +30,12 @@ isc_status isc_test_plugin_try(isc_device *dev, const char *plugin, const char *
 isc_status isc_test_gpt2_try(isc_device *dev, const char *dir, const char *more,
                              isc_test_gpt2 *out);
 isc_test_gpt2 isc_test_gpt2_open(isc_device *dev, const char *dir, const char *more); /* asserts */
+/* A tiny model of tests/data/families, with the tokenizer below; `name` is its directory or a file there. */
+isc_status isc_test_family_try(isc_device *dev, const char *plugin, const char *name,
+                               const char *more, isc_test_gpt2 *out);
+/* A directory with a tokenizer for them: "t0", "<eos>", "t2" to "t60". */
+enum { ISC_TEST_FAMILY_VOCAB = 61 };
+const char *isc_test_family_tokenizer(void);
 void isc_test_gpt2_close(isc_test_gpt2 *o); /* also after a failure */
 
 #endif

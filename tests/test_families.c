@@ -19,7 +19,7 @@
 /* What the project promises of activations, relative to the largest at a place. */
 static const double F32 = 5e-5;
 
-enum { BATCH = 2, VOCAB = 61 };
+enum { BATCH = 2 };
 
 typedef struct model {
   isc_test_gpt2 open;
@@ -28,38 +28,12 @@ typedef struct model {
   int64_t len;
 } model;
 
-/* A tokenizer for models that have none: "t0", "<eos>", "t2" to "t60". */
-static const char *tokenizer_dir(void) {
-  static char words[VOCAB][8];
-  const char *list[VOCAB], *dir = isc_test_dir("families-tokenizer");
-  isc_tokenizer *t;
-  for (int i = 0; i < VOCAB; i++) {
-    snprintf(words[i], sizeof words[i], "t%d", i);
-    list[i] = words[i];
-  }
-  list[1] = "<eos>";
-  isc_assert_ok(isc_tokenizer_from_words(list, VOCAB, list[1], &t));
-  isc_assert_ok(isc_tokenizer_save(t, dir));
-  isc_tokenizer_close(t);
-  return dir;
-}
-
-static isc_status try_model(isc_device *dev, const char *plugin, const char *name, const char *more,
-                            isc_test_gpt2 *out) {
-  char dir[1024], settings[1200];
-  snprintf(dir, sizeof dir, "%s", isc_test_source("tests/data/families"));
-  strncat(dir, "/", sizeof dir - strlen(dir) - 1);
-  strncat(dir, name, sizeof dir - strlen(dir) - 1);
-  snprintf(settings, sizeof settings, "tokenizer = \"%s\"; %s", tokenizer_dir(), more);
-  return isc_test_plugin_try(dev, plugin, dir, settings, out);
-}
-
 /* `file`: the model itself, its directory or another file there. */
 static model open_model(isc_device *dev, const char *plugin, const char *name, const char *file,
                         const char *more) {
   model m = {0};
   char path[1024];
-  isc_assert_ok(try_model(dev, plugin, file, more, &m.open));
+  isc_assert_ok(isc_test_family_try(dev, plugin, file, more, &m.open));
   snprintf(path, sizeof path, "%s/%s/expected.safetensors", isc_test_source("tests/data/families"),
            name);
   isc_assert_ok(isc_st_open(path, &m.expected));
@@ -263,7 +237,7 @@ static void refused(const char *plugin, const char *name, const char *more, isc_
                     const char *part) {
   isc_device dev = isc_test_plain_device();
   isc_test_gpt2 o;
-  isc_assert_fails(try_model(&dev, plugin, name, more, &o), code, part);
+  isc_assert_fails(isc_test_family_try(&dev, plugin, name, more, &o), code, part);
   isc_test_gpt2_close(&o);
 }
 

@@ -29,7 +29,8 @@ typedef enum isc_purpose {
   ISC_RNG_SPLIT = 9,
   ISC_RNG_NEIGHBOUR = 10,
   ISC_RNG_DROPOUT = 11,
-  ISC_RNG_USER = 1000 /* plugins take ISC_RNG_USER + n             */
+  ISC_RNG_GENERATE = 12, /* what a target writes on               */
+  ISC_RNG_USER = 1000    /* plugins take ISC_RNG_USER + n             */
 } isc_purpose;
 
 /* A stream: the numbers at one (seed, purpose, index), read in order. By value; 32 bytes of state;

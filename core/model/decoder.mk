@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libinversescope_la_SOURCES += \
+  core/model/continuation.c \
+  core/model/continuation.h \
   core/model/decoder.c \
   core/model/decoder_config.c \
   core/model/decoder_fold.c \
@@ -15,13 +17,18 @@ libinversescope_la_SOURCES += \
   core/model/family_gguf.c \
   core/model/family_internal.h \
   core/model/family_load.c \
+  core/model/generate.c \
+  core/model/generate.h \
   core/model/harvest.c \
   core/model/kv_cache.c \
+  core/model/logits.c \
+  core/model/logits.h \
   core/model/params_io.c \
   core/model/params_io.h \
   core/model/params_load.c \
   core/model/patch.c \
   core/model/patch_pairs.c \
+  core/model/score_texts.c \
   core/model/sequences.c \
   core/model/sequences.h \
   core/model/sites.c \

@@ -53,6 +53,8 @@ static isc_status add_text(const isc_sequence_source *h, const isc_tokenizer *to
     if (machine_failed(st) || !h->bad) return isc_fail_in("text %lld", (long long)i);
     return refuse(h, i, "");
   }
+  if (n == 0 && h->begin && isc_tokenizer_bos(tok) >= 0)
+    c->ids[c->n_ids + n++] = isc_tokenizer_bos(tok);
   int64_t position = h->position < 0 ? n + h->position : h->position;
   if (n > n_ctx) {
     snprintf(why, sizeof why, "has %lld tokens, and the target %lld positions", (long long)n,
@@ -95,6 +97,13 @@ void isc_sequences_free(isc_sequences *s) {
   free(s->seq);
   free(s->ids);
   *s = (isc_sequences){0};
+}
+
+int64_t isc_sequences_alike(const isc_sequences *s, int64_t from) {
+  int64_t n = 0;
+  while (from + n < s->n && s->seq[from + n].len == s->seq[from].len)
+    n++;
+  return n;
 }
 
 isc_status isc_sequences_batch(const isc_sequences *s, int64_t first, int64_t n, isc_step *step,

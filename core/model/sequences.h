@@ -26,10 +26,16 @@ typedef struct isc_sequence_source {
   const size_t *len;       /* [n] */
   int64_t n, position;     /* as in isc_harvest                                                */
   bool *bad;               /* [n] marked for a text that cannot be run; NULL = that is an error */
+  bool begin;              /* a text without tokens is the BOS, where there is one             */
 } isc_sequence_source;
 
 isc_status isc_sequences_make(const isc_sequence_source *from, isc_sequences *out);
 void isc_sequences_free(isc_sequences *s); /* zeros are fine */
+/* How many from `from` on are as long as that one. */
+int64_t isc_sequences_alike(const isc_sequences *s, int64_t from);
+
+/* Tokens in one forward pass of texts of any length: a layer's memory is in proportion. */
+enum { ISC_PASS_TOKENS = 4096 };
 
 /* Right-padded ids [n, longest] of sequences [first, first + n) and, where each one's position is, rows [n] of [n·longest];
  * both are the step's. *len is the longest. */
