@@ -158,7 +158,7 @@ static void zero_bad(const isc_harvest *h) {
 }
 
 isc_status isc_harvest_run(const isc_harvest *h, isc_step *s) {
-  const isc_sequence_source source = {h->target, h->text, h->len, h->n, h->position, h->bad};
+  const isc_sequence_source source = {h->target, h->text, h->len, h->n, h->position, h->bad, false};
   isc_sequences c;
   if (h->batch < 1) return isc_fail(ISC_E_USAGE, "a harvest's batch is %lld", (long long)h->batch);
   if (isc_tape_on(s)) return isc_fail(ISC_E_USAGE, "a harvest has no gradient");
