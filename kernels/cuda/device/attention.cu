@@ -54,18 +54,24 @@ template <int D> DEVICE void dots(const float *x, const float *y, float (&s)[EAC
   }
 }
 
-/* sum[e][…] += Σ_j w_j[e] x[j], the weight of lane j for row e; a lane has every 32nd column. */
+/* sum[e][…] += Σ_j w_j[e] x[j], the weight of lane j for row e; a lane has every 32nd column. `room` is the warp's own. */
 template <int D>
-DEVICE void add_rows(float (&sum)[EACH][D / WARP], const float (&w)[EACH], const float *x, int ld) {
+DEVICE void add_rows(float (&sum)[EACH][D / WARP], const float (&w)[EACH], const float *x, int ld,
+                     float (*room)[EACH]) {
   const int lane = threadIdx.x % WARP;
+  *reinterpret_cast<float4 *>(room[lane]) = {w[0], w[1], w[2], w[3]};
+  __syncwarp();
   for (int j = 0; j < TILE; j++) {
-    float row[D / WARP];
-    UNROLL for (int c = 0; c < D / WARP; c++) row[c] = x[j * ld + c * WARP + lane];
-    UNROLL for (int e = 0; e < EACH; e++) {
-      const float p = __shfl_sync(FULL, w[e], j);
-      UNROLL for (int c = 0; c < D / WARP; c++) sum[e][c] = FMA(p, row[c], sum[e][c]);
+    const float4 p = *reinterpret_cast<const float4 *>(room[j]);
+    UNROLL for (int c = 0; c < D / WARP; c++) {
+      const float y = x[j * ld + c * WARP + lane];
+      sum[0][c] = FMA(p.x, y, sum[0][c]);
+      sum[1][c] = FMA(p.y, y, sum[1][c]);
+      sum[2][c] = FMA(p.z, y, sum[2][c]);
+      sum[3][c] = FMA(p.w, y, sum[3][c]);
     }
   }
+  __syncwarp();
 }
 
 /* What a block works on: ROWS rows from `first` of a head of a sequence. */
@@ -89,6 +95,7 @@ DEVICE int64_t first_tile(const attention_args &a, int64_t t) {
 /* Shared memory: queries [ROWS, D], keys [TILE, D + 1], values [TILE, D]. */
 template <int D> DEVICE void attention(const attention_args &a) {
   DYNAMIC(float, q);
+  SHARED(float, room, [WARPS][TILE][EACH]);
   float *k = q + ROWS * D, *v = k + TILE * (D + 4);
   const int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, d = (int)a.d_head;
   const block_place p = place_of(a.n_head, a.q_len);
@@ -105,6 +112,7 @@ template <int D> DEVICE void attention(const attention_args &a) {
     load_rows<D>(k, D + 1, a.k + kv, a.kv_row, j0, last + 1, TILE, d);
     load_rows<D>(v, D, a.v + kv, a.kv_row, j0, last + 1, TILE, d);
     __syncthreads();
+    if (p.first + warp * EACH >= a.q_len) continue; /* this warp has no query */
     float s[EACH], unused;
     dots<D>(q + warp * EACH * D, k + lane * (D + 1), s);
     for (int e = 0; e < EACH; e++) {
@@ -122,7 +130,7 @@ template <int D> DEVICE void attention(const attention_args &a) {
       for (int c = 0; c < D / WARP; c++)
         out[e][c] *= shrink;
     }
-    add_rows<D>(out, s, v, D);
+    add_rows<D>(out, s, v, D, room[warp]);
   }
   for (int e = 0; e < EACH; e++) {
     const int64_t t = p.first + warp * EACH + e;
@@ -160,6 +168,7 @@ DEVICE void slope_of(const attention_args &a, bool seen, float lse, float delta,
 /* Shared memory: queries and dO [ROWS, D], keys and values [TILE, D + 1]. */
 template <int D> DEVICE void attention_dq(const attention_args &a) {
   DYNAMIC(float, q);
+  SHARED(float, room, [WARPS][TILE][EACH]);
   float *dout = q + ROWS * D, *k = dout + ROWS * D, *v = k + TILE * (D + 1);
   const int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, d = (int)a.d_head;
   const block_place p = place_of(a.n_head, a.q_len);
@@ -173,6 +182,7 @@ template <int D> DEVICE void attention_dq(const attention_args &a) {
     load_rows<D>(k, D + 1, a.k + kv, a.kv_row, j0, last + 1, TILE, d);
     load_rows<D>(v, D + 1, a.v + kv, a.kv_row, j0, last + 1, TILE, d);
     __syncthreads();
+    if (p.first + warp * EACH >= a.q_len) continue;
     float s[EACH], dp[EACH];
     dots<D>(q + warp * EACH * D, k + lane * (D + 1), s);
     dots<D>(dout + warp * EACH * D, v + lane * (D + 1), dp);
@@ -182,7 +192,7 @@ template <int D> DEVICE void attention_dq(const attention_args &a) {
       const int64_t at = (p.b * a.n_head + p.h) * a.q_len + t;
       slope_of(a, seen, seen ? a.lse[at] : 0.0f, seen ? a.delta[at] : 0.0f, &s[e], &dp[e]);
     }
-    add_rows<D>(dq, dp, k, D + 1);
+    add_rows<D>(dq, dp, k, D + 1, room[warp]);
   }
   for (int e = 0; e < EACH; e++) {
     const int64_t t = p.first + warp * EACH + e;
@@ -195,6 +205,7 @@ template <int D> DEVICE void attention_dq(const attention_args &a) {
 /* The same with the parts of queries and keys exchanged; all heads that share the key head, in their order. */
 template <int D> DEVICE void attention_dkv(const attention_args &a) {
   DYNAMIC(float, k);
+  SHARED(float, room, [WARPS][TILE][EACH]);
   float *v = k + ROWS * D, *q = v + ROWS * D, *dout = q + TILE * (D + 1);
   const int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, d = (int)a.d_head;
   const block_place p = place_of(a.n_kv_head, a.q_len);
@@ -210,6 +221,7 @@ template <int D> DEVICE void attention_dkv(const attention_args &a) {
       load_rows<D>(dout, D + 1, a.dout + p.b * a.out_batch + h * d, a.out_row, t0, a.q_len, TILE,
                    d);
       __syncthreads();
+      if (p.first + warp * EACH >= a.q_len) continue; /* this warp has no key */
       const int64_t t = t0 + lane, at = (p.b * a.n_head + h) * a.q_len + t;
       const float lse = t < a.q_len ? a.lse[at] : 0.0f, delta = t < a.q_len ? a.delta[at] : 0.0f;
       float s[EACH], dp[EACH];
@@ -219,8 +231,8 @@ template <int D> DEVICE void attention_dkv(const attention_args &a) {
         const bool seen = t < a.q_len && sees(a, t, p.first + warp * EACH + e);
         slope_of(a, seen, lse, delta, &s[e], &dp[e]);
       }
-      add_rows<D>(dv, s, dout, D + 1);
-      add_rows<D>(dk, dp, q, D + 1);
+      add_rows<D>(dv, s, dout, D + 1, room[warp]);
+      add_rows<D>(dk, dp, q, D + 1, room[warp]);
     }
   for (int e = 0; e < EACH; e++) {
     const int64_t j = p.first + warp * EACH + e, to = kv + j * a.kv_row;
