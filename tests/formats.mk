@@ -2,11 +2,12 @@
 check_PROGRAMS += tests/test_features tests/test_gguf tests/test_gguf_real tests/test_gguf_refused \
   tests/test_json tests/test_npz tests/test_plugin_helpers tests/test_priors \
   tests/test_safetensors tests/test_safetensors_write tests/test_template tests/test_template_prior \
-  tests/test_tokenizer tests/test_tokenizer_json tests/test_weights \
+  tests/test_tokenizer tests/test_tokenizer_gguf tests/test_tokenizer_json tests/test_weights \
   tests/test_weights_verify
 dist_check_SCRIPTS += tests/test_plugin_sizes.sh
 EXTRA_DIST += tests/data/gpt2_ids.txt tests/data/types.gguf tests/data/types.safetensors \
   tests/data/arrays.npz tests/data/packed.npz tests/data/one.npy \
+  tests/data/bpe.gguf tests/data/spm.gguf tests/golden/gguf_tokenizers.py tests/support_gguf.h \
   tests/golden/gguf_types.py tests/golden/npz.py
 tests_test_gguf_SOURCES = tests/test_gguf.c
 tests_test_gguf_real_SOURCES = tests/test_gguf_real.c
@@ -21,6 +22,7 @@ tests_test_template_SOURCES = tests/test_template.c
 tests_test_template_prior_SOURCES = tests/test_template_prior.c
 tests_test_plugin_helpers_SOURCES = tests/test_plugin_helpers.c
 tests_test_tokenizer_SOURCES = tests/test_tokenizer.c
+tests_test_tokenizer_gguf_SOURCES = tests/test_tokenizer_gguf.c
 tests_test_tokenizer_json_SOURCES = tests/test_tokenizer_json.c
 tests_test_weights_SOURCES = tests/test_weights.c
 tests_test_weights_verify_SOURCES = tests/test_weights_verify.c

@@ -10,6 +10,7 @@
 #include "model/npz.h"
 #include "model/safetensors.h"
 #include "model/weights.h"
+#include <inversescope/tokenizer.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,13 @@ static isc_status load_arrays(const char *path) {
   }
 done:
   isc_npz_close(z);
+  return st;
+}
+
+static isc_status load_tokenizer(const char *path) {
+  isc_tokenizer *t = NULL;
+  const isc_status st = isc_tokenizer_open(path, &t);
+  isc_tokenizer_close(t);
   return st;
 }
 
@@ -88,10 +96,9 @@ static int sweep(isc_status (*load)(const char *), const char *path) {
 }
 
 int main(int argc, char **argv) {
-  static const char *const weights[] = {"types.gguf", "types.safetensors"}, *const arrays[] = {
-                                                                                "arrays.npz",
-                                                                                "packed.npz",
-                                                                                "one.npy"};
+  static const char *const weights[] = {"types.gguf", "types.safetensors"},
+                           *const arrays[] = {"arrays.npz", "packed.npz", "one.npy"},
+                           *const tokenizers[] = {"bpe.gguf", "spm.gguf"};
   int bad = 0;
   char path[1024];
   if (argc != 2 || write_shards() != ISC_OK) {
@@ -106,6 +113,10 @@ int main(int argc, char **argv) {
   for (int i = 0; i < 3; i++) {
     snprintf(path, sizeof path, "%s/%s", argv[1], arrays[i]);
     bad |= sweep(load_arrays, path);
+  }
+  for (int i = 0; i < 2; i++) {
+    snprintf(path, sizeof path, "%s/%s", argv[1], tokenizers[i]);
+    bad |= sweep(load_tokenizer, path);
   }
   return bad;
 }

@@ -7,7 +7,8 @@
  */
 #include "support.h"
 #include "base/base.h"
-#include "model/gguf.h"
+#include "model/tokenizer_gguf.h"
+#include "model/weights.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,5 +123,35 @@ Test(gguf_real, metadata_and_vocabulary_are_reached) {
   for (int64_t i = 0; i < a->n; i++)
     sum += isc_gguf_int_at(a, i);
   cr_assert(a->n == 49152 && sum == 49186);
+  isc_weights_close(w);
+}
+
+/* By the tokenizers package, from the same arrays: tests/golden/gguf_tokenizers.py. */
+Test(gguf_real, texts_have_the_ids_of_the_tokenizers_package) {
+  static const struct {
+    const char *text;
+    int64_t n;
+    int32_t id[16];
+  } texts[] = {
+      {"the cat sat on the mat", 6, {1195, 2644, 2643, 335, 260, 1171}},
+      {"  Emma gave 1234 books\n\tto   Victor.",
+       15,
+       {216, 20391, 4502, 216, 33, 34, 35, 36, 2905, 198, 197, 1141, 256, 8016, 30}},
+      {"na\303\257ve fa\303\247ade, \346\235\261\344\272\254 \360\237\231\202",
+       10,
+       {3546, 46494, 40852, 28, 17097, 247, 126, 16736, 122, 47526}},
+      {"<|im_start|>user\nHi<|im_end|>", 5, {1, 4093, 198, 26843, 2}},
+  };
+  NEED_MODEL(w);
+  isc_tokenizer *t;
+  isc_assert_ok(isc_tokenizer_from_gguf(isc_weights_gguf(w), &t));
+  for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) {
+    int32_t id[16];
+    int64_t n;
+    isc_assert_ok(isc_tokenizer_encode(t, texts[k].text, strlen(texts[k].text), id, 16, &n));
+    cr_assert_eq(n, texts[k].n, "%s", texts[k].text);
+    cr_assert_arr_eq(id, texts[k].id, (size_t)n * sizeof *id);
+  }
+  isc_tokenizer_close(t);
   isc_weights_close(w);
 }

@@ -6,67 +6,11 @@
  * than the file has, types out of range, alignments that are none, data that lie elsewhere.
  */
 #include "support.h"
+#include "support_gguf.h"
 #include "base/base.h"
-#include "model/gguf.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-typedef struct bytes {
-  uint8_t at[1 << 14];
-  size_t n;
-} bytes;
-
-static void raw(bytes *b, const void *p, size_t n) {
-  cr_assert_leq(b->n + n, sizeof b->at);
-  if (n) memcpy(b->at + b->n, p, n);
-  b->n += n;
-}
-
-static void u32(bytes *b, uint32_t v) {
-  raw(b, &v, sizeof v);
-}
-
-static void u64(bytes *b, uint64_t v) {
-  raw(b, &v, sizeof v);
-}
-
-static void text(bytes *b, const char *s) {
-  u64(b, strlen(s));
-  raw(b, s, strlen(s));
-}
-
-static bytes start(uint64_t tensors, uint64_t pairs) {
-  bytes b = {.n = 0};
-  raw(&b, "GGUF", 4);
-  u32(&b, 3);
-  u64(&b, tensors);
-  u64(&b, pairs);
-  return b;
-}
-
-static void pair_u32(bytes *b, const char *key, uint32_t v) {
-  text(b, key);
-  u32(b, ISC_GGUF_U32);
-  u32(b, v);
-}
-
-static void tensor(bytes *b, const char *name, uint32_t ndim, const uint64_t *dims, uint32_t type,
-                   uint64_t offset) {
-  text(b, name);
-  u32(b, ndim);
-  for (uint32_t i = 0; i < ndim; i++)
-    u64(b, dims[i]);
-  u32(b, type);
-  u64(b, offset);
-}
-
-/* Zeros up to a multiple of `to`, and n more. */
-static void data(bytes *b, size_t to, size_t n) {
-  size_t end = (b->n + to - 1) / to * to + n;
-  cr_assert_leq(end, sizeof b->at);
-  b->n = end;
-}
 
 static isc_status open_bytes(const bytes *b, isc_gguf **out) {
   static char path[1200];

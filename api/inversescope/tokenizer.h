@@ -18,7 +18,7 @@ extern "C" {
 
 typedef struct isc_tokenizer isc_tokenizer; /* an opened tokenizer */
 
-/* From a directory. Unknown normalisers, pre-tokenisers, models or post-processors are errors, never a guess. */
+/* From a directory, or a GGUF file. Unknown normalisers, pre-tokenisers, models or post-processors are errors, never a guess. */
 ISC_API isc_status isc_tokenizer_open(const char *dir, isc_tokenizer **out);
 /* White-space word-level tokenizer over `words` (unique, none with white space); id = position. `eos` (a member, e.g.
  * "<|endoftext|>") begins and ends sequences; words outside the list are an error when encoding. */

@@ -7,6 +7,7 @@ libinversescope_la_SOURCES += \
   core/model/gguf.c \
   core/model/gguf.h \
   core/model/gguf_cursor.c \
+  core/model/gguf_directory.c \
   core/model/gguf_internal.h \
   core/model/gguf_metadata.c \
   core/model/gguf_values.c \
@@ -64,6 +65,8 @@ libinversescope_la_SOURCES += \
   core/model/tokenizer_decode.c \
   core/model/tokenizer_files.c \
   core/model/tokenizer_finish.c \
+  core/model/tokenizer_gguf.c \
+  core/model/tokenizer_gguf.h \
   core/model/tokenizer_json.c \
   core/model/tokenizer_json.h \
   core/model/tokenizer_json_parts.c \

@@ -2,11 +2,13 @@
  *
  * Which files of a directory make its tokenizer.
  *
- * tokenizer.json wins, then SentencePiece's tokenizer.model; older GPT-2 directories have vocab.json and merges.txt.
+ * tokenizer.json wins, then SentencePiece's tokenizer.model; older GPT-2 directories have vocab.json and merges.txt. A GGUF
+ * file has all of it inside.
  */
 #include "model/json_doc.h"
 #include "model/sentencepiece.h"
 #include "model/tokenizer_config.h"
+#include "model/tokenizer_gguf.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,9 +125,39 @@ done:
   return st;
 }
 
+static isc_status open_gguf(const char *path, isc_tokenizer **out) {
+  isc_gguf *g;
+  ISC_TRY(isc_gguf_open(path, &g));
+  isc_status st = isc_tokenizer_from_gguf(g, out);
+  isc_gguf_close(g);
+  return st;
+}
+
+/* The GGUF file that `path` is, or that is in a directory without a tokenizer's own files; NULL otherwise. */
+static isc_status find_gguf(const char *path, char **out) {
+  static const char *const own[] = {"tokenizer.json", "tokenizer.model", "vocab.json"};
+  *out = NULL;
+  if (!isc_exists(path)) return ISC_OK;
+  for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+    char *file;
+    ISC_TRY(isc_path_join(path, own[i], &file));
+    const bool there = isc_exists(file);
+    free(file);
+    if (there) return ISC_OK;
+  }
+  return isc_gguf_locate(path, out);
+}
+
 isc_status isc_tokenizer_open(const char *dir, isc_tokenizer **out) {
   isc_tokenizer *t;
+  char *gguf;
   *out = NULL;
+  ISC_TRY(find_gguf(dir, &gguf));
+  if (gguf) {
+    isc_status opened = open_gguf(gguf, out);
+    free(gguf);
+    return opened;
+  }
   ISC_TRY(isc_tokenizer_new(dir, &t));
   isc_status st = read_directory(t, dir);
   if (st == ISC_OK) st = isc_tokenizer_finish(t);

@@ -6,9 +6,6 @@
  */
 #include "model/weights_internal.h"
 #include "model/safetensors_header.h"
-#include <dirent.h>
-#include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,19 +70,6 @@ static isc_status take_gguf(isc_weights *w, const char *path) {
   return ISC_OK;
 }
 
-/* A file tells by its first bytes what it is. */
-static isc_status take_file(isc_weights *w, const char *path) {
-  isc_input in;
-  char magic[4] = "";
-  ISC_TRY(isc_input_open(path, &in));
-  isc_status st = in.size < sizeof magic ? ISC_OK : isc_input_read(&in, 0, magic, sizeof magic);
-  isc_input_close(&in);
-  ISC_TRY(st);
-  return memcmp(magic, "GGUF", sizeof magic) == 0 ? take_gguf(w, path) : take_safetensors(w, path);
-}
-
-/* ---- directories */
-
 static isc_status has(const char *dir, const char *name, bool *there) {
   char *path;
   ISC_TRY(isc_path_join(dir, name, &path));
@@ -94,52 +78,23 @@ static isc_status has(const char *dir, const char *name, bool *there) {
   return ISC_OK;
 }
 
-static bool is_gguf_name(const char *name) {
-  size_t n = strlen(name);
-  return n > 5 && strcmp(name + n - 5, ".gguf") == 0;
-}
-
-/* The names of GGUF files in an open directory: how many, and the first two in alphabetical order. */
-static int64_t list_gguf(DIR *d, char first[2][NAME_MAX + 1]) {
-  int64_t n = 0;
-  const struct dirent *e;
-  while ((e = readdir(d))) {
-    if (!is_gguf_name(e->d_name)) continue;
-    const int at = n == 0 || strcmp(e->d_name, first[0]) < 0   ? 0
-                   : n == 1 || strcmp(e->d_name, first[1]) < 0 ? 1
-                                                               : 2;
-    if (at == 0) memcpy(first[1], first[0], sizeof first[1]);
-    if (at < 2) snprintf(first[at], sizeof first[at], "%s", e->d_name);
-    n++;
-  }
-  return n;
-}
-
-static isc_status take_gguf_in(isc_weights *w) {
-  char name[2][NAME_MAX + 1] = {"", ""}, *path;
-  DIR *d = opendir(w->path);
-  if (!d) return isc_fail(ISC_E_IO, "%s: cannot read: %s", w->path, strerror(errno));
-  int64_t n = list_gguf(d, name);
-  closedir(d);
-  if (n == 0)
+/* Safetensors before GGUF where a directory has both. */
+static isc_status take(isc_weights *w) {
+  char *gguf;
+  bool whole = false, shards = false;
+  const bool dir = isc_is_dir(w->path);
+  if (dir) ISC_TRY(has(w->path, "model.safetensors", &whole));
+  if (dir) ISC_TRY(has(w->path, "model.safetensors.index.json", &shards));
+  if (whole || shards) return take_safetensors(w, w->path);
+  ISC_TRY(isc_gguf_locate(w->path, &gguf));
+  if (!gguf && dir)
     return isc_fail(ISC_E_MISSING,
                     "%s: neither model.safetensors, model.safetensors.index.json nor a .gguf file "
                     "is there",
                     w->path);
-  if (n > 1)
-    return isc_fail(ISC_E_USAGE, "%s: %lld GGUF files are there (%s, %s …); name one", w->path,
-                    (long long)n, name[0], name[1]);
-  ISC_TRY(isc_path_join(w->path, name[0], &path));
-  isc_status st = take_gguf(w, path);
-  free(path);
+  isc_status st = gguf ? take_gguf(w, gguf) : take_safetensors(w, w->path);
+  free(gguf);
   return st;
-}
-
-static isc_status take_directory(isc_weights *w) {
-  bool whole, shards;
-  ISC_TRY(has(w->path, "model.safetensors", &whole));
-  ISC_TRY(has(w->path, "model.safetensors.index.json", &shards));
-  return whole || shards ? take_safetensors(w, w->path) : take_gguf_in(w);
 }
 
 static int by_name(const void *a, const void *b) {
@@ -158,7 +113,7 @@ isc_status isc_weights_open(const char *path, isc_weights **out) {
   *out = NULL;
   ISC_TRY(isc_calloc(1, sizeof *w, path, (void **)&w));
   ISC_GO(isc_strdup(path, &w->path));
-  ISC_GO(isc_is_dir(path) ? take_directory(w) : take_file(w, path));
+  ISC_GO(take(w));
   index_names(w);
   *out = w;
   w = NULL;

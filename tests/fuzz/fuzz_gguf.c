@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A GGUF file: every tensor and every key of what opens, and the settings that a model would be made from.
+ * A GGUF file: every tensor and every key of what opens, and the settings and the tokenizer that a model would have.
  */
 #include "fuzz.h"
 #include "model/family_internal.h"
-#include "model/gguf.h"
+#include "model/tokenizer_gguf.h"
 #include "model/weights.h"
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +44,20 @@ static void read_metadata(const isc_gguf *g) {
   }
 }
 
+/* A tokenizer, if there is one, takes a text and gives it back. */
+static void read_tokenizer(const isc_gguf *g) {
+  static const char text[] = " the cat\n\t12 \xc3\xa9\xf0\x9f\x99\x82 <s>";
+  isc_tokenizer *t;
+  int32_t id[128];
+  int64_t n;
+  isc_text back = {0};
+  if (isc_tokenizer_from_gguf(g, &t) != ISC_OK) return;
+  if (isc_tokenizer_encode(t, text, sizeof text - 1, id, 128, &n) == ISC_OK && n <= 128)
+    (void)isc_tokenizer_decode(t, id, n, &back);
+  isc_text_free(&back);
+  isc_tokenizer_close(t);
+}
+
 static void read_tensors(isc_weights *w) {
   static float x[MOST];
   for (int64_t i = 0; i < isc_weights_count(w); i++) {
@@ -61,6 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   const char *path = isc_fuzz_file(data, size);
   if (isc_gguf_open(path, &g) != ISC_OK) return 0;
   read_metadata(g);
+  read_tokenizer(g);
   if (isc_family_gguf_config(g, &config) == ISC_OK) isc_json_close(config);
   isc_gguf_close(g);
   if (isc_weights_open(path, &w) != ISC_OK) abort();

@@ -18,7 +18,7 @@ seeds() {
   cp -r "$top/tests/fuzz/seeds/$1/." "$2" 2>/dev/null
   case $1 in
     config) cp "$top"/conf/*.cfg "$top"/conf/*.inc "$2" ;;
-    gguf) cp "$top/tests/data/types.gguf" "$2" ;;
+    gguf) cp "$top"/tests/data/*.gguf "$2" ;;
     npz) cp "$top/tests/data/arrays.npz" "$top/tests/data/packed.npz" "$top/tests/data/one.npy" "$2" ;;
   esac
 }
