@@ -4,6 +4,7 @@
  */
 #include "fuzz.h"
 #include <inversescope/decoder_family.h>
+#include <stdio.h>
 #include <string.h>
 
 static void read_shared(const char *dir) {
