@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* What the project promises of activations, relative to the largest at a place. */
 static const double F32 = 5e-5;
@@ -233,6 +234,36 @@ ISC_TEST_ON_BOTH(families, streaming_needs_the_memory_of_one_layer) {
 
 /* ---- settings that cannot be honoured */
 
+/* A model's directory with a piece of its config.json replaced and its weights linked. */
+static const char *changed_copy(const char *name, const char *from, const char *to) {
+  static const char *const FILES[] = {
+      "model.safetensors", "model.safetensors.index.json", "model-00001-of-00003.safetensors",
+      "model-00002-of-00003.safetensors", "model-00003-of-00003.safetensors"};
+  const char *dir = isc_test_dir("families-config");
+  char path[1200], source[1200], text[8192], *at;
+  snprintf(source, sizeof source, "%s/%s", isc_test_source("tests/data/families"), name);
+  for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++) {
+    char target[1300];
+    snprintf(target, sizeof target, "%s/%s", source, FILES[i]);
+    snprintf(path, sizeof path, "%s/%s", dir, FILES[i]);
+    if (access(target, R_OK) == 0) cr_assert_eq(symlink(target, path), 0);
+  }
+  strcat(source, "/config.json");
+  FILE *f = fopen(source, "r");
+  cr_assert(f);
+  const size_t n = fread(text, 1, sizeof text - 1, f);
+  fclose(f);
+  text[n] = '\0';
+  at = strstr(text, from);
+  cr_assert(at, "%s has no %s", source, from);
+  snprintf(path, sizeof path, "%s/config.json", dir);
+  f = fopen(path, "w");
+  cr_assert(f);
+  fprintf(f, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
+  fclose(f);
+  return dir;
+}
+
 static void refused(const char *plugin, const char *name, const char *more, isc_status code,
                     const char *part) {
   isc_device dev = isc_test_plain_device();
@@ -250,4 +281,48 @@ Test(families, another_familys_model_is_refused) {
 Test(families, folding_a_streamed_model_is_refused) {
   refused("gpt2", "gpt2", "weights = \"tl\"; resident = \"stream\";", ISC_E_UNSUPPORTED,
           "streamed");
+}
+
+Test(families, the_longest_sequence_can_be_set_where_positions_are_no_table) {
+  isc_device dev = isc_test_plain_device();
+  model m = open_model(&dev, "llama", "llama", "llama", "n_ctx = 9;");
+  cr_assert_eq(m.open.target.info.n_ctx, 9);
+  close_model(&m);
+  refused("gpt2", "gpt2", "n_ctx = 9;", ISC_E_CONFIG, "table of 48 positions");
+}
+
+/* Settings of a config.json that no spec can say, each in place of one of a model that opens. */
+Test(families, what_a_spec_cannot_say_is_refused_by_name) {
+  static const struct {
+    const char *plugin, *name, *from, *to;
+    isc_status code;
+    const char *part;
+  } WRONG[] = {
+      {"llama", "llama3", "\"llama3\"", "\"yarn\"", ISC_E_UNSUPPORTED, "rope_type \"yarn\""},
+      {"llama", "llama-linear", "\"factor\": 4.0", "\"factor\": 0", ISC_E_FORMAT, "\"factor\""},
+      {"llama", "llama", "\"silu\"", "\"mish\"", ISC_E_UNSUPPORTED, "hidden_act \"mish\""},
+      {"llama", "llama", "\"num_key_value_heads\": 4", "\"num_key_value_heads\": 3", ISC_E_SHAPE,
+       "n_kv_head 3"},
+      {"llama", "mistral", "\"sliding_window\": 5", "\"sliding_window\": -5", ISC_E_FORMAT,
+       "sliding_window"},
+      {"gemma3", "gemma3", "\"full_attention\",", "\"chunked_attention\",", ISC_E_UNSUPPORTED,
+       "chunked_attention"},
+      {"gemma3", "gemma3", "\"attention_bias\": false", "\"attention_bias\": true",
+       ISC_E_UNSUPPORTED, "attention_bias"},
+      {"gemma2", "gemma2", "\"query_pre_attn_scalar\": 6", "\"query_pre_attn_scalar\": 0",
+       ISC_E_FORMAT, "query_pre_attn_scalar"},
+      {"llama", "llama", "\"hidden_size\": 16", "\"hidden_size\": 24", ISC_E_SHAPE,
+       "model.embed_tokens.weight"},
+      {"llama", "llama", "\"num_hidden_layers\": 3", "\"num_hidden_layers\": 4", ISC_E_MISSING,
+       "model.layers.3."},
+  };
+  isc_device dev = isc_test_plain_device();
+  for (size_t i = 0; i < sizeof WRONG / sizeof *WRONG; i++) {
+    const char *dir = changed_copy(WRONG[i].name, WRONG[i].from, WRONG[i].to);
+    isc_test_gpt2 o;
+    isc_status st = isc_test_plugin_try(&dev, WRONG[i].plugin, dir, "", &o);
+    cr_expect(st == WRONG[i].code && strstr(isc_error(), WRONG[i].part), "%s for %s: %s: %s",
+              WRONG[i].to, WRONG[i].from, isc_status_name(st), isc_error());
+    isc_test_gpt2_close(&o);
+  }
 }

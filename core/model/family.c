@@ -35,12 +35,15 @@ static isc_status check_type(const isc_decoder_family *f, const isc_json *config
   return st;
 }
 
-static isc_status shorten(const isc_decoder_options *o, const isc_json *config,
-                          isc_decoder_spec *s) {
-  if (o->n_ctx > s->n_ctx && s->positions == ISC_LEARNED)
-    return isc_fail(ISC_E_CONFIG, "%s: n_ctx = %lld, and the model has %lld positions",
+/* Rotary positions have no end; a table of learned ones is as long as it is. */
+static isc_status set_longest(const isc_decoder_options *o, const isc_json *config,
+                              isc_decoder_spec *s) {
+  if (o->n_ctx == 0 || o->n_ctx == s->n_ctx) return ISC_OK;
+  if (s->positions == ISC_LEARNED)
+    return isc_fail(ISC_E_CONFIG,
+                    "%s: n_ctx = %lld, and the model has a table of %lld positions; leave n_ctx 0",
                     isc_json_path(config), (long long)o->n_ctx, (long long)s->n_ctx);
-  if (o->n_ctx > 0) s->n_ctx = o->n_ctx;
+  s->n_ctx = o->n_ctx;
   return ISC_OK;
 }
 
@@ -49,7 +52,7 @@ static isc_status read_spec(const isc_decoder_family *f, const isc_decoder_optio
   *s = (isc_decoder_spec){.size = sizeof *s};
   ISC_TRY(check_type(f, config));
   ISC_TRY(f->spec(config, s));
-  ISC_TRY(shorten(o, config, s));
+  ISC_TRY(set_longest(o, config, s));
   if (o->precision == PRECISION_BF16) s->weights = ISC_BF16;
   return isc_decoder_spec_check(s) == ISC_OK ? ISC_OK : isc_fail_in("%s", isc_json_path(config));
 }
