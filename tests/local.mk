@@ -40,4 +40,4 @@ check-local:
 endif
 
 clean-local:
-	-rm -rf tests/scratch tests/abi/grown fuzz
+	-rm -rf tests/scratch tests/abi/grown fuzz $(isc_fuzz_programs)

@@ -2,8 +2,8 @@
  *
  * Facts about reading GGUF: what the gguf package wrote and decoded is what comes out here.
  *
- * tests/golden/gguf_types.py makes types.gguf, with random blocks of every type and metadata of every type, and types.safetensors,
- * which holds the same tensors as f32.
+ * tests/golden/gguf_types.py makes types.gguf, with random blocks of every type and metadata of every type, and
+ * types.safetensors, which holds the same tensors as f32.
  */
 #include "support.h"
 #include "base/base.h"

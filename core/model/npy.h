@@ -2,8 +2,8 @@
  *
  * The header of a NumPy array: what its elements are and how they lie.
  *
- * It is the text of a Python dictionary. Only what NumPy writes for plain little-endian numbers is understood; Python objects, which would
- * have to be run to be read, never are.
+ * It is the text of a Python dictionary. Only what NumPy writes for plain little-endian numbers is understood;
+ * Python objects, which would have to be run to be read, never are.
  */
 #ifndef ISC_CORE_NPY_H
 #define ISC_CORE_NPY_H

@@ -2,8 +2,8 @@
  *
  * NumPy's files: arrays of numbers in an .npz archive, or one in an .npy.
  *
- * Arrays are read by pieces in the order in which they are stored, because an archive may be compressed. Sizes are what the headers say
- * and the archive agrees with; an archive that swells beyond reason is refused when it is opened.
+ * Arrays are read by pieces in the order in which they are stored, because an archive may be compressed. Sizes are
+ * what the headers say and the archive agrees with; an archive that swells beyond reason is refused when it is opened.
  * A handle is used by one thread at a time.
  */
 #ifndef ISC_CORE_NPZ_H

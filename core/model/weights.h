@@ -3,7 +3,8 @@
  * Where a model's weights come from: named tensors of a directory or file, whatever its format, read as f32 or bf16.
  *
  * A parameter is read by rows and in bounded pieces: stored either way round, stacked from several tensors of the
- * file, in any dtype that the format has. No file is ever in memory as a whole, and one that is cut short while it is read ends in an error.
+ * file, in any dtype that the format has. No file is ever in memory as a whole, and one that is cut short while it is
+ * read ends in an error.
  * A handle is used by one thread at a time.
  */
 #ifndef ISC_CORE_WEIGHTS_H
@@ -36,8 +37,7 @@ typedef struct isc_weight {
   const char *type; /* the dtype as the format calls it: "BF16", "Q4_K" */
   isc_weight_dtype dtype;
   int32_t ndim;
-  int64_t shape
-      [8]; /* outermost first, the last dimension contiguous, whatever the format's own order */
+  int64_t shape[8]; /* outermost first, whatever the format's own order; the last is contiguous */
   int64_t elements;
   const isc_input *file; /* where its bytes are … */
   uint64_t at, bytes;    /* … [at, at + bytes)    */
@@ -54,10 +54,9 @@ ISC_API const char *isc_weights_path(const isc_weights *w);
 ISC_API const struct isc_gguf *isc_weights_gguf(const isc_weights *w);
 ISC_API uint64_t isc_weights_bytes(const isc_weights *w); /* of all tensors in the files */
 ISC_API int64_t isc_weights_count(const isc_weights *w);
-ISC_API const isc_weight *isc_weights_at(const isc_weights *w,
-                                         int64_t i); /* in the order of the files */
-ISC_API const isc_weight *isc_weights_find(const isc_weights *w,
-                                           const char *name); /* NULL if absent */
+/* In the order of the files; by name. NULL if there is none. */
+ISC_API const isc_weight *isc_weights_at(const isc_weights *w, int64_t i);
+ISC_API const isc_weight *isc_weights_find(const isc_weights *w, const char *name);
 
 /* Elements [first, first + n) of a tensor as f32 or bf16 (rounded to nearest even), n of them at `out`. Integers →
  * ISC_E_UNSUPPORTED; outside the tensor → ISC_E_SHAPE. */
@@ -65,15 +64,14 @@ ISC_API isc_status isc_weights_read(isc_weights *w, const isc_weight *t, int64_t
                                     isc_dtype as, void *out);
 
 /* ---- Parameters made of tensors */
-/* A block of a parameter, and the tensor that holds it. */
+/* A block of a parameter, and the tensor that holds it. Queries and keys come with `rotary_heads` where the halves of a rotary
+ * pair lie side by side in the tensor's rows, as llama.cpp puts them; they are read in Hugging Face's order. */
 typedef struct isc_weight_part {
   const isc_weight *tensor; /* of shape [rows, cols]; [rows] where cols is 1 */
   int64_t rows, cols;       /* of the block                                   */
   bool transposed;          /* the tensor is [cols, rows]                     */
-  int64_t
-      rotary_heads; /* > 0: the tensor's rows are so many heads in the order that llama.cpp gives to queries
-                               and keys (the halves of a rotary pair side by side); read in Hugging Face's order */
-  float offset; /* added to every element, before any rounding    */
+  int64_t rotary_heads;     /* of the rows, to be put in order; 0 = as they are */
+  float offset;             /* added to every element, before any rounding    */
 } isc_weight_part;
 
 typedef enum isc_weight_stack {
@@ -92,8 +90,8 @@ typedef struct isc_weight_matrix {
   isc_weight_part part[ISC_WEIGHT_PARTS];
 } isc_weight_matrix;
 
-/* Do the tensors have the shapes of their parts, and do the parts fill the matrix? ISC_E_SHAPE with both shapes if not; integers →
- * ISC_E_UNSUPPORTED. Reads no data. */
+/* Do the tensors have the shapes of their parts, and do the parts fill the matrix? ISC_E_SHAPE with both shapes if not;
+ * integers → ISC_E_UNSUPPORTED. Reads no data. */
 ISC_API isc_status isc_weights_check(const isc_weights *w, const isc_weight_matrix *m);
 /* Rows [r0, r1) of a matrix that passed the check, dense at `out` [r1 − r0, cols]. The more rows at once, the fewer reads a
  * transposed part needs. */
@@ -116,8 +114,9 @@ typedef struct isc_weights_visitor {
   isc_status (*file)(void *user, const char *path, uint64_t bytes, const char hex[33]);
 } isc_weights_visitor;
 
-/* Read every value and hash every file. A NaN or an infinity → ISC_E_NUMERIC naming the first such tensor, after all were looked at; a tensor whose
- * shape and bytes disagree → ISC_E_FORMAT. ISC_E_INTERRUPTED when the program was asked to stop. `v` may be NULL. */
+/* Read every value and hash every file. A NaN or an infinity → ISC_E_NUMERIC naming the first such tensor, after all were
+ * looked at; a tensor whose shape and bytes disagree → ISC_E_FORMAT. ISC_E_INTERRUPTED when the program was asked to stop.
+ * `v` may be NULL. */
 ISC_API isc_status isc_weights_verify(isc_weights *w, const isc_weights_visitor *v);
 
 #endif

@@ -16,7 +16,9 @@ from safetensors.numpy import save_file
 
 DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "data")
 # Where the half-precision scales of a block are; the rest of it is any bytes.
-SCALES = {T.Q4_0: [0], T.Q4_1: [0, 2], T.Q5_0: [0], T.Q5_1: [0, 2], T.Q8_0: [0], T.Q4_K: [0, 2], T.Q5_K: [0, 2], T.Q6_K: [208]}
+SCALES = {
+    T.Q4_0: [0], T.Q4_1: [0, 2], T.Q5_0: [0], T.Q5_1: [0, 2], T.Q8_0: [0], T.Q4_K: [0, 2], T.Q5_K: [0, 2], T.Q6_K: [208],
+}
 
 
 def random_blocks(rng, kind, rows, blocks):
@@ -83,7 +85,8 @@ def describe(path):
     r = gguf.GGUFReader(path)
     for t in r.tensors[:10] + r.tensors[-3:]:
         x = gguf.quants.dequantize(t.data, t.tensor_type).astype(np.float64).ravel()
-        print(f'    {{"{t.name}", "{t.tensor_type.name}", {x.size}, {float(x.sum())!r}, {float(np.abs(x).sum())!r}, {float(x[-1])!r}}},')
+        sums = f"{float(x.sum())!r}, {float(np.abs(x).sum())!r}, {float(x[-1])!r}"
+        print(f'    {{"{t.name}", "{t.tensor_type.name}", {x.size}, {sums}}},')
     total = sum(np.abs(gguf.quants.dequantize(t.data, t.tensor_type).astype(np.float64)).sum() for t in r.tensors)
     print(f"/* {len(r.tensors)} tensors, sum of magnitudes {float(total)!r} */")
 
