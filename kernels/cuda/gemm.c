@@ -43,7 +43,8 @@ isc_status cuda_gemm_exact(cuda *c, const isc_gemm *g, int64_t stride_bias) {
   const cuda_size large = {.x = tiles(g, 128), .z = z}, middle = {.x = tiles(g, 64), .z = z},
                   small = {.x = tiles(g, 32), .z = z}, threads = {.x = 256};
   if (g->product == ISC_BF16) {
-    if (large.x * z >= enough) return CUDA_LAUNCH(c, gemm_half_128, large, threads, 0, &a);
+    if (large.x * z >= enough)
+      return CUDA_LAUNCH(c, gemm_half_128, large, ((cuda_size){.x = 512}), 0, &a);
     return CUDA_LAUNCH(c, gemm_half_64, middle, ((cuda_size){.x = 128}), 0, &a);
   }
   if (g->b_dtype != ISC_F32) return isc_fail(ISC_E_USAGE, "gemm: a bf16 operand in an f32 product");

@@ -14,7 +14,14 @@
 struct operand {
   const void *x;
   int64_t row, step, rows; /* rows: how many there are from here on */
+  bool aligned;            /* every four neighbours lie on a boundary of their size */
 };
+template <class T>
+DEVICE operand operand_at(const void *x, int64_t offset, int64_t row, int64_t step, int64_t rows) {
+  const T *p = (const T *)x + offset;
+  return {p, row, step, rows,
+          (uintptr_t)p % (4 * sizeof(T)) == 0 && (row == 1 ? step : row) % 4 == 0};
+}
 
 /* Blocks walk along groups of 8 tile rows, so that those at work together share what they read. */
 template <int BM, int BN> DEVICE void tile_at(const gemm_args &a, int64_t *i, int64_t *j) {
@@ -46,30 +53,53 @@ DEVICE void activate(const gemm_args &a, int64_t item, int64_t i, int64_t j) {
   a.c[at] = act_of(a.act, a.c[at]);
 }
 
-/* How the threads of a block share R rows by K columns of an operand: thread t takes (r, k), then COUNT − 1 more, each
- * (dr, dk) further. Neighbours in a warp read neighbours in memory. */
+/* Four elements at once, where they lie on a boundary of their size. */
+DEVICE void load_four(const float *x, float (&out)[4]) {
+  const float4 v = *reinterpret_cast<const float4 *>(x);
+  out[0] = v.x;
+  out[1] = v.y;
+  out[2] = v.z;
+  out[3] = v.w;
+}
+DEVICE void load_four(const uint16_t *x, uint16_t (&out)[4]) {
+  const uint2 v = *reinterpret_cast<const uint2 *>(x);
+  out[0] = (uint16_t)v.x;
+  out[1] = (uint16_t)(v.x >> 16);
+  out[2] = (uint16_t)v.y;
+  out[3] = (uint16_t)(v.y >> 16);
+}
+
+/* How the threads of a block share R rows by K columns of an operand: each takes COUNT times four neighbours, along k or
+ * along the rows as they lie in memory; the first at (r, k), each next (dr, dk) further. */
 template <int R, int K, int THREADS> struct share {
-  enum { COUNT = R * K / THREADS };
+  enum { QUADS = R * K / 4, COUNT = (QUADS + THREADS - 1) / THREADS };
+  bool along_k, idle;
   int r, k, dr, dk;
-  DEVICE_MEMBER explicit share(bool along_k) {
+  DEVICE_MEMBER explicit share(bool along) : along_k(along), idle((int)threadIdx.x >= QUADS) {
     const int t = threadIdx.x;
-    r = along_k ? t / K : t % R;
-    k = along_k ? t % K : t / R;
-    dr = along_k ? THREADS / K : 0;
-    dk = along_k ? 0 : THREADS / R;
+    r = along_k ? t / (K / 4) : t % (R / 4) * 4;
+    k = along_k ? t % (K / 4) * 4 : t / (R / 4);
+    dr = along_k ? THREADS / (K / 4) : 0;
+    dk = along_k ? 0 : THREADS / (R / 4);
   }
-  /* Elements of columns [k0, k0 + K) that exist; the others are 0. */
+  /* Elements of columns [k0, k_end); the others, and those of rows that are not there, are 0. */
   template <class T>
-  DEVICE_MEMBER void load(const operand &o, int64_t k0, int64_t k_end, T (&out)[COUNT]) const {
+  DEVICE_MEMBER void load(const operand &o, int64_t k0, int64_t k_end, T (&out)[COUNT][4]) const {
+    if (idle) return;
+    const int64_t rows = o.rows - r, left = k_end - k0 - k, next = along_k ? o.step : o.row;
     const T *x = (const T *)o.x + r * o.row + (k0 + k) * o.step;
-    const int64_t move = dr * o.row + dk * o.step, left = k_end - k0;
-    if (o.rows >= R && left >= K) {
-      for (int e = 0; e < COUNT; e++, x += move)
-        out[e] = *x;
-      return;
+    const int64_t move = dr * o.row + dk * o.step;
+    const bool whole = o.aligned && o.rows >= R && k_end - k0 >= K;
+    UNROLL for (int e = 0; e < COUNT; e++, x += move) {
+      if (whole) {
+        load_four(x, out[e]);
+        continue;
+      }
+      UNROLL for (int i = 0; i < 4; i++) {
+        const int dr_i = e * dr + (along_k ? 0 : i), dk_i = e * dk + (along_k ? i : 0);
+        out[e][i] = dr_i < rows && dk_i < left ? x[i * next] : T(0);
+      }
     }
-    for (int e = 0; e < COUNT; e++, x += move)
-      out[e] = r + e * dr < o.rows && k + e * dk < left ? *x : T(0);
   }
 };
 
@@ -80,6 +110,19 @@ template <int V> DEVICE void load_vector(float *to, const float *from) {
     *reinterpret_cast<float4 *>(to) = *reinterpret_cast<const float4 *>(from);
   else
     *reinterpret_cast<float2 *>(to) = *reinterpret_cast<const float2 *>(from);
+}
+
+/* Puts what a thread loaded into shared memory, a row of it for each k. */
+template <class S, int LD>
+DEVICE void keep(const S &s, const float (&x)[S::COUNT][4], float (*to)[LD]) {
+  if (s.idle) return;
+  UNROLL for (int e = 0; e < S::COUNT; e++) {
+    const int r = s.r + e * s.dr, k = s.k + e * s.dk;
+    if (!s.along_k)
+      *reinterpret_cast<float4 *>(&to[k][r]) = {x[e][0], x[e][1], x[e][2], x[e][3]};
+    else
+      UNROLL for (int i = 0; i < 4; i++) to[k + i][r] = x[e][i];
+  }
 }
 
 /* A block of 256 threads makes B × B elements, each thread T × T of them in runs of up to 4. */
@@ -93,11 +136,11 @@ template <int B, int T> DEVICE void gemm(const gemm_args &a) {
   typedef share<B, K, THREADS> sharing;
   const sharing sa(a.a_k == 1), sb(a.b_k == 1);
   for (int64_t item = blockIdx.z; item < a.batch; item += gridDim.z) {
-    const operand oa = {(const float *)a.a + item * a.stride_a + i0 * a.a_row, a.a_row, a.a_k,
-                        a.m - i0};
-    const operand ob = {(const float *)a.b + item * a.stride_b + j0 * a.b_col, a.b_col, a.b_k,
-                        a.n - j0};
-    float na[sharing::COUNT], nb[sharing::COUNT];
+    const operand oa =
+        operand_at<float>(a.a, item * a.stride_a + i0 * a.a_row, a.a_row, a.a_k, a.m - i0);
+    const operand ob =
+        operand_at<float>(a.b, item * a.stride_b + j0 * a.b_col, a.b_col, a.b_k, a.n - j0);
+    float na[sharing::COUNT][4], nb[sharing::COUNT][4];
     int64_t chunk = 0;
     do {
       const int64_t end = least(chunk + GEMM_CHUNK, a.k);
@@ -106,10 +149,8 @@ template <int B, int T> DEVICE void gemm(const gemm_args &a) {
       sa.load(oa, chunk, end, na);
       sb.load(ob, chunk, end, nb);
       for (int64_t k0 = chunk; k0 < end; k0 += K, now ^= 1) {
-        for (int e = 0; e < sharing::COUNT; e++) {
-          as[now][sa.k + e * sa.dk][sa.r + e * sa.dr] = na[e];
-          bs[now][sb.k + e * sb.dk][sb.r + e * sb.dr] = nb[e];
-        }
+        keep(sa, na, as[now]);
+        keep(sb, nb, bs[now]);
         __syncthreads();
         if (k0 + K < end) {
           sa.load(oa, k0 + K, end, na);
@@ -171,6 +212,21 @@ DEVICE uint16_t to_half(uint16_t x) {
   return x;
 }
 
+/* Puts what a thread loaded into shared memory, a row of it for each row. */
+template <class S, class T, int LD>
+DEVICE void keep_half(const S &s, const T (&x)[S::COUNT][4], uint16_t (*to)[LD]) {
+  if (s.idle) return;
+  UNROLL for (int e = 0; e < S::COUNT; e++) {
+    uint16_t *at = &to[s.r + e * s.dr][s.k + e * s.dk];
+    uint16_t h[4];
+    UNROLL for (int i = 0; i < 4; i++) h[i] = to_half(x[e][i]);
+    if (s.along_k)
+      *reinterpret_cast<uint2 *>(at) = {(uint32_t)h[1] << 16 | h[0], (uint32_t)h[3] << 16 | h[2]};
+    else
+      UNROLL for (int i = 0; i < 4; i++) at[i * LD] = h[i];
+  }
+}
+
 /* WM × WN warps make BM × BN elements. Rows of shared memory are 8 longer than they need be: then the words that a warp
  * reads together lie in different banks. */
 enum { HALF_K = 32, HALF_LD = HALF_K + 8 };
@@ -192,12 +248,12 @@ DEVICE void gemm_half(const gemm_args &a, uint16_t (*as)[BM][HALF_LD],
   const sharing_a sa(a.a_k == 1);
   const sharing_b sb(a.b_k == 1);
   for (int64_t item = blockIdx.z; item < a.batch; item += gridDim.z) {
-    const operand oa = {(const float *)a.a + item * a.stride_a + i0 * a.a_row, a.a_row, a.a_k,
-                        a.m - i0};
-    const operand ob = {(const TB *)a.b + item * a.stride_b + j0 * a.b_col, a.b_col, a.b_k,
-                        a.n - j0};
-    float na[sharing_a::COUNT];
-    TB nb[sharing_b::COUNT];
+    const operand oa =
+        operand_at<float>(a.a, item * a.stride_a + i0 * a.a_row, a.a_row, a.a_k, a.m - i0);
+    const operand ob =
+        operand_at<TB>(a.b, item * a.stride_b + j0 * a.b_col, a.b_col, a.b_k, a.n - j0);
+    float na[sharing_a::COUNT][4];
+    TB nb[sharing_b::COUNT][4];
     int64_t chunk = 0;
     do {
       const int64_t end = least(chunk + GEMM_CHUNK, a.k);
@@ -206,10 +262,8 @@ DEVICE void gemm_half(const gemm_args &a, uint16_t (*as)[BM][HALF_LD],
       sa.load(oa, chunk, end, na);
       sb.load(ob, chunk, end, nb);
       for (int64_t k0 = chunk; k0 < end; k0 += K, now ^= 1) {
-        for (int e = 0; e < sharing_a::COUNT; e++)
-          as[now][sa.r + e * sa.dr][sa.k + e * sa.dk] = half_of(na[e]);
-        for (int e = 0; e < sharing_b::COUNT; e++)
-          bs[now][sb.r + e * sb.dr][sb.k + e * sb.dk] = to_half(nb[e]);
+        keep_half(sa, na, as[now]);
+        keep_half(sb, nb, bs[now]);
         __syncthreads();
         if (k0 + K < end) {
           sa.load(oa, k0 + K, end, na);
@@ -253,8 +307,8 @@ DEVICE void gemm_half(const gemm_args &a, uint16_t (*as)[BM][HALF_LD],
     else                                                                                           \
       gemm_half<B, B, WM, WN, float>(a, as, bs);                                                   \
   }
-KERNEL_HALF(128, 2, 4, 1)
-KERNEL_HALF(64, 2, 2, 4)
+KERNEL_HALF(128, 4, 4, 1)
+KERNEL_HALF(64, 2, 2, 3)
 
 /* ---- what a library's product leaves to do, and takes */
 

@@ -207,7 +207,7 @@ KERNEL(scatter_add, SCATTER_THREADS) {
     for (int k = 0; k < count; k++)
       for (int c = 0; c < SCATTER_COLUMNS / SCATTER_THREADS; c++) {
         const int64_t col = column + c * SCATTER_THREADS + t;
-        if (col < a.width) s[c] = fmaf(a.scale, a.in[found[k] * a.width + col], s[c]);
+        if (col < a.width) s[c] = FMA(a.scale, a.in[found[k] * a.width + col], s[c]);
       }
     __syncthreads();
   }

@@ -86,6 +86,9 @@ const isc_emulated_meeting *isc_emulated_meet(uint32_t mask, const void *gift, s
       *static_cast<name##_type *>(isc_emulated_shared(&name##_key, sizeof(name##_type)))
 #define DYNAMIC(type, name) type *name = static_cast<type *>(isc_emulated_dynamic())
 
+struct uint2 {
+  unsigned x, y;
+};
 struct float2 {
   float x, y;
 };

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the CUDA backend does beside the rules for all backends, on the emulation of the device: memory that runs out, a device
+ * that fails, host arrays that are used again at once, long ones, and products by its own kernels and by cuBLAS.
+ */
+#include "support.h"
+#include "conform/reference.h"
+
+#include <dlfcn.h>
+#include <inversescope/backend.h>
+#include <inversescope/rng.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const isc_class *class_of_module(void) {
+  const char *path = isc_test_build("tests/cuda/.libs/backend_cuda.so");
+  void *so = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+  cr_assert(so, "%s", dlerror());
+  const isc_plugin *p = dlsym(so, "isc_plugin_v1");
+  return p->classes[0];
+}
+
+/* Opened with `products` as that option says, on the device of that number. */
+static isc_status open_device(const char *products, int64_t number, isc_device *out) {
+  const isc_class *cls = class_of_module();
+  char *conf = calloc(1, cls->conf_size);
+  for (const isc_option *o = cls->options; o->name; o++) {
+    if (!strcmp(o->name, "device")) memcpy(conf + o->offset, &number, sizeof number);
+    for (int32_t i = 0; !strcmp(o->name, "products") && o->choices[i]; i++)
+      if (!strcmp(o->choices[i], products)) memcpy(conf + o->offset, &i, sizeof i);
+  }
+  *out = (isc_device){.ops = cls->ops, .cls = cls};
+  const isc_status st = out->ops->open(conf, &out->impl);
+  free(conf);
+  return st;
+}
+
+static isc_device exact(void) {
+  isc_device d;
+  isc_assert_ok(open_device("exact", 0, &d));
+  return d;
+}
+
+static void *on_device(const isc_device *d, const void *host, size_t bytes) {
+  void *p;
+  isc_assert_ok(d->ops->alloc(d->impl, bytes, &p));
+  isc_assert_ok(d->ops->upload(d->impl, p, host, bytes));
+  return p;
+}
+
+static float *normals(uint64_t stream, int64_t n) {
+  float *x = malloc((size_t)n * sizeof *x);
+  isc_rng r = isc_rng_at(7, ISC_RNG_USER, stream);
+  isc_rng_normals(&r, x, n);
+  return x;
+}
+
+/* ---- opening */
+
+Test(cuda_device, a_device_that_is_not_there_is_named) {
+  isc_device d;
+  cr_assert_eq(open_device("exact", 3, &d), ISC_E_UNSUPPORTED);
+  cr_assert(strstr(isc_error(), "device 3 is not there"), "%s", isc_error());
+}
+
+/* ---- memory; the emulated device has 2 GiB */
+
+enum { MIB = 1 << 20 };
+
+Test(cuda_device, memory_that_was_freed_is_given_out_again) {
+  const isc_device d = exact();
+  void *p, *q;
+  isc_assert_ok(d.ops->alloc(d.impl, 5 * MIB, &p));
+  d.ops->free(d.impl, p);
+  isc_assert_ok(d.ops->alloc(d.impl, 5 * MIB - 1000, &q));
+  cr_assert_eq(p, q);
+  d.ops->free(d.impl, q);
+  d.ops->close(d.impl);
+}
+
+Test(cuda_device, memory_that_runs_out_is_told_in_numbers_and_what_lies_free_is_tried_first) {
+  const isc_device d = exact();
+  void *big, *more;
+  isc_assert_ok(d.ops->alloc(d.impl, (size_t)1200 * MIB, &big));
+  cr_assert_eq(d.ops->alloc(d.impl, (size_t)1000 * MIB, &more), ISC_E_NOMEM);
+  cr_assert_null(more);
+  cr_assert(strstr(isc_error(), "1048576000 bytes") && strstr(isc_error(), "2147483648"), "%s",
+            isc_error());
+  d.ops->free(d.impl, big); /* kept for the next of that size, but not in the way of another */
+  isc_assert_ok(d.ops->alloc(d.impl, (size_t)1700 * MIB, &more));
+  d.ops->free(d.impl, more);
+  d.ops->close(d.impl);
+}
+
+Test(cuda_device, many_blocks_of_all_sizes_are_apart) {
+  enum { N = 400 };
+  const isc_device d = exact();
+  char *p[N];
+  size_t size[N];
+  isc_rng r = isc_rng_at(3, ISC_RNG_USER, 0);
+  for (int i = 0; i < N; i++)
+    p[i] = NULL;
+  for (int round = 0; round < 5 * N; round++) {
+    const int i = (int)isc_rng_below(&r, N);
+    d.ops->free(d.impl, p[i]);
+    size[i] = (size_t)isc_rng_below(&r, (uint64_t)1 << isc_rng_below(&r, 22));
+    isc_assert_ok(d.ops->alloc(d.impl, size[i], (void **)&p[i]));
+    for (int k = 0; k < N; k++)
+      if (k != i && p[k])
+        cr_assert(p[i] + size[i] <= p[k] || p[k] + size[k] <= p[i], "blocks %d and %d overlap", i,
+                  k);
+  }
+  for (int i = 0; i < N; i++)
+    d.ops->free(d.impl, p[i]);
+  d.ops->close(d.impl);
+}
+
+/* ---- a device that fails */
+
+Test(cuda_device, after_a_failure_every_operation_says_what_was_said_first) {
+  const isc_device d = exact();
+  float x[64] = {0}, *there = on_device(&d, x, sizeof x);
+  isc_assert_ok(d.ops->sync(d.impl));
+  cr_assert_eq(setenv("INVERSESCOPE_EMULATION", "fail", 1), 0);
+  isc_status st = ISC_OK;
+  for (int i = 0; i < 100 && st == ISC_OK; i++)
+    st = d.ops->add(d.impl, 64, there, there, there);
+  if (st == ISC_OK) st = d.ops->sync(d.impl);
+  cr_assert_eq(st, ISC_E_DEVICE);
+  cr_assert(strstr(isc_error(), "the test asked for it"), "%s", isc_error());
+  cr_assert_eq(setenv("INVERSESCOPE_EMULATION", "", 1), 0);
+  cr_assert_eq(d.ops->mul(d.impl, 64, there, there, there), ISC_E_DEVICE);
+  cr_assert(strstr(isc_error(), "mul: the device failed before") &&
+                strstr(isc_error(), "the test asked for it"),
+            "%s", isc_error());
+  cr_assert_eq(d.ops->alloc(d.impl, 8, (void **)&there), ISC_E_DEVICE);
+  d.ops->close(d.impl);
+}
+
+/* ---- between host and device */
+
+Test(cuda_device, long_copies_arrive_whole_and_the_host_may_use_its_memory_again_at_once) {
+  const size_t n = 11 * MIB + 12345;
+  const isc_device d = exact();
+  unsigned char *host = malloc(n), *back = calloc(1, n);
+  for (size_t i = 0; i < n; i++)
+    host[i] = (unsigned char)(i * 7 + i / 1000);
+  void *there = on_device(&d, host, n);
+  memset(host, 0xEE, n);
+  isc_assert_ok(d.ops->download(d.impl, back, there, n));
+  for (size_t i = 0; i < n; i++)
+    cr_assert_eq(back[i], (unsigned char)(i * 7 + i / 1000), "byte %zu", i);
+  d.ops->free(d.impl, there);
+  d.ops->close(d.impl);
+  free(host);
+  free(back);
+}
+
+/* Lists of rows short and too long for the pinned buffers, overwritten as soon as the call returns. */
+Test(cuda_device, host_arrays_of_operations_may_be_used_again_at_once) {
+  enum { TABLE = 1000, LONG = 300000, MANY = 40 };
+  const isc_device d = exact();
+  float *x = normals(1, TABLE), *there = on_device(&d, x, TABLE * sizeof *x), *out[MANY];
+  int64_t *row = malloc(LONG * sizeof *row);
+  for (int k = 0; k < MANY; k++) {
+    const int64_t n = k % 8 == 7 ? LONG : 20000;
+    for (int64_t i = 0; i < n; i++)
+      row[i] = (i * 31 + k) % TABLE;
+    isc_assert_ok(d.ops->alloc(d.impl, (size_t)n * sizeof(float), (void **)&out[k]));
+    isc_assert_ok(d.ops->gather(d.impl, n, 1, there, row, out[k]));
+    memset(row, 0x7F, LONG * sizeof *row);
+  }
+  float *got = malloc(LONG * sizeof *got);
+  for (int k = 0; k < MANY; k++) {
+    const int64_t n = k % 8 == 7 ? LONG : 20000;
+    isc_assert_ok(d.ops->download(d.impl, got, out[k], (size_t)n * sizeof *got));
+    for (int64_t i = 0; i < n; i++)
+      cr_assert_eq(got[i], x[(i * 31 + k) % TABLE], "list %d, row %lld", k, (long long)i);
+    d.ops->free(d.impl, out[k]);
+  }
+  d.ops->free(d.impl, there);
+  d.ops->close(d.impl);
+  free(x);
+  free(row);
+  free(got);
+}
+
+/* ---- more parameters than a launch has room for */
+
+Test(cuda_device, adamw_of_more_parameters_than_fit_one_launch) {
+  enum { COUNT = 93, N = 37 };
+  const isc_device d = exact();
+  isc_adamw host[COUNT], there[COUNT];
+  const isc_adamw *list[COUNT];
+  for (int k = 0; k < COUNT; k++) {
+    host[k] = (isc_adamw){.n = N - k % 3,
+                          .lr = 1e-2,
+                          .beta1 = 0.9,
+                          .beta2 = 0.99,
+                          .eps = 1e-8,
+                          .weight_decay = 0.1,
+                          .grad_scale = 0.5,
+                          .step = 4 + k};
+    host[k].p = normals((uint64_t)k, N);
+    host[k].g = normals((uint64_t)k + 1000, N);
+    host[k].m = normals((uint64_t)k + 2000, N);
+    host[k].v = normals((uint64_t)k + 3000, N);
+    for (int i = 0; i < N; i++)
+      host[k].v[i] *= host[k].v[i];
+    there[k] = host[k];
+    there[k].p = on_device(&d, host[k].p, N * sizeof(float));
+    there[k].m = on_device(&d, host[k].m, N * sizeof(float));
+    there[k].v = on_device(&d, host[k].v, N * sizeof(float));
+    there[k].g = on_device(&d, host[k].g, N * sizeof(float));
+    list[k] = &there[k];
+  }
+  isc_assert_ok(d.ops->adamw(d.impl, list, COUNT));
+  for (int k = 0; k < COUNT; k++) {
+    isc_exact p[N], m[N], v[N];
+    float got[N];
+    isc_reference_adamw(&host[k], p, m, v);
+    isc_assert_ok(d.ops->download(d.impl, got, there[k].p, sizeof got));
+    for (int i = 0; i < host[k].n; i++)
+      cr_assert(fabs((double)got[i] - p[i].value) <= ISC_EXACT_UNIT * p[i].slack, "%d, %d", k, i);
+    for (int64_t i = host[k].n; i < N; i++)
+      cr_assert_eq(got[i], host[k].p[i], "parameter %d was written past its end", k);
+  }
+  d.ops->close(d.impl);
+}
+
+/* ---- products */
+
+/* Rows on boundaries of four elements, which are read four at a time, and rows that are not. */
+static void check_product(const isc_device *d, int64_t m, int64_t n, int64_t k, int flags,
+                          isc_dtype product, isc_dtype b_type, int64_t pad) {
+  const bool ta = flags & 1, tb = flags & 2;
+  isc_gemm g = {.batch = 1,
+                .m = m,
+                .n = n,
+                .k = k,
+                .trans_a = ta,
+                .trans_b = tb,
+                .alpha = 0.5f,
+                .beta = 1,
+                .product = product,
+                .b_dtype = b_type};
+  g.lda = (ta ? m : k) + pad;
+  g.ldb = (tb ? k : n) + pad;
+  g.ldc = n + pad;
+  const int64_t na = (ta ? k : m) * g.lda, nb = (tb ? n : k) * g.ldb, nc = m * g.ldc;
+  float *a = normals(1, na), *b = normals(2, nb), *c = normals(3, nc),
+        *got = malloc((size_t)nc * 4);
+  uint16_t *half = malloc((size_t)nb * sizeof *half);
+  for (int64_t i = 0; i < nb; i++) {
+    const float x = isc_reference_bf16(b[i]);
+    uint32_t u;
+    memcpy(&u, &x, sizeof u);
+    half[i] = (uint16_t)(u >> 16);
+  }
+  isc_exact *want = calloc((size_t)nc, sizeof *want);
+  g.a = a;
+  g.b = b_type == ISC_BF16 ? (const float *)(const void *)half : b;
+  g.c = c;
+  isc_reference_gemm(&g, 13, want, NULL);
+  isc_gemm there = g;
+  there.a = on_device(d, a, (size_t)na * 4);
+  there.b =
+      b_type == ISC_BF16 ? on_device(d, half, (size_t)nb * 2) : on_device(d, b, (size_t)nb * 4);
+  there.c = on_device(d, c, (size_t)nc * 4);
+  isc_assert_ok(d->ops->gemm(d->impl, &there));
+  isc_assert_ok(d->ops->download(d->impl, got, there.c, (size_t)nc * 4));
+  for (int64_t i = 0; i < m * n; i += 13) {
+    const int64_t at = i / n * g.ldc + i % n;
+    cr_assert(fabs((double)got[at] - want[at].value) <= ISC_EXACT_UNIT * want[at].slack,
+              "%lld x %lld x %lld, flags %d, product %d, b %d, pad %lld: [%lld] is %.9g, not %.9g",
+              (long long)m, (long long)n, (long long)k, flags, product, b_type, (long long)pad,
+              (long long)at, (double)got[at], want[at].value);
+  }
+  d->ops->free(d->impl, (void *)(uintptr_t)there.a);
+  d->ops->free(d->impl, (void *)(uintptr_t)there.b);
+  d->ops->free(d->impl, there.c);
+  void *all[] = {a, b, c, got, half, want};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    free(all[i]);
+}
+
+static void products_agree(const char *products) {
+  static const int64_t SHAPES[][3] = {{40, 36, 24}, {260, 384, 40}, {256, 256, 64}, {64, 40, 2100}};
+  isc_device d;
+  isc_assert_ok(open_device(products, 0, &d));
+  for (size_t s = 0; s < sizeof SHAPES / sizeof *SHAPES; s++)
+    for (int flags = 0; flags < 4; flags++)
+      for (int64_t pad = 0; pad < 2; pad++) {
+        const int64_t *m = SHAPES[s];
+        check_product(&d, m[0], m[1], m[2], flags, ISC_F32, ISC_F32, pad);
+        check_product(&d, m[0], m[1], m[2], flags, ISC_BF16, ISC_F32, pad);
+        check_product(&d, m[0], m[1], m[2], flags, ISC_BF16, ISC_BF16, pad);
+      }
+  d.ops->close(d.impl);
+}
+
+Test(cuda_device, products_by_own_kernels) {
+  products_agree("exact");
+}
+
+Test(cuda_device, products_with_gradients_by_cublas) {
+  products_agree("gradients");
+}
+
+Test(cuda_device, products_by_cublas) {
+  products_agree("cublas");
+}
