@@ -10,7 +10,7 @@ work=$build/tests/scratch/completion.$$
 mkdir -p "$work/sub" "$work/with space"
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
-touch one.cfg two.cfg notes.txt a.so
+touch one.cfg two.cfg notes.txt a.so m.gguf
 n=0
 
 # shellcheck source=/dev/null
@@ -44,8 +44,8 @@ has() { # NAME GOT WORD…
 complete -p inversescope >/dev/null 2>&1
 is "the program has a completion" $? 0
 is "a command" "$(offered des)" "describe"
-has "every command" "$(offered '')" run sample pretrain plugins describe --help --version
-is "options of a command" "$(offered run --)" "--allow-outside-includes --dir --help --set"
+has "every command" "$(offered '')" run sample generate inspect pretrain plugins describe --help --version
+is "options of a command" "$(offered run --)" "--allow-outside-includes --dir --dry-run --help --set"
 is "a part of an option" "$(offered sample run --te)" "--temperature --text"
 is "short options too" "$(offered sample run -n)" "-n"
 is "configs and directories" "$(offered run '')" "one.cfg sub two.cfg with space"
@@ -60,6 +60,10 @@ has "settings of every group" "$(offered run --set '')" run.seed= target.sites= 
 is "nothing for the value of a setting" "$(offered run --set run.seed = o)" ""
 is "a class" "$(offered describe kernel/g)" "kernel/gaussian"
 is "all that can be described" "$(offered describe '')" "$("$build/inversescope" describe --list | sort | paste -sd ' ')"
+is "a model directory or a GGUF file" "$(offered inspect '')" "m.gguf sub with space"
+is "a target for --plugin" "$(offered generate m.gguf --plugin gem)" "gemma2 gemma3"
+is "a backend for --device" "$(offered generate m.gguf --device a)" "auto"
+is "any file for --text-file" "$(offered generate m.gguf --text-file n)" "notes.txt"
 is "nothing behind the end" "$(offered plugins '')" ""
 is "nothing for a program that is not there" "$(COMP_WORDS=(/nowhere/inversescope x) COMP_CWORD=1 && _inversescope && echo "${COMPREPLY[*]}")" ""
 

@@ -109,7 +109,19 @@ ISC_API extern const char *const isc_decoder_bos[];        /* "model", "always",
         "Longest sequence to accept; 0 is what config.json says."                                  \
   }
 
-/* A target's `open`: *self for the members of ISC_DECODER_TARGET_OPS. */
+/* The ops table of a target of one family: its `open_` ends in isc_decoder_target_new, and `member_` of its conf struct is
+ * the isc_decoder_options. */
+#define ISC_DECODER_FAMILY_OPS(open_, family_, conf_, member_)                                     \
+  {                                                                                                \
+    .size = sizeof(isc_target_ops), .open = (open_), .close = isc_decoder_target_close,            \
+    .info = isc_decoder_target_info, .tokenizer = isc_decoder_target_tokenizer,                    \
+    .forward = isc_decoder_target_forward, .logits = isc_decoder_target_logits,                    \
+    .head_map = isc_decoder_target_head_map, .fingerprint = isc_decoder_target_fingerprint,        \
+    .kv_cache = isc_decoder_target_kv_cache, .family = (family_),                                  \
+    .family_options = offsetof(conf_, member_)                                                     \
+  }
+
+/* A target's `open`: *self for the members of that table. */
 ISC_API isc_status isc_decoder_family_open(const isc_decoder_family *family,
                                            const isc_decoder_options *options, isc_device *dev,
                                            void **self);

@@ -44,6 +44,10 @@ typedef struct isc_target_ops {
   isc_status (*fingerprint)(void *self, char hex[33]);
   isc_status (*kv_cache)(void *self, int64_t batch, int64_t n_ctx,
                          isc_kv_cache **out); /* may be NULL */
+  /* since 1.1; may be NULL. The family that the target's models are of (decoder_family.h), and where in a conf their
+   * isc_decoder_options are: by these a model's plugin is found, and its shape and memory are told, before it is opened. */
+  const struct isc_decoder_family *family;
+  size_t family_options;
 } isc_target_ops;
 
 #ifdef __cplusplus

@@ -16,7 +16,8 @@ typedef struct isc_command {
 } isc_command;
 
 extern const isc_command isc_command_run, isc_command_plugins, isc_command_describe,
-    isc_command_sample, isc_command_pretrain, isc_command_new, isc_command_conform;
+    isc_command_sample, isc_command_pretrain, isc_command_new, isc_command_conform,
+    isc_command_generate, isc_command_inspect;
 
 /* Print this thread's error as "inversescope: …" and return its exit code. */
 int isc_cli_fail(isc_status s);
@@ -44,5 +45,10 @@ void isc_progress_line(isc_progress *p, const char *fmt, ...) ISC_PRINTF(2, 3);
 void isc_progress_close(isc_progress *p);
 /* Text of unknown origin made safe for a terminal: control characters become '?'. Static buffer. */
 const char *isc_cli_safe(const char *text);
+/* The same on standard output, of any length; line ends and tabs stay. */
+void isc_cli_print_text(const char *text, size_t len);
+/* "1.13 GB", in powers of 1000; "1,234,567". Static buffers, eight of each in turn. */
+const char *isc_cli_bytes(double bytes);
+const char *isc_cli_count(int64_t n);
 
 #endif

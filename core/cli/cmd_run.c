@@ -3,10 +3,12 @@
  * inversescope run: bring a study up to date and show its report.
  */
 #include "cli/events.h"
+#include "cli/memory_show.h"
 #include "report/report.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int show_report(const char *dir) {
   char *table = NULL;
@@ -18,14 +20,75 @@ static int show_report(const char *dir) {
   return 0;
 }
 
+/* ---- --dry-run */
+
+static void show_free(const isc_study_plan *p) {
+  const double has = isc_memory_available(), needs = p->harvest.peak;
+  const isc_memory_plan *m = &p->memory;
+  if (has <= 0) return;
+  printf("  %-22s %12s  of this machine's memory\n", "free", isc_cli_bytes(has));
+  if (needs <= has) return;
+  printf("\nThe harvest needs more memory than is free here.");
+  if (!m->streamed)
+    printf(" With target.resident = \"stream\" its weights take %s.",
+           isc_cli_bytes(isc_plan_weights(m, m->spec.weights, true)));
+  putchar('\n');
+}
+
+static void show_study(const isc_study *s) {
+  printf("study       %s, in %s\n", isc_cli_safe(s->name), isc_cli_safe(s->dir));
+  printf("device      %s\n", isc_cli_safe(s->device->description));
+  printf("method      %s\n", isc_cli_safe(s->method_class->name));
+  printf("target      %s\n", isc_cli_safe(s->target_class->name));
+}
+
+static void show_plan(const isc_study *s, const isc_study_plan *p) {
+  isc_show_shape(&p->memory);
+  printf("texts       %s for training and %s held out; the first %lld have %lld to %lld tokens\n",
+         isc_cli_count(s->n_train), isc_cli_count(s->n_test), (long long)p->looked_at,
+         (long long)p->shortest, (long long)p->longest);
+  isc_show_memory(&p->memory);
+  isc_show_harvest(&p->memory, &p->harvest);
+  show_free(p);
+}
+
+static int dry_run(const isc_run_request *req) {
+  isc_study *s = NULL;
+  isc_study_plan plan;
+  isc_status st = isc_study_read(&req->source, req->dir, &s);
+  if (st != ISC_OK) return isc_cli_fail(st);
+  show_study(s);
+  st = isc_study_plan_make(s, &plan);
+  if (st == ISC_OK) show_plan(s, &plan);
+  isc_study_close(s);
+  if (st == ISC_E_UNSUPPORTED)
+    return printf("memory      unknown: %s\n", isc_cli_safe(isc_error())), 0;
+  return st == ISC_OK ? 0 : isc_cli_fail(st);
+}
+
+/* ---- */
+
+/* Is the option among the arguments? It is taken out of them. */
+static bool take_flag(int *argc, char **argv, const char *name) {
+  int to = 1;
+  for (int i = 1; i < *argc; i++)
+    if (strcmp(argv[i], name) != 0) argv[to++] = argv[i];
+  const bool there = to < *argc;
+  *argc = to;
+  return there;
+}
+
 static int run(int argc, char **argv) {
   const char **set = calloc((size_t)argc + 1, sizeof *set);
   isc_progress progress;
   isc_run_request req = {.report = isc_report_write, .stop = &isc_cli_stop};
+  const bool dry = take_flag(&argc, argv, "--dry-run");
   char *report = NULL;
   if (!set) return isc_cli_fail(isc_fail(ISC_E_NOMEM, "no memory for the command line"));
   int code = isc_cli_parse_source(&isc_command_run, argc, argv, set, &req);
-  if (!code) {
+  if (!code && dry) {
+    code = dry_run(&req);
+  } else if (!code) {
     req.events = isc_cli_events(&progress);
     isc_cli_catch_signals();
     const isc_status st = isc_run(&req, &report);
@@ -39,11 +102,13 @@ static int run(int argc, char **argv) {
 
 const isc_command isc_command_run = {
     .name = "run",
-    .synopsis = "run CONFIG [--set PATH=VALUE]… [--dir DIR]",
+    .synopsis = "run CONFIG [--set PATH=VALUE]… [--dir DIR] [--dry-run]",
     .summary = "Run a study from its config file, or bring it up to date",
     .help =
         "  --set PATH=VALUE          override a setting: --set evaluate.samples=32\n"
         "  --dir DIR                 the run directory, instead of run.dir\n"
+        "  --dry-run                 read the config, tell what memory the target and the harvest "
+        "take, and end\n"
         "  --allow-outside-includes  let @include leave the config's own directory\n\n"
         "What has not changed since the last run is not redone. Ctrl-C checkpoints and exits 75.\n",
     .run = run};

@@ -72,3 +72,14 @@ const char *isc_cli_safe(const char *text) {
   b[n] = 0;
   return b;
 }
+
+void isc_cli_print_text(const char *text, size_t len) {
+  for (size_t i = 0; i < len; i++) {
+    const unsigned char c = (unsigned char)text[i],
+                        next = i + 1 < len ? (unsigned char)text[i + 1] : 0;
+    const bool high = (c == 0xC2 && next >= 0x80 && next < 0xA0) ||
+                      (i > 0 && (unsigned char)text[i - 1] == 0xC2 && c >= 0x80 && c < 0xA0);
+    const bool control = high || c == 127 || (c < 32 && c != '\n' && c != '\t');
+    putchar(control ? '?' : c);
+  }
+}

@@ -3,6 +3,8 @@ inversescope_SOURCES += \
   core/cli/cli.h \
   core/cli/cmd_conform.c \
   core/cli/cmd_describe.c \
+  core/cli/cmd_generate.c \
+  core/cli/cmd_inspect.c \
   core/cli/cmd_new.c \
   core/cli/cmd_plugins.c \
   core/cli/cmd_pretrain.c \
@@ -16,7 +18,14 @@ inversescope_SOURCES += \
   core/cli/describe_text.c \
   core/cli/events.c \
   core/cli/events.h \
+  core/cli/generate_show.c \
+  core/cli/generate_show.h \
   core/cli/main.c \
+  core/cli/memory_show.c \
+  core/cli/memory_show.h \
+  core/cli/model_arguments.c \
+  core/cli/model_arguments.h \
+  core/cli/numbers.c \
   core/cli/progress.c \
   core/cli/project.c \
   core/cli/project.h

@@ -23,6 +23,8 @@ libinversescope_la_SOURCES += \
   core/model/kv_cache.c \
   core/model/logits.c \
   core/model/logits.h \
+  core/model/memory_plan.c \
+  core/model/memory_plan.h \
   core/model/params_io.c \
   core/model/params_io.h \
   core/model/params_load.c \

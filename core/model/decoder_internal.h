@@ -8,7 +8,7 @@
 #ifndef ISC_CORE_DECODER_INTERNAL_H
 #define ISC_CORE_DECODER_INTERNAL_H
 
-#include <inversescope/decoder.h>
+#include <inversescope/target.h>
 
 /* NULL where the spec has none. Shapes of qkv_w, fc_w and proj_w are the other way round with spec.out_in. */
 typedef struct isc_decoder_layer {
@@ -64,6 +64,9 @@ isc_status isc_decoder_new_streamed(isc_device *dev, const isc_decoder_spec *spe
 isc_status isc_decoder_need_layer(isc_decoder *d, int64_t layer);
 /* Parameters of the whole model, streamed or not. */
 int64_t isc_decoder_elements(const isc_decoder *d);
+
+/* What a spec says of its target; parameters and by_layer are left 0. */
+void isc_spec_info(const isc_decoder_spec *s, isc_target_info *out);
 
 /* The activation function that config.json calls `name`; `known` lists the names there are. */
 bool isc_decoder_act(const char *name, isc_act *out, const char **known);

@@ -54,17 +54,21 @@ void isc_decoder_target_close(void *self) {
   free(t);
 }
 
-void isc_decoder_target_info(void *self, isc_target_info *out) {
-  const isc_decoder_spec *s = isc_decoder_get_spec(decoder_of(self));
+void isc_spec_info(const isc_decoder_spec *s, isc_target_info *out) {
   *out = (isc_target_info){.size = sizeof *out,
                            .n_layer = s->n_layer,
                            .n_head = s->n_head,
                            .d_model = s->d_model,
                            .d_head = s->d_head,
                            .n_ctx = s->n_ctx,
-                           .vocab = s->vocab,
-                           .parameters = isc_decoder_elements(decoder_of(self)),
-                           .by_layer = decoder_of(self)->source.load != NULL};
+                           .vocab = s->vocab};
+}
+
+void isc_decoder_target_info(void *self, isc_target_info *out) {
+  const isc_decoder *d = decoder_of(self);
+  isc_spec_info(&d->spec, out);
+  out->parameters = isc_decoder_elements(d);
+  out->by_layer = d->source.load != NULL;
 }
 
 const isc_tokenizer *isc_decoder_target_tokenizer(void *self) {

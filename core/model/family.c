@@ -87,9 +87,8 @@ static isc_status open_streamed(const isc_decoder_spec *spec, isc_family_files *
   return st;
 }
 
-/* A copy of the family, its files, and the spec. */
-static isc_status open_files(const isc_decoder_family *given, const isc_decoder_options *o,
-                             isc_family_files **files, isc_decoder_spec *spec) {
+isc_status isc_family_open(const isc_decoder_family *given, const isc_decoder_options *o,
+                           isc_family_files **files, isc_decoder_spec *spec) {
   isc_decoder_family f;
   ISC_TRY(
       isc_struct_read(given, "a family", ISC_SIZE_TO(isc_decoder_family, prefix), sizeof f, &f));
@@ -107,7 +106,7 @@ isc_status isc_decoder_family_spec(const isc_decoder_family *f, const isc_decode
   if (size < ISC_SIZE_TO(isc_decoder_spec, untied_head))
     return isc_fail(ISC_E_USAGE, "%s: a decoder spec of %zu bytes; is its `size` set?", o->path,
                     size);
-  ISC_TRY(open_files(f, o, &files, &spec));
+  ISC_TRY(isc_family_open(f, o, &files, &spec));
   isc_family_files_close(files);
   spec.size = size;
   memcpy(out, &spec, size);
@@ -119,13 +118,18 @@ isc_status isc_decoder_family_decoder(const isc_decoder_family *f, const isc_dec
   isc_decoder_spec spec;
   isc_family_files *files;
   *out = NULL;
-  ISC_TRY(open_files(f, o, &files, &spec));
+  ISC_TRY(isc_family_open(f, o, &files, &spec));
   return o->resident == RESIDENT_STREAM ? open_streamed(&spec, files, dev, out)
                                         : open_resident(&spec, files, dev, out);
 }
 
 isc_status isc_decoder_family_tokenizer(const isc_decoder_options *o, isc_tokenizer **out) {
-  return isc_tokenizer_open(o->tokenizer ? o->tokenizer : o->path, out);
+  ISC_TRY(isc_tokenizer_open(o->tokenizer ? o->tokenizer : o->path, out));
+  const isc_status st = isc_tokenizer_set_bos(*out, (isc_bos_policy)o->bos);
+  if (st == ISC_OK) return ISC_OK;
+  isc_tokenizer_close(*out);
+  *out = NULL;
+  return st;
 }
 
 isc_status isc_decoder_family_open(const isc_decoder_family *f, const isc_decoder_options *o,

@@ -67,6 +67,19 @@ done:
   return st;
 }
 
+isc_status isc_model_type(const char *path, isc_text *out) {
+  const isc_decoder_family any = {.size = sizeof any};
+  isc_family_files *f;
+  const char *type = NULL;
+  ISC_TRY(isc_family_files_open(&any, path, &f));
+  isc_status st = isc_json_string_or(f->config, "model_type", "", &type);
+  if (st == ISC_OK && !*type)
+    st = isc_fail(ISC_E_FORMAT, "%s: \"model_type\" is missing", isc_json_path(f->config));
+  if (st == ISC_OK) st = isc_text_set(out, type, strlen(type));
+  isc_family_files_close(f);
+  return st;
+}
+
 void isc_family_files_close(isc_family_files *f) {
   if (!f) return;
   if (f->config) isc_json_close(f->config);
@@ -76,6 +89,10 @@ void isc_family_files_close(isc_family_files *f) {
 
 isc_json *isc_family_config(isc_family_files *f) {
   return f->config;
+}
+
+isc_weights *isc_family_weights(isc_family_files *f) {
+  return f->weights;
 }
 
 /* ---- names */
@@ -184,7 +201,7 @@ static isc_status check_one(const isc_family_files *f, isc_decoder *d, const isc
   return isc_weights_check(f->weights, &m);
 }
 
-static isc_status check_all(isc_family_files *f, isc_decoder *d) {
+isc_status isc_family_check(isc_family_files *f, isc_decoder *d) {
   const char *rest;
   if (f->checked) return ISC_OK;
   for (int64_t i = 0; i < isc_params_count(d->params); i++) {
@@ -206,7 +223,7 @@ static isc_status load_one(isc_family_files *f, isc_decoder *d, isc_param *q, in
 
 isc_status isc_family_load(isc_family_files *f, isc_decoder *d) {
   const char *rest;
-  ISC_TRY(check_all(f, d));
+  ISC_TRY(isc_family_check(f, d));
   for (int64_t i = 0; i < isc_params_count(d->params); i++) {
     isc_param *q = isc_params_at(d->params, i);
     ISC_TRY(load_one(f, d, q, layer_of(q->name, &rest)));
@@ -216,7 +233,7 @@ isc_status isc_family_load(isc_family_files *f, isc_decoder *d) {
 
 isc_status isc_family_load_outside(isc_family_files *f, isc_decoder *d) {
   const char *rest;
-  ISC_TRY(check_all(f, d));
+  ISC_TRY(isc_family_check(f, d));
   for (int64_t i = 0; i < isc_params_count(d->params); i++) {
     isc_param *q = isc_params_at(d->params, i);
     if (layer_of(q->name, &rest) < 0) ISC_TRY(load_one(f, d, q, -1));

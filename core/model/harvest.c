@@ -93,16 +93,13 @@ static isc_status run_whole(const isc_harvest *h, isc_step *s, const isc_sequenc
 
 /* ---- layer by layer */
 
-/* Bytes of residual streams that wait between layers. */
-static const int64_t WAITING = (int64_t)1 << 30;
-
 /* Sequences from `from` on whose residual streams fit, at least a batch of them; a whole number of batches. */
 static int64_t group_size(const isc_harvest *h, const isc_sequences *c, int64_t from) {
   int64_t n = 0, bytes = 0;
   while (from + n < c->n) {
     const int64_t more = batch_at(h, c, from + n), len = c->seq[from + n + more - 1].len;
     bytes += more * len * h->target->info.d_model * (int64_t)sizeof(float);
-    if (n > 0 && bytes > WAITING) break;
+    if (n > 0 && bytes > ISC_HARVEST_WAITING) break;
     n += more;
   }
   return n;

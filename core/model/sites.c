@@ -38,7 +38,7 @@ typedef struct selection {
   bool *matched;             /* [n] */
   int64_t n;
   isc_site_set *set; /* NULL while counting */
-  int64_t count, heads;
+  int64_t count, heads, last_layer;
 } selection;
 
 /* "head.0-2.0-3, attn_out.0-2, …": what a user may write. */
@@ -90,6 +90,7 @@ static isc_status visit(selection *sel, isc_place place, int64_t layer, int64_t 
   if (sel->set) ISC_TRY(fill_site(sel, place, layer, head));
   sel->count++;
   sel->heads += head >= 0;
+  sel->last_layer = layer;
   return ISC_OK;
 }
 
@@ -137,24 +138,49 @@ static isc_status allocate(const selection *sel, isc_site_set *s) {
   return ISC_OK;
 }
 
+/* The sites that the patterns take, counted. */
+static isc_status begin(selection *sel, const char *const *patterns) {
+  const size_t n = (size_t)sel->n;
+  if (sel->n < 1)
+    return isc_fail(ISC_E_CONFIG, "no sites are selected; \"head.*.*\" takes every head");
+  ISC_TRY(isc_calloc(n, sizeof *sel->pattern, "site patterns", (void **)&sel->pattern));
+  ISC_TRY(isc_calloc(n, sizeof *sel->matched, "site patterns", (void **)&sel->matched));
+  ISC_TRY(parse_all(sel, patterns));
+  ISC_TRY(walk(sel));
+  return check_matched(sel, patterns);
+}
+
+static void end(selection *sel) {
+  free(sel->pattern);
+  free(sel->matched);
+}
+
 isc_status isc_sites_select(const isc_target *t, const char *const *patterns, int64_t n,
                             isc_site_set *out) {
   isc_status st = ISC_OK;
   selection sel = {.target = t, .n = n};
   *out = (isc_site_set){0};
-  if (n < 1) return isc_fail(ISC_E_CONFIG, "no sites are selected; \"head.*.*\" takes every head");
-  ISC_GO(isc_calloc((size_t)n, sizeof *sel.pattern, "site patterns", (void **)&sel.pattern));
-  ISC_GO(isc_calloc((size_t)n, sizeof *sel.matched, "site patterns", (void **)&sel.matched));
-  ISC_GO(parse_all(&sel, patterns));
-  ISC_GO(walk(&sel));
-  ISC_GO(check_matched(&sel, patterns));
+  ISC_GO(begin(&sel, patterns));
   ISC_GO(allocate(&sel, out));
   sel.set = out;
   ISC_GO(walk(&sel));
 done:
   if (st != ISC_OK) isc_sites_free(out);
-  free(sel.pattern);
-  free(sel.matched);
+  end(&sel);
+  return st;
+}
+
+isc_status isc_sites_measure(const isc_target_info *info, const char *const *patterns, int64_t n,
+                             isc_site_sum *out) {
+  const isc_target t = {.info = *info};
+  selection sel = {.target = &t, .n = n};
+  const isc_status st = begin(&sel, patterns);
+  *out =
+      (isc_site_sum){.sites = sel.count,
+                     .heads = sel.heads,
+                     .stored = sel.heads * info->d_head + (sel.count - sel.heads) * info->d_model,
+                     .last_layer = sel.last_layer};
+  end(&sel);
   return st;
 }
 

@@ -40,6 +40,14 @@ ISC_API void isc_target_close(isc_target *t);
 ISC_API isc_status isc_sites_select(const isc_target *t, const char *const *patterns, int64_t n,
                                     isc_site_set *out);
 ISC_API void isc_sites_free(isc_site_set *s);
+/* What a selection comes to, before the target is opened. */
+typedef struct isc_site_sum {
+  int64_t sites, heads;
+  int64_t stored; /* floats of one position at all of them */
+  int64_t last_layer;
+} isc_site_sum;
+ISC_API isc_status isc_sites_measure(const isc_target_info *info, const char *const *patterns,
+                                     int64_t n, isc_site_sum *out);
 /* Index of a site given by any accepted name, or −1. */
 ISC_API int64_t isc_sites_find(const isc_site_set *s, const char *name);
 
@@ -57,6 +65,8 @@ typedef struct isc_harvest {
   float *const *out; /* [sites->n] host [n, stored] */
   bool *bad;
 } isc_harvest;
+/* Bytes of residual streams that may wait between the layers of a streamed target, beside a batch's own. */
+enum { ISC_HARVEST_WAITING = 1 << 30 };
 /* The step is reset before every batch and at the end. */
 ISC_API isc_status isc_harvest_run(const isc_harvest *h, isc_step *s);
 

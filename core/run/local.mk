@@ -4,8 +4,14 @@ libinversescope_la_SOURCES += \
   core/run/ask.h \
   core/run/curve.c \
   core/run/fingerprint.c \
+  core/run/inspect.c \
+  core/run/inspect.h \
   core/run/judge.c \
   core/run/judge.h \
+  core/run/model.c \
+  core/run/model.h \
+  core/run/plan.c \
+  core/run/plan.h \
   core/run/pretrain_run.c \
   core/run/pretrain_run.h \
   core/run/run.c \

@@ -188,15 +188,27 @@ static isc_status prepare(isc_run_state *r, const char key[33], const char **why
   return isc_curve_read(&r->curve, dir);
 }
 
+/* {"time": …, "stage": …, "event": …, "seconds": … */
+static void begin_line(const isc_run_state *r, const char *event, isc_sb *b) {
+  char when[32];
+  isc_utc(when);
+  isc_sb_addf(b, "{\"time\":\"%s\",\"stage\":", when);
+  isc_sb_add_json(b, r->stage, strlen(r->stage));
+  isc_sb_addf(b, ",\"event\":\"%s\",\"seconds\":%.3f", event, isc_now() - r->stage_started);
+}
+
+static void end_line(const isc_run_state *r, isc_sb *b) {
+  char *line = NULL;
+  isc_sb_add(b, "}\n");
+  if (isc_sb_finish(b, &line) == ISC_OK) fputs(line, r->log), fflush(r->log);
+  free(line);
+}
+
 static void log_line(isc_run_state *r, const char *event, int64_t done, int64_t total,
                      const isc_metric *m, int64_t n) {
   if (!r->log) return;
   isc_sb b = {0};
-  char *line = NULL, when[32];
-  isc_utc(when);
-  isc_sb_addf(&b, "{\"time\":\"%s\",\"stage\":", when);
-  isc_sb_add_json(&b, r->stage, strlen(r->stage));
-  isc_sb_addf(&b, ",\"event\":\"%s\",\"seconds\":%.3f", event, isc_now() - r->stage_started);
+  begin_line(r, event, &b);
   if (total > 0)
     isc_sb_addf(&b, ",\"done\":%lld,\"total\":%lld", (long long)done, (long long)total);
   for (int64_t i = 0; i < n; i++) {
@@ -204,9 +216,17 @@ static void log_line(isc_run_state *r, const char *event, int64_t done, int64_t 
     isc_sb_add_json(&b, m[i].name, strlen(m[i].name));
     isc_sb_addf(&b, ":%.9g", m[i].value);
   }
-  isc_sb_add(&b, "}\n");
-  if (isc_sb_finish(&b, &line) == ISC_OK) fputs(line, r->log), fflush(r->log);
-  free(line);
+  end_line(r, &b);
+}
+
+void isc_stage_note(isc_run_state *r, const char *event, const char *members, const char *text) {
+  const isc_run_events *ev = &r->request->events;
+  isc_sb b = {0};
+  if (ev->note) ev->note(ev->user, text);
+  if (!r->log) return;
+  begin_line(r, event, &b);
+  isc_sb_addf(&b, ",%s", members);
+  end_line(r, &b);
 }
 
 isc_status isc_stage_run(isc_run_state *r, const char *name, const char key[33], isc_stage_fn fn,

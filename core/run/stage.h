@@ -50,6 +50,8 @@ bool isc_stage_is_done(const char *dir, const char key[33]);
 /* Report progress of the stage in progress: events, log.jsonl (every few seconds), the curve. */
 isc_status isc_stage_progress(isc_run_state *r, int64_t done, int64_t total, const isc_metric *m,
                               int64_t n);
+/* A fact worth keeping: `text` for people, and a line of log.jsonl with `members` ("\"name\":value,…"). */
+void isc_stage_note(isc_run_state *r, const char *event, const char *members, const char *text);
 bool isc_stage_stopping(const isc_run_state *r);
 /* ISC_E_INTERRUPTED when asked to stop, else ISC_OK. */
 isc_status isc_stage_check(const isc_run_state *r);

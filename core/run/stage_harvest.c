@@ -5,6 +5,7 @@
 #include "run/stage.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct chunk_buffers {
   isc_text *text;      /* [ISC_STORE_CHUNK] */
@@ -97,6 +98,62 @@ static isc_status harvest_split(isc_run_state *r, split *p, chunk_buffers *b) {
   return ISC_OK;
 }
 
+/* ---- the first text, as the target reads it */
+
+enum { TOKENS_SHOWN = 24 };
+
+static void add_token(isc_sb *log, isc_sb *shown, const isc_tokenizer *tok, int64_t i, int32_t id) {
+  const char *token = isc_tokenizer_token(tok, id);
+  if (!token) token = "";
+  isc_sb_addf(log, "%s{\"id\":%d,\"token\":", i ? "," : "", (int)id);
+  isc_sb_add_json(log, token, strlen(token));
+  isc_sb_add(log, "}");
+  if (i < TOKENS_SHOWN) isc_sb_addf(shown, "%s%d \"%s\"", i ? ", " : "", (int)id, token);
+}
+
+/* A missing or a doubled BOS, or a tokenizer of another model, is seen at once in ids and tokens. */
+static isc_status tell_tokens(isc_run_state *r, const isc_tokenizer *tok, const int32_t *ids,
+                              int64_t n) {
+  isc_sb log = {0}, shown = {0};
+  char *members = NULL, *line = NULL;
+  isc_status st = ISC_OK;
+  isc_sb_add(&log, "\"tokens\":[");
+  isc_sb_addf(&shown, "first text: %lld tokens: ", (long long)n);
+  for (int64_t i = 0; i < n; i++)
+    add_token(&log, &shown, tok, i, ids[i]);
+  isc_sb_add(&log, "]");
+  if (n > TOKENS_SHOWN) isc_sb_add(&shown, ", …");
+  ISC_GO(isc_sb_finish(&log, &members));
+  ISC_GO(isc_sb_finish(&shown, &line));
+  isc_stage_note(r, "tokens", members, line);
+done:
+  isc_sb_free(&log);
+  isc_sb_free(&shown);
+  free(members);
+  free(line);
+  return st;
+}
+
+/* A text that cannot be read is the harvest's to report. */
+static isc_status tell_first_text(isc_run_state *r) {
+  const isc_study *s = r->study;
+  const isc_tokenizer *tok = s->target.ops->tokenizer(s->target.self);
+  isc_text text = {0};
+  int32_t *ids = NULL;
+  int64_t n = 0;
+  isc_status st = ISC_OK;
+  ISC_GO(isc_study_text(s, ISC_TRAIN, 0, &text));
+  const char *string = text.data ? text.data : "";
+  if (isc_tokenizer_encode(tok, string, text.len, NULL, 0, &n) != ISC_OK) goto done;
+  ISC_GO(isc_calloc((size_t)n, sizeof *ids, "tokens", (void **)&ids));
+  ISC_GO(isc_tokenizer_encode(tok, string, text.len, ids, n, &n));
+  ISC_GO(tell_tokens(r, tok, ids, n));
+done:
+  isc_text_free(&text);
+  free(ids);
+  return st;
+}
+
 isc_status isc_stage_harvest(isc_run_state *r, void *arg) {
   isc_study *s = r->study;
   isc_status st = ISC_OK;
@@ -104,6 +161,7 @@ isc_status isc_stage_harvest(isc_run_state *r, void *arg) {
   char *train = NULL, *test = NULL;
   const int64_t total = s->n_train + s->n_test;
   (void)arg;
+  ISC_GO(tell_first_text(r));
   ISC_GO(buffers_new(&b, &s->sites));
   ISC_GO(isc_path_join(r->stage_dir, "train", &train));
   ISC_GO(isc_path_join(r->stage_dir, "test", &test));

@@ -31,6 +31,7 @@ isc_status isc_study_text(const isc_study *s, isc_split split, int64_t i, isc_te
 int64_t isc_study_piece(const isc_study *s) {
   enum { BATCHES = 4, FEWEST = 256 };
   const int64_t n = s->target_settings.batch * BATCHES;
+  if (s->target.info.by_layer) return ISC_STORE_CHUNK; /* each piece is a look at all the weights */
   return n < FEWEST ? FEWEST : n > ISC_STORE_CHUNK ? ISC_STORE_CHUNK : n;
 }
 
@@ -78,11 +79,26 @@ static isc_status open_config(isc_study *s, const isc_config_source *source, con
   return isc_study_run_dir(s, dir);
 }
 
-static isc_status open_target(isc_study *s) {
-  const isc_class *cls = NULL;
+/* The classes that are opened later, and their settings. */
+static isc_status fill_classes(isc_study *s) {
   ISC_TRY(isc_study_fill(s->config, "target", ISC_TARGET, NULL, isc_target_options,
-                         &s->target_settings, &cls, &s->target_conf));
-  ISC_TRY(isc_target_open(cls, s->target_conf, s->device, &s->target));
+                         &s->target_settings, &s->target_class, &s->target_conf));
+  ISC_TRY(isc_study_fill(s->config, "kernel", ISC_KERNEL, "cosine-band", NULL, NULL,
+                         &s->kernel_class, &s->kernel_conf));
+  ISC_TRY(isc_study_fill(s->config, "method", ISC_METHOD, "inversescope", NULL, NULL,
+                         &s->method_class, &s->method_conf));
+  s->method_ops = s->method_class->ops;
+  if (!s->method_ops->invert)
+    return isc_fail(
+        ISC_E_CONFIG,
+        "%s: method \"%s\" does not invert activations: it classifies them, and a run is "
+        "made of inputs that a method samples",
+        isc_config_where(s->config, "method.plugin"), s->method_class->name);
+  return ISC_OK;
+}
+
+static isc_status open_target(isc_study *s) {
+  ISC_TRY(isc_target_open(s->target_class, s->target_conf, s->device, &s->target));
   const isc_list *sites = &s->target_settings.sites;
   const isc_status st = isc_sites_select(&s->target, sites->at.s, sites->count, &s->sites);
   return st == ISC_E_MISSING ? isc_study_blame(s, "target.sites") : st;
@@ -122,8 +138,6 @@ static isc_status kernel_for(isc_study *s, int64_t dim, int64_t *out) {
 
 static isc_status open_kernels(isc_study *s) {
   const size_t n = (size_t)s->sites.n;
-  ISC_TRY(isc_study_fill(s->config, "kernel", ISC_KERNEL, "cosine-band", NULL, NULL,
-                         &s->kernel_class, &s->kernel_conf));
   ISC_TRY(isc_calloc(n, sizeof *s->kernel, "kernels", (void **)&s->kernel));
   ISC_TRY(isc_calloc(n, sizeof *s->kernel_dim, "kernels", (void **)&s->kernel_dim));
   ISC_TRY(isc_calloc(n, sizeof *s->site_kernel, "kernels", (void **)&s->site_kernel));
@@ -158,15 +172,6 @@ static isc_status open_features(isc_study *s) {
 }
 
 static isc_status open_method(isc_study *s) {
-  ISC_TRY(isc_study_fill(s->config, "method", ISC_METHOD, "inversescope", NULL, NULL,
-                         &s->method_class, &s->method_conf));
-  s->method_ops = s->method_class->ops;
-  if (!s->method_ops->invert)
-    return isc_fail(
-        ISC_E_CONFIG,
-        "%s: method \"%s\" does not invert activations: it classifies them, and a run is "
-        "made of inputs that a method samples",
-        isc_config_where(s->config, "method.plugin"), s->method_class->name);
   s->env = (isc_method_env){.size = sizeof s->env,
                             .device = s->device,
                             .seed = (uint64_t)s->run.seed,
@@ -183,24 +188,38 @@ static isc_status open_method(isc_study *s) {
   return s->method_ops->open(s->method_conf, &s->env, &s->method);
 }
 
-isc_status isc_study_open(const isc_config_source *source, const char *dir, isc_study **out) {
-  isc_status st = ISC_OK;
-  isc_study *s = NULL;
+static isc_status read_study(isc_study *s, const isc_config_source *source, const char *dir) {
+  ISC_TRY(open_config(s, source, dir));
+  ISC_TRY(isc_study_run_device(s));
+  ISC_TRY(isc_step_new(s->device, &s->step));
+  ISC_TRY(open_prior(s));
+  ISC_TRY(open_features(s));
+  return fill_classes(s);
+}
+
+static isc_status begin_study(const isc_config_source *source, const char *dir, isc_study **out) {
   *out = NULL;
   ISC_TRY(isc_registry_add_builtin(isc_method_inversescope_class()));
-  ISC_TRY(isc_calloc(1, sizeof *s, "study", (void **)&s));
-  ISC_GO(open_config(s, source, dir));
-  ISC_GO(isc_study_run_device(s));
-  ISC_GO(isc_step_new(s->device, &s->step));
-  ISC_GO(open_prior(s));
-  ISC_GO(open_features(s));
-  ISC_GO(open_target(s));
-  ISC_GO(open_kernels(s));
-  ISC_GO(open_method(s));
-  *out = s;
-  s = NULL;
-done:
-  isc_study_close(s);
+  ISC_TRY(isc_calloc(1, sizeof **out, "study", (void **)out));
+  return read_study(*out, source, dir);
+}
+
+isc_status isc_study_read(const isc_config_source *source, const char *dir, isc_study **out) {
+  isc_study *s;
+  const isc_status st = begin_study(source, dir, &s);
+  if (st != ISC_OK) isc_study_close(s);
+  *out = st == ISC_OK ? s : NULL;
+  return st;
+}
+
+isc_status isc_study_open(const isc_config_source *source, const char *dir, isc_study **out) {
+  isc_study *s;
+  isc_status st = begin_study(source, dir, &s);
+  if (st == ISC_OK) st = open_target(s);
+  if (st == ISC_OK) st = open_kernels(s);
+  if (st == ISC_OK) st = open_method(s);
+  if (st != ISC_OK) isc_study_close(s);
+  *out = st == ISC_OK ? s : NULL;
   return st;
 }
 

@@ -35,6 +35,7 @@ typedef struct isc_study {
   char *device_report; /* why other backends were passed over, or NULL */
   isc_step *step;
 
+  const isc_class *target_class;
   void *target_conf;
   isc_target target;
   isc_site_set sites;
@@ -64,6 +65,10 @@ typedef struct isc_study {
 
 /* Read the config and open everything it names. `dir` overrides run.dir when not NULL. On failure nothing stays open. */
 ISC_API isc_status isc_study_open(const isc_config_source *source, const char *dir,
+                                  isc_study **out);
+/* The same without target, sites, kernels and method, of which the settings are read: what is known before anything expensive
+ * starts. */
+ISC_API isc_status isc_study_read(const isc_config_source *source, const char *dir,
                                   isc_study **out);
 ISC_API void isc_study_close(isc_study *s);
 

@@ -30,7 +30,7 @@ static isc_status target_open(const void *settings, isc_device *dev, void **self
   return isc_decoder_family_open(&FAMILY, &((const conf *)settings)->model, dev, self);
 }
 
-static const isc_target_ops OPS = ISC_DECODER_TARGET_OPS(target_open);
+static const isc_target_ops OPS = ISC_DECODER_FAMILY_OPS(target_open, &FAMILY, conf, model);
 
 static const isc_class GEMMA = {
     ISC_CLASS(ISC_TARGET),

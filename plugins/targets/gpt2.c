@@ -76,7 +76,7 @@ static isc_status target_open(const void *settings, isc_device *dev, void **self
   return st;
 }
 
-static const isc_target_ops OPS = ISC_DECODER_TARGET_OPS(target_open);
+static const isc_target_ops OPS = ISC_DECODER_FAMILY_OPS(target_open, &RAW, conf, model);
 
 static const isc_class GPT2 = {
     ISC_CLASS(ISC_TARGET),
