@@ -3,7 +3,8 @@
  * The checker's own malloc family: glibc's, counted, and failing when asked to.
  *
  * Defined in the program, so that the dynamic linker gives it to every library and plugin in the process;
- * nothing of a plugin needs rebuilding to have its out-of-memory paths walked.
+ * nothing of a plugin needs rebuilding to have its out-of-memory paths walked. Allocations of a device's driver do not fail:
+ * what it makes of that is not the plugin's, and some drivers crash.
  */
 #include "conform/memory.h"
 #include <inversescope/status.h>
@@ -22,9 +23,12 @@
 
 #if WATCHED
 #include <errno.h>
+#include <link.h>
 #include <malloc.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* glibc's allocator under the names it keeps for those who replace the public ones. */
 extern void *__libc_malloc(size_t);
@@ -43,7 +47,40 @@ static int64_t made(void) {
   return atomic_load(&count);
 }
 
+/* ---- where the drivers' code lies, as of the last fail_at: a plugin has opened its device by then */
+
+enum { DRIVERS = 32 };
+static struct { uintptr_t begin, end; } driver[DRIVERS];
+static int drivers;
+
+static bool is_driver(const char *path) {
+  const char *slash = path ? strrchr(path, '/') : NULL, *name = slash ? slash + 1 : path;
+  return name && (strncmp(name, "libcuda.so", 10) == 0 || strncmp(name, "libnvidia-", 10) == 0);
+}
+
+static int note_driver(struct dl_phdr_info *info, size_t size, void *unused) {
+  (void)size;
+  (void)unused;
+  if (!is_driver(info->dlpi_name)) return 0;
+  for (int i = 0; i < info->dlpi_phnum && drivers < DRIVERS; i++) {
+    const ElfW(Phdr) *h = &info->dlpi_phdr[i];
+    if (h->p_type != PT_LOAD || !(h->p_flags & PF_X)) continue;
+    driver[drivers].begin = info->dlpi_addr + h->p_vaddr;
+    driver[drivers++].end = info->dlpi_addr + h->p_vaddr + h->p_memsz;
+  }
+  return 0;
+}
+
+static bool of_driver(const void *caller) {
+  for (int i = 0; i < drivers; i++)
+    if ((uintptr_t)caller >= driver[i].begin && (uintptr_t)caller < driver[i].end) return true;
+  return false;
+}
+
 static void fail_at(int64_t k) {
+  atomic_store(&fatal, 0);
+  drivers = 0;
+  dl_iterate_phdr(note_driver, NULL);
   atomic_store(&count, 0);
   atomic_store(&fatal, k);
 }
@@ -53,7 +90,8 @@ const isc_memory *isc_memory_watched(void) {
   return &watched;
 }
 
-static int strikes(void) {
+static int strikes(const void *caller) {
+  if (drivers && of_driver(caller)) return 0;
   int64_t number = atomic_fetch_add(&count, 1) + 1, at = atomic_load(&fatal);
   if (at == 0 || number != at) return 0;
   errno = ENOMEM;
@@ -66,16 +104,16 @@ static void *counted(void *p) {
 }
 
 ISC_API void *malloc(size_t n) {
-  return strikes() ? NULL : counted(__libc_malloc(n));
+  return strikes(__builtin_return_address(0)) ? NULL : counted(__libc_malloc(n));
 }
 
 ISC_API void *calloc(size_t n, size_t size) {
-  return strikes() ? NULL : counted(__libc_calloc(n, size));
+  return strikes(__builtin_return_address(0)) ? NULL : counted(__libc_calloc(n, size));
 }
 
 ISC_API void *realloc(void *p, size_t n) {
   const int64_t before = p ? (int64_t)malloc_usable_size(p) : 0;
-  if (strikes()) return NULL;
+  if (strikes(__builtin_return_address(0))) return NULL;
   void *q = __libc_realloc(p, n);
   if (q || n == 0) atomic_fetch_sub(&live_bytes, before);
   return counted(q);
@@ -87,17 +125,17 @@ ISC_API void free(void *p) {
 }
 
 ISC_API void *memalign(size_t alignment, size_t n) {
-  return strikes() ? NULL : counted(__libc_memalign(alignment, n));
+  return strikes(__builtin_return_address(0)) ? NULL : counted(__libc_memalign(alignment, n));
 }
 
 ISC_API void *aligned_alloc(size_t alignment, size_t n) {
-  return memalign(alignment, n);
+  return strikes(__builtin_return_address(0)) ? NULL : counted(__libc_memalign(alignment, n));
 }
 
 ISC_API int posix_memalign(void **out, size_t alignment, size_t n) {
   const int kept = errno;
   if (alignment % sizeof(void *) || (alignment & (alignment - 1)) || alignment == 0) return EINVAL;
-  *out = memalign(alignment, n);
+  *out = strikes(__builtin_return_address(0)) ? NULL : counted(__libc_memalign(alignment, n));
   if (*out) return 0;
   errno = kept;
   return ENOMEM;
