@@ -3,8 +3,8 @@
  * The checker's own malloc family: glibc's, counted, and failing when asked to.
  *
  * Defined in the program, so that the dynamic linker gives it to every library and plugin in the process;
- * nothing of a plugin needs rebuilding to have its out-of-memory paths walked. Allocations of a device's driver do not fail:
- * what it makes of that is not the plugin's, and some drivers crash.
+ * nothing of a plugin needs rebuilding to have its out-of-memory paths walked. What a device's driver allocates neither fails
+ * nor counts: what it makes of that is not the plugin's, and some drivers crash.
  */
 #include "conform/memory.h"
 #include <inversescope/status.h>
@@ -90,52 +90,67 @@ const isc_memory *isc_memory_watched(void) {
   return &watched;
 }
 
-static int strikes(const void *caller) {
-  if (drivers && of_driver(caller)) return 0;
-  int64_t number = atomic_fetch_add(&count, 1) + 1, at = atomic_load(&fatal);
-  if (at == 0 || number != at) return 0;
-  errno = ENOMEM;
-  return 1;
+/* One of the public functions on behalf of the code that called it. */
+typedef struct caller {
+  bool counts, fails;
+} caller;
+
+static caller called_from(const void *code) {
+  if (drivers && of_driver(code)) return (caller){false, false};
+  const int64_t number = atomic_fetch_add(&count, 1) + 1, at = atomic_load(&fatal);
+  const bool fails = at != 0 && number == at;
+  if (fails) errno = ENOMEM;
+  return (caller){true, fails};
 }
 
-static void *counted(void *p) {
-  if (p) atomic_fetch_add(&live_bytes, (int64_t)malloc_usable_size(p));
+static void *counted(caller c, void *p) {
+  if (p && c.counts) atomic_fetch_add(&live_bytes, (int64_t)malloc_usable_size(p));
   return p;
 }
 
+#define CALLER called_from(__builtin_return_address(0))
+
 ISC_API void *malloc(size_t n) {
-  return strikes(__builtin_return_address(0)) ? NULL : counted(__libc_malloc(n));
+  const caller c = CALLER;
+  return c.fails ? NULL : counted(c, __libc_malloc(n));
 }
 
 ISC_API void *calloc(size_t n, size_t size) {
-  return strikes(__builtin_return_address(0)) ? NULL : counted(__libc_calloc(n, size));
+  const caller c = CALLER;
+  return c.fails ? NULL : counted(c, __libc_calloc(n, size));
 }
 
 ISC_API void *realloc(void *p, size_t n) {
+  const caller c = CALLER;
   const int64_t before = p ? (int64_t)malloc_usable_size(p) : 0;
-  if (strikes(__builtin_return_address(0))) return NULL;
+  if (c.fails) return NULL;
   void *q = __libc_realloc(p, n);
-  if (q || n == 0) atomic_fetch_sub(&live_bytes, before);
-  return counted(q);
+  if ((q || n == 0) && c.counts) atomic_fetch_sub(&live_bytes, before);
+  return counted(c, q);
 }
 
 ISC_API void free(void *p) {
-  if (p) atomic_fetch_sub(&live_bytes, (int64_t)malloc_usable_size(p));
+  if (p && !(drivers && of_driver(__builtin_return_address(0))))
+    atomic_fetch_sub(&live_bytes, (int64_t)malloc_usable_size(p));
   __libc_free(p);
 }
 
+static void *aligned(caller c, size_t alignment, size_t n) {
+  return c.fails ? NULL : counted(c, __libc_memalign(alignment, n));
+}
+
 ISC_API void *memalign(size_t alignment, size_t n) {
-  return strikes(__builtin_return_address(0)) ? NULL : counted(__libc_memalign(alignment, n));
+  return aligned(CALLER, alignment, n);
 }
 
 ISC_API void *aligned_alloc(size_t alignment, size_t n) {
-  return strikes(__builtin_return_address(0)) ? NULL : counted(__libc_memalign(alignment, n));
+  return aligned(CALLER, alignment, n);
 }
 
 ISC_API int posix_memalign(void **out, size_t alignment, size_t n) {
   const int kept = errno;
   if (alignment % sizeof(void *) || (alignment & (alignment - 1)) || alignment == 0) return EINVAL;
-  *out = strikes(__builtin_return_address(0)) ? NULL : counted(__libc_memalign(alignment, n));
+  *out = aligned(CALLER, alignment, n);
   if (*out) return 0;
   errno = kept;
   return ENOMEM;
