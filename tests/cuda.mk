@@ -21,7 +21,10 @@ endif
 tests_cuda_backend_cuda_la_SOURCES = $(cuda_host_sources) $(cuda_emulation_sources)
 tests_cuda_backend_cuda_la_CPPFLAGS = $(cuda_emulation_cppflags)
 tests_cuda_backend_cuda_la_CFLAGS = $(AM_CFLAGS)
-tests_cuda_backend_cuda_la_CXXFLAGS = $(cuda_emulation_cxxflags)
+tests_cuda_backend_cuda_la_CXXFLAGS = $(cuda_emulation_cxxflags) -fno-exceptions -fno-rtti
+# Linked as C, for it needs nothing of C++'s library; libtool's way with C++ leaves the sanitizers' libraries out.
+tests_cuda_backend_cuda_la_LINK = $(LIBTOOL) $(AM_V_lt) --tag=CC $(AM_LIBTOOLFLAGS) $(LIBTOOLFLAGS) --mode=link \
+  $(CCLD) $(AM_CFLAGS) $(CFLAGS) $(tests_cuda_backend_cuda_la_LDFLAGS) $(LDFLAGS) -o $@
 tests_cuda_backend_cuda_la_LDFLAGS = -module -rpath /nowhere $(ISC_PLUGIN_LDFLAGS)
 tests_cuda_backend_cuda_la_LIBADD = libinversescope.la -lpthread -lm
 tests_cuda_test_cuda_SOURCES = tests/cuda/test_cuda.c
