@@ -24,12 +24,12 @@ typedef struct isc_regex_work {
 } isc_regex_work;
 
 /* ISC_E_UNSUPPORTED or ISC_E_FORMAT with the place and what is there. A pattern that matches the empty text is refused. */
-isc_status isc_split_regex_open(const char *pattern, isc_split_regex **out);
-void isc_split_regex_close(isc_split_regex *r); /* NULL is fine */
+ISC_API isc_status isc_split_regex_open(const char *pattern, isc_split_regex **out);
+ISC_API void isc_split_regex_close(isc_split_regex *r); /* NULL is fine */
 /* The leftmost match in UTF-8 text at or behind `at`, alternatives in their order; *begin = *end = len when there is none.
  * ISC_E_UNSUPPORTED when the budget is spent. Any thread, each with its own `w`. */
-isc_status isc_split_regex_find(const isc_split_regex *r, isc_regex_work *w, const char *s,
-                                size_t len, size_t at, size_t *begin, size_t *end);
-void isc_regex_work_free(isc_regex_work *w);
+ISC_API isc_status isc_split_regex_find(const isc_split_regex *r, isc_regex_work *w, const char *s,
+                                        size_t len, size_t at, size_t *begin, size_t *end);
+ISC_API void isc_regex_work_free(isc_regex_work *w);
 
 #endif

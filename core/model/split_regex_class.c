@@ -2,8 +2,8 @@
  *
  * Escapes and bracketed classes of a pre-tokeniser's regular expression.
  *
- * Oniguruma gives some escapes a meaning of its own (\h is a hexadecimal digit, \w knows ²); those that are read here mean
- * here what they mean there, and all others are refused.
+ * Oniguruma gives some escapes a meaning of its own (\h is a hexadecimal digit, \w knows ², but not in brackets); those that
+ * are read here mean here what they mean there, and all others are refused.
  */
 #include "model/split_regex_parts.h"
 #include "model/text_utf8.h"
@@ -128,6 +128,9 @@ isc_status isc_regex_read_escape(isc_regex_parser *p, isc_char_set_builder *b,
 
 /* One member of a bracketed class: a character, or a set that went to the builder. */
 static isc_status read_member(isc_regex_parser *p, isc_char_set_builder *b, isc_regex_escape *out) {
+  bool word = *p->at == '\\' && p->end - p->at > 1 && (p->at[1] == 'w' || p->at[1] == 'W');
+  if (word)
+    return isc_regex_refuse(p, ISC_E_UNSUPPORTED, "a \\w in brackets, which is another one");
   if (*p->at == '\\') return isc_regex_read_escape(p, b, out);
   if (*p->at == '[')
     return isc_regex_refuse(p, ISC_E_UNSUPPORTED, "a bracket inside brackets that is not escaped");

@@ -8,6 +8,7 @@
 #include "model/text_utf8.h"
 #include "base/base.h"
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- first bytes */
 
@@ -20,10 +21,16 @@ static void merge_bytes(isc_byte_set *s, const isc_byte_set *other) {
     s->bits[i] |= other->bits[i];
 }
 
+/* A lead byte stands for 1, 64, 4096 or 2^18 characters, of which one is enough. */
 static void first_bytes(const isc_char_set *set, isc_byte_set *out) {
+  static const uint64_t empty[4];
   *out = (isc_byte_set){0};
   for (uint32_t cp = 0; cp < ISC_CODE_POINTS; cp++) {
     char s[4];
+    if ((cp & 255) == 0 && memcmp(set->page[set->of[cp >> 8]], empty, sizeof empty) == 0) {
+      cp |= 255;
+      continue;
+    }
     if (!isc_char_set_has(set, cp)) continue;
     isc_utf8_encode(cp, s);
     add_byte(out, (unsigned char)s[0]);

@@ -37,7 +37,7 @@ static bool is_single_word(const search *q, size_t begin, size_t end) {
 /* Beginning of the white space before `begin`, not further than `rest`. */
 static size_t skip_back(const search *q, size_t begin) {
   uint32_t cp;
-  while (begin > q->rest) {
+  for (; begin > q->rest; q->e->steps++) {
     size_t n = char_before(q->s, begin, &cp);
     if (n == 0 || !isc_is_white_space(cp)) break;
     begin -= n;
@@ -54,6 +54,7 @@ static size_t skip_ahead(search *q, size_t end) {
     at += n;
   q->space_from = end;
   q->space_to = at;
+  q->e->steps += (int64_t)(at - end);
   return at;
 }
 
