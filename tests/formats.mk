@@ -10,12 +10,16 @@ check_PROGRAMS += \
   tests/test_priors \
   tests/test_safetensors \
   tests/test_safetensors_write \
+  tests/test_sentencepiece \
   tests/test_split_regex \
   tests/test_template \
   tests/test_template_prior \
   tests/test_tokenizer \
+  tests/test_tokenizer_arrays \
+  tests/test_tokenizer_bos \
   tests/test_tokenizer_families \
   tests/test_tokenizer_gguf \
+  tests/test_tokenizer_growth \
   tests/test_tokenizer_json \
   tests/test_weights \
   tests/test_weights_verify
@@ -52,6 +56,12 @@ tests_golden_texts_SOURCES = tests/golden/texts.c tests/support_texts.c
 tests_golden_texts_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests
 tests_golden_texts_LDADD = libinversescope.la
 
+tests_test_sentencepiece_SOURCES = tests/test_sentencepiece.c $(isc_tokenizer_support)
+tests_test_tokenizer_arrays_SOURCES = tests/test_tokenizer_arrays.c $(isc_tokenizer_support) tests/support_texts.c
+tests_test_tokenizer_arrays_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+tests_test_tokenizer_arrays_LDADD = $(LDADD) $(JANSSON_LIBS)
+tests_test_tokenizer_bos_SOURCES = tests/test_tokenizer_bos.c $(isc_tokenizer_support)
+tests_test_tokenizer_growth_SOURCES = tests/test_tokenizer_growth.c $(isc_tokenizer_support)
 tests_test_split_regex_SOURCES = tests/test_split_regex.c
 tests_test_tokenizer_families_SOURCES = tests/test_tokenizer_families.c $(isc_tokenizer_support) tests/support_texts.c
 isc_tokenizer_support = tests/support_tokenizer.c tests/support_tokenizer.h

@@ -39,8 +39,8 @@ isc_status isc_field_int(const isc_field *f, const char *where, const char *name
 isc_status isc_field_float(const isc_field *f, const char *where, const char *name, float *out);
 isc_status isc_field_bytes(const isc_field *f, const char *where, const char *name);
 
-isc_status isc_write_varint(isc_text *out, uint32_t number, uint64_t value);
-isc_status isc_write_float(isc_text *out, uint32_t number, float value);
-isc_status isc_write_bytes(isc_text *out, uint32_t number, const char *s, size_t len);
+ISC_API isc_status isc_write_varint(isc_text *out, uint32_t number, uint64_t value);
+ISC_API isc_status isc_write_float(isc_text *out, uint32_t number, float value);
+ISC_API isc_status isc_write_bytes(isc_text *out, uint32_t number, const char *s, size_t len);
 
 #endif
