@@ -332,6 +332,29 @@ Test(files, broken_ones_are_one_clear_error) {
        "must be an array"},
       {"{\"added_tokens\":[3],\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"u\",\"vocab\":{}}}",
        "must be an object"},
+      {"{\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"u\",\"vocab\":{\"\xff\":0}}}", "unable to decode byte 0xff"},
+      {"{\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"u\",\"vocab\":{\"\\u0000\":0}}}", "NUL"},
+      {"{\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"u\",\"vocab\":[]}}",
+       "\"vocab\" must be an object"},
+      {"{\"model\":{\"type\":\"BPE\",\"vocab\":{}}}", "\"merges\" is missing"},
+      {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[\"a b\"]}}",
+       "merge 0 (\"a\" + \"b\")"},
+      {"{\"normalizer\":{\"type\":\"Prepend\"},\"model\":{}}", "normalizer Prepend: \"prepend\""},
+      {"{\"normalizer\":{\"type\":\"Replace\",\"pattern\":{},\"content\":\"\"},\"model\":{}}",
+       "normalizer Replace: \"pattern\" must have"},
+      {"{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[7]},\"model\":{}}",
+       "normalizer: a member must be an object"},
+      {"{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(\"},\"behavior\":"
+       "\"Removed\"},\"model\":{}}",
+       "pre_tokenizer Split: the pattern \"(\""},
+      {"{\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"__\"},\"model\":{}}",
+       "must be one character"},
+      {"{\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"_\",\"add_prefix_space\":"
+       "false},\"model\":{}}",
+       "\"add_prefix_space\" is false"},
+      {"{\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"u\",\"vocab\":{}},\"decoder\":{\"type\":"
+       "\"Strip\",\"content\":\" \",\"start\":-1,\"stop\":0}}",
+       "is below 0"},
   };
   isc_tokenizer *t;
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -339,6 +362,98 @@ Test(files, broken_ones_are_one_clear_error) {
                      bad[i].part);
   isc_assert_fails(isc_tokenizer_open(isc_test_dir("none"), &t), ISC_E_MISSING,
                    "no tokenizer here");
+}
+
+/* A Sequence in a Sequence in a Sequence …; and one that is too long. */
+static void refused_sequence(const char *begin, const char *member, const char *end, int n,
+                             const char *part) {
+  isc_sb b = {0};
+  char *json;
+  isc_tokenizer *t;
+  isc_sb_add(&b, "{\"normalizer\":");
+  for (int i = 0; i < n; i++)
+    isc_sb_add(&b, begin);
+  isc_sb_add(&b, member);
+  for (int i = 0; i < n; i++)
+    isc_sb_add(&b, end);
+  isc_sb_add(&b, ",\"model\":{}}");
+  isc_assert_ok(isc_sb_finish(&b, &json));
+  isc_status st = isc_tokenizer_open(with_file("tokenizer.json", json), &t);
+  cr_assert(st == ISC_E_UNSUPPORTED || st == ISC_E_FORMAT, "%s", isc_error());
+  cr_assert(strstr(isc_error(), part), "%s", isc_error());
+  free(json);
+}
+
+Test(files, depth_and_length_are_bounded) {
+  static const char sequence[] = "{\"type\":\"Sequence\",\"normalizers\":[";
+  static const char prepend[] = "{\"type\":\"Prepend\",\"prepend\":\"x\"}";
+  char many[1200];
+  refused_sequence(sequence, prepend, "]}", 6, "Sequence, so deep");
+  refused_sequence(sequence, prepend, "]}", 40, "deeper than 64");
+  snprintf(many, sizeof many, "%s", prepend);
+  for (int i = 0; i < 16; i++) {
+    strcat(many, ",");
+    strcat(many, prepend);
+  }
+  refused_sequence(sequence, many, "]}", 1, "more than 16");
+}
+
+/* A file may not make a short text a long one, nor look for a match without end. */
+Test(files, work_on_a_text_is_bounded) {
+  static const char grow[] = "{\"type\":\"Replace\",\"pattern\":{\"String\":\"a\"},\"content\":"
+                             "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}";
+  char head[1500], text[4000];
+  int64_t n;
+  isc_text out = {0};
+  memset(text, 'a', sizeof text);
+  snprintf(
+      head, sizeof head,
+      "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[%s,%s,%s,%s]},\"decoder\":{\"type\":"
+      "\"Sequence\",\"decoders\":[%s,%s,%s,%s]},",
+      grow, grow, grow, grow, grow, grow, grow, grow);
+  isc_tokenizer *t = opened(word_file(head, "a"));
+  isc_assert_fails(isc_tokenizer_encode(t, text, sizeof text, NULL, 0, &n), ISC_E_UNSUPPORTED,
+                   "at most 64 times");
+  isc_assert_fails(isc_tokenizer_decode(t, (int32_t[]){0, 0, 0}, 3, &out), ISC_E_UNSUPPORTED,
+                   "the decoder makes more than");
+  isc_tokenizer_close(t);
+  t = opened(
+      word_file("\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(?:a|aa)+b\"},"
+                "\"behavior\":\"Isolated\"},",
+                "a"));
+  isc_assert_fails(isc_tokenizer_encode(t, text, sizeof text, NULL, 0, &n), ISC_E_UNSUPPORTED,
+                   "goes back without end");
+  isc_tokenizer_close(t);
+  isc_text_free(&out);
+}
+
+Test(added, white_space_and_words_beside_them_count) {
+  isc_tokenizer *t = opened(word_file(
+      "\"added_tokens\":[{\"id\":7,\"content\":\"<l>\",\"lstrip\":true},{\"id\":8,\"content\":\"<r>"
+      "\","
+      "\"rstrip\":true},{\"id\":9,\"content\":\"<w>\",\"single_word\":true},{\"id\":10,\"content\":"
+      "\"\\n\"}],",
+      "x|x | x| |  |x<w>|?"));
+  cr_assert_str_eq(pieces(t, "x  <l> x"), "x|<l>| x");
+  cr_assert_str_eq(pieces(t, "x <r>  x"), "x |<r>|x");
+  cr_assert_str_eq(pieces(t, "x<w>"), "x<w>", "beside a letter it is none");
+  cr_assert_str_eq(pieces(t, "x <w> x"), "x |<w>| x");
+  cr_assert_str_eq(pieces(t, "<r> \n x"), "<r>|\n| x", "matched before the other took it");
+  isc_tokenizer_close(t);
+}
+
+/* Both are matched as "__x" in the normalised text. */
+Test(added, two_that_look_alike_once_normalized_are_refused) {
+  isc_tokenizer *t;
+  isc_assert_fails(
+      isc_tokenizer_open(
+          word_file(
+              "\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":"
+              "\"_\"},\"added_tokens\":[" ADDED(5, " _x", false, true) "," ADDED(6, "_ x", false,
+                                                                                 true) "],",
+              "x"),
+          &t),
+      ISC_E_FORMAT, "is there twice");
 }
 
 Test(files, begin_and_end_come_from_the_first_file_that_names_them) {
