@@ -14,6 +14,7 @@ cuda_emulation_sources = \
 cuda_emulation_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/kernels/cuda -I$(top_srcdir)/tests/cuda/emu
 # Vectors are read through pointers to them, as nvcc allows.
 cuda_emulation_cxxflags = $(ISC_CXXFLAGS) $(ISC_CXXWARNFLAGS) -O2 -fno-strict-aliasing
+EXTRA_DIST += tests/cuda/device.sh tests/cuda/pack.sh
 if HAVE_CXX
 check_LTLIBRARIES += tests/cuda/backend_cuda.la
 check_PROGRAMS += tests/cuda/test_cuda tests/cuda/test_device tests/cuda/test_emulation

@@ -56,12 +56,12 @@ build_here() {
 
 if [ -d "$here/inst" ]; then
   program=$here/inst/usr/bin/inversescope plugins=$here/inst/usr/lib/inversescope/plugins conf=$here/conf
-  bench=$here/bench
+  bench=$here/bench bench_ops=$here/bench/bench_ops
 else
   step "build" build_here
   top=$(cd "$here/../.." && pwd)
   program=$top/build-cuda/inst/bin/inversescope plugins=$top/build-cuda/inst/lib/inversescope/plugins conf=$top/conf
-  bench=$top/build-cuda/bench
+  bench=$top/bench bench_ops=$top/build-cuda/bench/bench_ops
 fi
 module=$plugins/backend_cuda.so
 [ -x "$program" ] && [ -f "$module" ] || { say FAILED "files" "no $program or $module"; exit 1; }
@@ -154,12 +154,12 @@ fi
 
 # ---- speed
 
-if [ -x "$bench/bench_ops" ]; then
-  step "speed of operations" "$bench/bench_ops" --device cuda
+if [ -x "$bench_ops" ]; then
+  step "speed of operations" "$bench_ops" --device cuda
   cat "$out/speed_of_operations.log"
 fi
 if [ -f "$bench/ops_pytorch.py" ] && python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
-  step "speed of PyTorch" env LD_LIBRARY_PATH= python3 "$bench/ops_pytorch.py" --device cuda
+  step "speed of PyTorch" env LD_LIBRARY_PATH= python3 "$bench/ops_pytorch.py" --device cuda "$out/speed_of_operations.log"
   cat "$out/speed_of_PyTorch.log"
 fi
 
