@@ -8,6 +8,7 @@ check_PROGRAMS += \
   tests/test_decoder_gradient \
   tests/test_decoder_weights \
   tests/test_families \
+  tests/test_family_tokenizer \
   tests/test_generate \
   tests/test_gpt2_directory \
   tests/test_gpt2_target \
@@ -18,12 +19,14 @@ check_PROGRAMS += \
   tests/test_patch \
   tests/test_patch_pairs \
   tests/test_score_texts \
-  tests/test_sites
+  tests/test_sites \
+  tests/test_smollm2
 tests_test_decoder_SOURCES = tests/test_decoder.c
 tests_test_decoder_cache_SOURCES = tests/test_decoder_cache.c
 tests_test_decoder_files_SOURCES = tests/test_decoder_files.c
 tests_test_decoder_gradient_SOURCES = tests/test_decoder_gradient.c
 tests_test_decoder_weights_SOURCES = tests/test_decoder_weights.c
+tests_test_family_tokenizer_SOURCES = tests/test_family_tokenizer.c
 tests_test_generate_SOURCES = tests/test_generate.c
 tests_test_gpt2_target_SOURCES = tests/test_gpt2_target.c
 tests_test_gpt2_directory_SOURCES = tests/test_gpt2_directory.c
@@ -36,7 +39,8 @@ tests_test_patch_SOURCES = tests/test_patch.c
 tests_test_patch_pairs_SOURCES = tests/test_patch_pairs.c
 tests_test_score_texts_SOURCES = tests/test_score_texts.c
 tests_test_sites_SOURCES = tests/test_sites.c
-EXTRA_DIST += tests/golden/decoders.py tests/golden/gguf_models.py \
+tests_test_smollm2_SOURCES = tests/test_smollm2.c
+EXTRA_DIST += tests/golden/decoders.py tests/golden/gguf_models.py tests/golden/smollm2.py \
   tests/data/families/gemma2/config.json \
   tests/data/families/gemma2/expected.safetensors \
   tests/data/families/gemma2/gemma2.gguf \
