@@ -8,6 +8,7 @@ run_ldadd = tests/librun_support.la $(LDADD)
 
 check_PROGRAMS += \
   tests/test_cli \
+  tests/test_cli_model \
   tests/test_cli_signals \
   tests/test_run \
   tests/test_run_errors \
@@ -31,6 +32,9 @@ tests_test_run_score_LDADD = $(run_ldadd) $(SQLITE_LIBS) $(JANSSON_LIBS)
 tests_test_cli_SOURCES = tests/test_cli.c tests/faulty_io.c
 tests_test_cli_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_test_cli_LDADD = $(run_ldadd) $(JANSSON_LIBS)
+tests_test_cli_model_SOURCES = tests/test_cli_model.c
+tests_test_cli_model_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+tests_test_cli_model_LDADD = $(run_ldadd) $(JANSSON_LIBS)
 tests_test_cli_signals_SOURCES = tests/test_cli_signals.c tests/faulty_io.c
 tests_test_cli_signals_LDADD = $(run_ldadd)
 # For leaks.sh.
