@@ -102,7 +102,7 @@ static void cpu_close(void *impl) {
 
 static isc_status cpu_alloc(void *impl, size_t bytes, void **out) {
   (void)impl;
-  *out = bytes > SIZE_MAX / 2 ? NULL : aligned_alloc(64, bytes ? cpu_round64(bytes) : 64);
+  *out = bytes > SIZE_MAX / 2 ? NULL : cpu_memory(bytes ? cpu_round64(bytes) : 64);
   return *out ? ISC_OK : isc_fail(ISC_E_NOMEM, "CPU backend: no memory for %zu bytes", bytes);
 }
 

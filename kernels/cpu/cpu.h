@@ -45,6 +45,7 @@ void cpu_pool_stop(cpu *c);
 isc_status cpu_scratch(cpu *c, cpu_slot slot, size_t shared, size_t own, void **shared_out,
                        char **own_out);
 size_t cpu_round64(size_t bytes);
+void *cpu_memory(size_t bytes); /* a multiple of 64, 64-byte aligned; NULL = not to be had; to be freed */
 
 /* Products that oneDNN does better; the answer depends on the shape alone. */
 bool cpu_dnnl_serves(const cpu *c, const isc_gemm *g);
