@@ -5,6 +5,7 @@ tests_libbackend_fixture_la_SOURCES = tests/backend_fixture.c tests/backend_fixt
 tests_libbackend_fixture_la_LIBADD = tests/libsupport.la -ldl
 check_PROGRAMS += \
   tests/test_backend_attention \
+  tests/test_backend_bf16 \
   tests/test_backend_elementwise \
   tests/test_backend_families \
   tests/test_backend_gemm \
@@ -13,6 +14,8 @@ check_PROGRAMS += \
   tests/test_backend_train
 tests_test_backend_attention_SOURCES = tests/test_backend_attention.c
 tests_test_backend_attention_LDADD = tests/libbackend_fixture.la $(LDADD)
+tests_test_backend_bf16_SOURCES = tests/test_backend_bf16.c
+tests_test_backend_bf16_LDADD = tests/libbackend_fixture.la $(LDADD)
 tests_test_backend_elementwise_SOURCES = tests/test_backend_elementwise.c
 tests_test_backend_elementwise_LDADD = tests/libbackend_fixture.la $(LDADD)
 tests_test_backend_families_SOURCES = tests/test_backend_families.c

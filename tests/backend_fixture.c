@@ -22,7 +22,7 @@ const isc_class *be_class(void) {
 
 /* The class's conf, filled through its own option table. */
 bool be_open(int level, int threads, backend *out) {
-  static const char *const simd[] = {"avx512", "avx2", "generic", "auto"};
+  static const char *const simd[] = {"avx512", "avx2", "generic", "auto", "avx512-bf16", "amx"};
   const isc_class *cls = be_class();
   char *conf = calloc(1, cls->conf_size);
   for (const isc_option *o = cls->options; o->name; o++) {

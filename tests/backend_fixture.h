@@ -18,6 +18,8 @@
 
 /* Levels that this machine can run; level 0 is the best. */
 enum { BE_LEVELS = 3, BE_AUTO = 3 }; /* BE_AUTO: what a run uses, with oneDNN */
+/* Levels too, but told apart by products of bf16 alone. */
+enum { BE_KERNELS = 6 };
 typedef struct backend {
   const isc_backend_ops *ops;
   void *impl;
@@ -27,7 +29,8 @@ typedef struct backend {
 
 /* The class in the built module. */
 const isc_class *be_class(void);
-/* Open at level 0 … BE_LEVELS-1 (avx512, avx2, generic) or BE_AUTO; false where the processor lacks it. */
+/* Open at level 0 … BE_LEVELS-1 (avx512, avx2, generic), at BE_AUTO or another up to BE_KERNELS-1; false where the
+ * processor lacks it. */
 bool be_open(int level, int threads, backend *out);
 void be_close(backend *b);
 

@@ -16,24 +16,35 @@ typedef struct cpu_conf {
   int32_t simd;
 } cpu_conf;
 
-enum { SIMD_AUTO, SIMD_AVX512, SIMD_AVX2, SIMD_GENERIC };
-static const char *const simd_choices[] = {"auto", "avx512", "avx2", "generic", NULL};
+enum { SIMD_AUTO, SIMD_AVX512, SIMD_AVX2, SIMD_GENERIC, SIMD_AVX512_BF16, SIMD_AMX };
+static const char *const simd_choices[] = {"auto",        "avx512", "avx2", "generic",
+                                           "avx512-bf16", "amx",    NULL};
 
 /* The level asked for, or NULL if this processor cannot run it; for auto the best it can. */
 static const cpu_level *level_for(int32_t simd) {
+  if (simd == SIMD_GENERIC) return &cpu_level_generic;
 #if defined(__x86_64__)
-  __builtin_cpu_init();
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
-                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-                      __builtin_cpu_supports("avx512vl");
-  if (simd == SIMD_AVX512 || (simd == SIMD_AUTO && avx512))
-    return avx512 ? &cpu_level_avx512 : NULL;
-  if (simd == SIMD_AVX2 || (simd == SIMD_AUTO && avx2)) return avx2 ? &cpu_level_avx2 : NULL;
+  if (simd == SIMD_AUTO)
+    return cpu_has_avx512() ? &cpu_level_avx512
+           : cpu_has_avx2() ? &cpu_level_avx2
+                            : &cpu_level_generic;
+  if (simd == SIMD_AVX2) return cpu_has_avx2() ? &cpu_level_avx2 : NULL;
+  return cpu_has_avx512() ? &cpu_level_avx512 : NULL;
 #else
-  if (simd == SIMD_AVX512 || simd == SIMD_AVX2) return NULL;
+  return simd == SIMD_AUTO ? &cpu_level_generic : NULL;
 #endif
-  return &cpu_level_generic;
+}
+
+/* The same for products of bf16. */
+static const cpu_gemm_kernel *bf16_for(int32_t simd, const cpu_level *level) {
+  const bool own = simd == SIMD_AMX || simd == SIMD_AVX512_BF16;
+#if defined(CPU_BF16)
+  if (simd == SIMD_AMX || simd == SIMD_AUTO)
+    if (cpu_has_amx()) return &cpu_gemm_amx;
+  if (simd == SIMD_AVX512_BF16 ? cpu_has_avx512bf16() : simd == SIMD_AUTO && cpu_avx512bf16_pays())
+    return &cpu_gemm_avx512bf16;
+#endif
+  return own || !level ? NULL : level->bf16;
 }
 
 /* Processors this process may run on. */
@@ -72,7 +83,8 @@ static isc_status cpu_probe(char *why, size_t n) {
 static isc_status cpu_open(const void *conf, void **impl) {
   const cpu_conf *want = conf ? conf : &(cpu_conf){0};
   const cpu_level *level = level_for(want->simd);
-  if (!level)
+  const cpu_gemm_kernel *bf16 = bf16_for(want->simd, level);
+  if (!level || !bf16)
     return isc_fail(ISC_E_UNSUPPORTED,
                     "CPU backend: this processor cannot run simd = \"%s\"; use \"auto\"",
                     simd_choices[want->simd]);
@@ -80,6 +92,7 @@ static isc_status cpu_open(const void *conf, void **impl) {
   if (!c) return isc_fail(ISC_E_NOMEM, "CPU backend: no memory for %zu bytes", sizeof *c);
   c->threads = want->threads > 0 ? (int)want->threads : available_cpus();
   c->level = level;
+  c->bf16 = bf16;
   c->dnnl = want->simd == SIMD_AUTO;
   const isc_status st = cpu_pool_start(c);
   if (st != ISC_OK)
@@ -244,7 +257,8 @@ static const isc_option cpu_options[] = {
      .offset = offsetof(cpu_conf, simd),
      .preset = "auto",
      .choices = simd_choices,
-     .doc = "Vector instructions to use; name one to get the same bits on machines that differ."},
+     .doc = "Vector instructions to use; name one to get the same bits on machines that differ. "
+            "The last two are AVX-512 with instructions of their own for products of bf16."},
     ISC_OPTIONS_END,
 };
 

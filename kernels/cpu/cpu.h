@@ -13,6 +13,7 @@
 
 typedef struct cpu_level cpu_level;
 typedef struct cpu_pool cpu_pool;
+typedef struct cpu_gemm_kernel cpu_gemm_kernel;
 
 /* Scratch of an operation, and of the products it calls while its own is in use. */
 typedef enum cpu_slot { CPU_OUTER, CPU_INNER } cpu_slot;
@@ -22,7 +23,8 @@ typedef struct cpu {
   int threads;
   cpu_pool *pool; /* NULL with one thread */
   const cpu_level *level;
-  bool dnnl; /* may oneDNN, which picks its own instructions, be used? */
+  const cpu_gemm_kernel *bf16; /* of products of bf16 */
+  bool dnnl;                   /* may oneDNN, which picks its own instructions, be used? */
   struct {
     void *p;
     size_t size;
@@ -45,7 +47,21 @@ void cpu_pool_stop(cpu *c);
 isc_status cpu_scratch(cpu *c, cpu_slot slot, size_t shared, size_t own, void **shared_out,
                        char **own_out);
 size_t cpu_round64(size_t bytes);
-void *cpu_memory(size_t bytes); /* a multiple of 64, 64-byte aligned; NULL = not to be had; to be freed */
+void *
+cpu_memory(size_t bytes); /* a multiple of 64, 64-byte aligned; NULL = not to be had; to be freed */
+
+/* A way to compute the matrix product. Every element is a sum over k in an order that k alone decides. */
+struct cpu_gemm_kernel {
+  const char *name;
+  int64_t rows, cols; /* of a tile: a call is divided at multiples of them */
+  double packing;     /* what packing an element costs, in multiply-adds   */
+  size_t pack;        /* bytes of scratch of a thread                       */
+  /* Rows [m0, m1), columns [n0, n1) of one product. */
+  void (*block)(const isc_gemm *g, int64_t m0, int64_t m1, int64_t n0, int64_t n1, void *pack);
+};
+
+enum { CPU_GEMM_SERIAL = 1 << 17 }; /* multiply-adds too few to divide */
+isc_status cpu_gemm_run(cpu *c, const isc_gemm *g, const cpu_gemm_kernel *kernel);
 
 /* Products that oneDNN does better; the answer depends on the shape alone. */
 bool cpu_dnnl_serves(const cpu *c, const isc_gemm *g);
@@ -55,6 +71,7 @@ isc_status cpu_dnnl_gemm(cpu *c, const isc_gemm *g);
 struct cpu_level {
   const char *name; /* "AVX-512" … */
   int width;        /* floats in a vector */
+  const cpu_gemm_kernel *bf16;
   isc_status (*gemm)(cpu *c, const isc_gemm *a);
   isc_status (*act)(cpu *c, isc_act act, int64_t n, const float *x, float *y);
   isc_status (*act_grad)(cpu *c, isc_act act, int64_t n, const float *pre, const float *dy,
@@ -86,6 +103,17 @@ struct cpu_level {
 extern const cpu_level cpu_level_generic;
 #if defined(__x86_64__)
 extern const cpu_level cpu_level_avx2, cpu_level_avx512;
+bool cpu_has_avx2(void);
+bool cpu_has_avx512(void);
+#endif
+
+/* Products of bf16 by instructions of their own, where the compiler knows them. */
+#if defined(__x86_64__) && (defined(__clang__) ? __clang_major__ >= 12 : __GNUC__ >= 11)
+#define CPU_BF16
+extern const cpu_gemm_kernel cpu_gemm_avx512bf16, cpu_gemm_amx;
+bool cpu_has_avx512bf16(void);
+bool cpu_avx512bf16_pays(void); /* is it faster than f32?                  */
+bool cpu_has_amx(void);         /* and the system lets this process use it */
 #endif
 
 #endif

@@ -6,6 +6,10 @@ kernels_backend_cpu_la_SOURCES = \
   kernels/cpu/backend.c \
   kernels/cpu/cpu.h \
   kernels/cpu/dnnl.c \
+  kernels/cpu/features.c \
+  kernels/cpu/gemm_amx.c \
+  kernels/cpu/gemm_avx512bf16.c \
+  kernels/cpu/gemm_grid.c \
   kernels/cpu/level_avx2.c \
   kernels/cpu/level_avx512.c \
   kernels/cpu/level_generic.c \
@@ -15,6 +19,9 @@ kernels_backend_cpu_la_SOURCES = \
   kernels/cpu/simd/attention_tile.h \
   kernels/cpu/simd/elementwise.h \
   kernels/cpu/simd/gemm.h \
+  kernels/cpu/simd/gemm_bf16.h \
+  kernels/cpu/simd/gemm_finish.h \
+  kernels/cpu/simd/gemm_pack.h \
   kernels/cpu/simd/gemm_tile.h \
   kernels/cpu/simd/random.h \
   kernels/cpu/simd/rotary.h \

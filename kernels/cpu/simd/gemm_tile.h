@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The inner parts of the matrix product: packing, the register tile and what is done to a finished
- * tile.
+ * The inner parts of the matrix product: the register tile and a panel of tiles.
  *
  * Every element of C is the sum over k in one order: fused multiply-adds in sequence within blocks
  * of KC, the blocks' sums added in sequence. So its bits depend on k alone, never on the tile,
@@ -10,7 +9,7 @@
 #ifndef ISC_CPU_GEMM_TILE_H
 #define ISC_CPU_GEMM_TILE_H
 
-#include "vmath.h"
+#include "gemm_finish.h"
 
 #if LEVEL == 512
 enum { MR = 14, NV = 2 };
@@ -29,64 +28,11 @@ enum {
   PACK_FLOATS = (PACK_A + PACK_B + 15) / 16 * 16
 };
 
-/* ap[p][k][MR]: `m` rows of a matrix from `src` (rows ld apart) in tiles of `step` rows, k columns. */
-static void pack_a(const float *src, int64_t ld, int64_t m, int64_t step, int64_t k, float *ap) {
-  for (int64_t i = 0; i < m; i += step, src += step * ld, ap += k * MR) {
-    const int64_t rows = m - i < step ? m - i : step;
-    int64_t kk = 0;
-    if (rows == MR)
-      for (; kk + W <= k; kk += W) {
-        for (int r = 0; r < MR; r++) /* the same columns of the next tile */
-          __builtin_prefetch(src + (MR + r) * ld + kk);
-        vtranspose_rows(MR, src + kk, ld, ap + kk * MR, MR);
-      }
-    for (; kk < k; kk += W)
-      vtranspose_block(src + kk, ld, rows, k - kk < W ? k - kk : W, ap + kk * MR, MR);
-  }
-}
-
-/* The same of a matrix given transposed: row kk at src + kk·ld. All tiles of a row at once, for it is
- * read in one run; the stores are partial because the next tile's rows are already there. */
-static void pack_a_transposed(const float *src, int64_t ld, int64_t m, int64_t step, int64_t k,
-                              float *ap) {
-  for (int64_t kk = 0; kk < k; kk++, src += ld) {
-    float *to = ap + kk * MR;
-    for (int64_t i = 0; i < m; i += step, to += k * MR) {
-      const int64_t rows = m - i < step ? m - i : step;
-      __builtin_prefetch(src + 8 * ld + i);
-      vstore_part(to, rows, vload_part(src + i, rows, 0.0f));
-    }
-  }
-}
-
-/* bp[k][width]: columns [col, col + n) of op(B), zero-filled to `width`, W or NR. */
-static void pack_b(const isc_gemm *g, int64_t col, int64_t n, int64_t k0, int64_t k, int64_t width,
-                   float *bp) {
-  for (int64_t v = 0; v < width; v += W) {
-    const int64_t cols = n - v < W ? n - v : W;
-    if (g->trans_b) {
-      const float *src = g->b + (col + v) * g->ldb + k0;
-      for (int64_t kk = 0; kk < k; kk += W)
-        vtranspose_block(src + kk, g->ldb, cols, k - kk < W ? k - kk : W, bp + kk * width + v,
-                         width);
-    } else {
-      const float *src = g->b + k0 * g->ldb + col + v;
-      for (int64_t kk = 0; kk < k; kk++)
-        vstore(bp + kk * width + v, vload_part(src + kk * g->ldb, cols, 0.0f));
-    }
-  }
-}
-
-/* Four whole panels of B at once, untransposed: longer runs of each row, a quarter of the pages. */
-static void pack_b4(const isc_gemm *g, int64_t col, int64_t k0, int64_t k, float *bp) {
-  for (int64_t kk = 0; kk < k; kk++) {
-    const float *src = g->b + (k0 + kk) * g->ldb + col;
-    UNROLL for (int v = 0; v < 4 * NV; v++) {
-      __builtin_prefetch(src + 8 * g->ldb + v * W);
-      vstore(bp + (v / NV * k + kk) * NR + v % NV * W, vload(src + v * W));
-    }
-  }
-}
+/* What a tile does with an element of A and a vector of B. A level whose elements are pairs of bf16 sets its own. */
+#ifndef TILE_STEP
+#define TILE_STEP(a, b, sum) vfma(a, b, sum)
+#define TILE_ALL(p)          vset1(*(p))
+#endif
 
 /* One tile: out[rows][0 … vectors·W) = Σ_k a b (+ out) (+ bias). */
 typedef struct tile_job {
@@ -99,6 +45,7 @@ typedef struct tile_job {
   float *out; /* rows ld apart */
   int64_t ld;
   bool add;          /* += rather than = */
+  bool resume;       /* go on from the sums in out */
   const float *bias; /* [vectors·W] added at last, or NULL */
 } tile_job;
 
@@ -110,6 +57,9 @@ INLINE void tile_body(int rows, int nv, bool by_rows, const tile_job *t) {
   vf acc[MR][NV];
   UNROLL for (int i = 0; i < GROUPS; i++) a[i] = t->a + (by_rows ? 3 * i * row : 3 * i);
   UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < nv; j++) acc[i][j] = vzero();
+  if (t->resume)
+    UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < nv; j++) acc[i][j] =
+        vload(t->out + i * t->ld + j * W);
   UNROLL for (int i = 0; i < rows; i++) { /* C is wanted in the cache when the sums are ready */
     __builtin_prefetch(t->out + i * t->ld, 1);
     if (nv * W > 16) __builtin_prefetch(t->out + i * t->ld + nv * W - 1, 1);
@@ -120,8 +70,8 @@ INLINE void tile_body(int rows, int nv, bool by_rows, const tile_job *t) {
     if (nv * W > 16) __builtin_prefetch(b + 16 * b_k + nv * W - 1);
     UNROLL for (int j = 0; j < nv; j++) bv[j] = vload(b + j * W);
     UNROLL for (int i = 0; i < rows; i++) {
-      const vf x = by_rows ? vset1(a[i / 3][i % 3 * row]) : vset1(a[0][i]);
-      UNROLL for (int j = 0; j < nv; j++) acc[i][j] = vfma(x, bv[j], acc[i][j]);
+      const vf x = by_rows ? TILE_ALL(a[i / 3] + i % 3 * row) : TILE_ALL(a[0] + i);
+      UNROLL for (int j = 0; j < nv; j++) acc[i][j] = TILE_STEP(x, bv[j], acc[i][j]);
     }
     b += b_k;
     UNROLL for (int i = 0; i < GROUPS; i++) a[i] += step; /* unused ones vanish */
@@ -175,63 +125,51 @@ static void tile(const tile_job *t) {
   }
 }
 
-/* A tile's place in C and in the sum over k: the first block meets beta, the last bias and act. */
-typedef struct tile_place {
-  int64_t i, j, rows, cols;
-  bool first, last;
-} tile_place;
+/* What a block multiplies: where A's tiles and B's panels are. */
+typedef struct gemm_operands {
+  int64_t step; /* rows of a tile */
+  int64_t k0, k;
+  const float *ap; /* packed tiles, or NULL: A in place from row `a_from` */
+  const float *bp; /* packed panels; with b_in_place only a last one that is not whole */
+  bool b_in_place;
+} gemm_operands;
 
-/* Fetches what tile_finish will write, while the sums are being made. */
-static void tile_expect(const isc_gemm *g, const tile_place *p) {
-  for (int64_t r = 0; r < p->rows; r++)
-    for (int64_t v = 0; v < p->cols; v += 16) {
-      const int64_t at = (p->i + r) * g->ldc + p->j + v;
-      __builtin_prefetch(g->c + at, 1);
-      if (p->last && g->pre) __builtin_prefetch(g->pre + at, 1);
-    }
-}
-
-/* C[i, j …] from a finished tile t, rows ld_t apart. */
-INLINE void tile_finish_act(const isc_gemm *g, const tile_place *p, const float *t, int64_t ld_t,
-                            isc_act act) {
-  const vf alpha = vset1(g->alpha), beta = vset1(p->first ? g->beta : 1.0f);
-  const bool load = !p->first || g->beta != 0.0f;
-  const float *bias = p->last ? g->bias : NULL;
-  float *pre = p->last ? g->pre : NULL;
-  for (int64_t v = 0; v < p->cols; v += W) {
-    const int64_t left = p->cols - v;
-    const vf add = bias ? vload_part(bias + p->j + v, left, 0.0f) : vzero();
-    for (int64_t r = 0; r < p->rows; r++) {
-      const int64_t at = (p->i + r) * g->ldc + p->j + v;
-      vf x = vload(t + r * ld_t + v) * alpha;
-      if (load) x = vfma(vload_part(g->c + at, left, 0.0f), beta, x);
-      if (bias) x += add;
-      if (pre) vstore_part(pre + at, left, x);
-      vstore_part(g->c + at, left, vact(act, x));
-    }
+/* Panel at column j of a block `cols` wide whose packed panels begin at *bp. */
+static void gemm_panel(const isc_gemm *g, const gemm_operands *o, const tile_place *block,
+                       int64_t j, const float **bp) {
+  float t[MR * NR] __attribute__((aligned(64)));
+  const bool plain = g->alpha == 1.0f && (!block->first || g->beta == 0.0f || g->beta == 1.0f) &&
+                     (!block->last || (g->act == ISC_ACT_NONE && !g->pre));
+  tile_place p = *block;
+  p.j += j;
+  p.cols = min64(NR, block->cols - j);
+  const int64_t width = p.cols > W ? NR : W;
+  const bool direct = plain && p.cols == width; /* whole vectors with nothing to do but add */
+  tile_job job = {
+      .vectors = (int)(width / W), .k = o->k, .out = t, .ld = width, .b = *bp, .b_k = width};
+  if (o->b_in_place && p.cols == NR) {
+    job.b = g->b + o->k0 * g->ldb + p.j;
+    job.b_k = g->ldb;
+  } else {
+    *bp += o->k * width;
   }
-}
-
-static void tile_finish(const isc_gemm *g, const tile_place *p, const float *t, int64_t ld_t) {
-  switch (p->last ? g->act : ISC_ACT_NONE) {
-  case ISC_ACT_NONE:
-    tile_finish_act(g, p, t, ld_t, ISC_ACT_NONE);
-    break;
-  case ISC_ACT_RELU:
-    tile_finish_act(g, p, t, ld_t, ISC_ACT_RELU);
-    break;
-  case ISC_ACT_GELU:
-    tile_finish_act(g, p, t, ld_t, ISC_ACT_GELU);
-    break;
-  case ISC_ACT_GELU_TANH:
-    tile_finish_act(g, p, t, ld_t, ISC_ACT_GELU_TANH);
-    break;
-  case ISC_ACT_SILU:
-    tile_finish_act(g, p, t, ld_t, ISC_ACT_SILU);
-    break;
-  case ISC_ACT_TANH:
-    tile_finish_act(g, p, t, ld_t, ISC_ACT_TANH);
-    break;
+  if (direct) {
+    job.ld = g->ldc;
+    job.add = !p.first || g->beta != 0.0f;
+    job.bias = p.last && g->bias ? g->bias + p.j : NULL;
+  }
+  for (int64_t i = 0; i < block->rows; i += o->step) {
+    p.i = block->i + i;
+    p.rows = min64(o->step, block->rows - i);
+    job.rows = (int)p.rows;
+    job.a_row = g->trans_a || o->ap ? 1 : g->lda;
+    job.a_k = o->ap ? MR : g->trans_a ? g->lda : 1;
+    job.a = o->ap ? o->ap + i / o->step * o->k * MR
+                  : g->a + (g->trans_a ? o->k0 * g->lda + p.i : p.i * g->lda + o->k0);
+    if (direct) job.out = g->c + p.i * g->ldc + p.j;
+    if (!direct) tile_expect(g, &p);
+    tile(&job);
+    if (!direct) tile_finish(g, &p, t, width);
   }
 }
 

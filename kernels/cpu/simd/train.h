@@ -127,7 +127,7 @@ static isc_status control_run(cpu *c, const isc_control *a, int products, cpu_jo
   t.own_size = cpu_round64((PACK_FLOATS + (size_t)(a->len + 1) * (size_t)a->heads) * sizeof(float));
   ISC_TRY(cpu_scratch(c, CPU_INNER, 0, t.own_size, NULL, &t.own));
   const int64_t each = 1 + products * a->len * a->heads * a->d;
-  cpu_for(c, a->batch, 1 + GEMM_SERIAL / each, job, &t);
+  cpu_for(c, a->batch, 1 + CPU_GEMM_SERIAL / each, job, &t);
   return ISC_OK;
 }
 
@@ -210,7 +210,8 @@ static isc_status xent_run(cpu *c, xent_block *x) {
                            .trans_b = true,
                            .c = x->logits,
                            .ldc = a->vocab,
-                           .alpha = 1};
+                           .alpha = 1,
+                           .product = a->product};
   ISC_TRY(gemm(c, &logits));
   cpu_for(c, x->n, 1 + 16384 / a->vocab, xent_row_job, x);
   if (a->dw) {
@@ -226,7 +227,8 @@ static isc_status xent_run(cpu *c, xent_block *x) {
                          .c = a->dw,
                          .ldc = a->d,
                          .alpha = 1,
-                         .beta = 1};
+                         .beta = 1,
+                         .product = a->product};
     ISC_TRY(gemm(c, &dw));
   }
   if (!a->dh) return ISC_OK;
@@ -241,7 +243,8 @@ static isc_status xent_run(cpu *c, xent_block *x) {
                          .ldb = a->d,
                          .c = dh,
                          .ldc = a->d,
-                         .alpha = 1};
+                         .alpha = 1,
+                         .product = a->product};
   ISC_TRY(gemm(c, &back));
   for (int64_t i = 0; x->row && i < x->n; i++)
     memcpy(a->dh + x->row[i] * a->d, dh + i * a->d, row);

@@ -176,13 +176,40 @@ typedef uint32_t vu __attribute__((vector_size(4 * W)));
 INLINE vf vwiden16(vh h) {
   return (vf)(__builtin_convertvector(h, vu) << 16);
 }
+INLINE vf vload16(const uint16_t *p) {
+  vh h;
+  memcpy(&h, p, sizeof h);
+  return vwiden16(h);
+}
 INLINE vf vload16_part(const uint16_t *p, int64_t n) { /* as vload_part, filled with 0 */
   vh h = {0};
-  if (n >= W)
-    memcpy(&h, p, sizeof h);
-  else
-    memcpy(&h, p, (size_t)n * sizeof *p);
+  if (n >= W) return vload16(p);
+  memcpy(&h, p, (size_t)n * sizeof *p);
   return vwiden16(h);
+}
+
+/* Rounded to bf16, to nearest even; NaN stays NaN. The lower halves are 0. */
+INLINE vf vround16(vf x) {
+  const vu bits = (vu)x, odd = bits >> 16 & 1;
+  const vf rounded = (vf)((bits + 0x7FFF + odd) & 0xFFFF0000),
+           quiet = (vf)((bits | 0x400000) & 0xFFFF0000);
+  return vselect(x == x, rounded, quiet);
+}
+/* Pairs of bf16 from two vectors of rounded floats: the first in the lower halves. */
+INLINE vf vpair16(vf first, vf second) {
+  return (vf)((vu)first >> 16 | ((vu)second & 0xFFFF0000));
+}
+/* 2 W bf16 as they are; or n of them, then 0. */
+INLINE vf vload_pairs(const uint16_t *p) {
+  vf v;
+  memcpy(&v, p, sizeof v);
+  return v;
+}
+INLINE vf vload_pairs_part(const uint16_t *p, int64_t n) {
+  vf v = {0};
+  if (n >= 2 * W) return vload_pairs(p);
+  memcpy(&v, p, (size_t)n * sizeof *p);
+  return v;
 }
 
 /* x · 2^n for integral n */
