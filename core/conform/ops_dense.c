@@ -9,7 +9,7 @@
 
 /* ---- products */
 
-enum { TA = 1, TB = 2, BIAS = 4, PRE = 8, SHARED = 16 };
+enum { TA = 1, TB = 2, BIAS = 4, PRE = 8, SHARED = 16, NARROW = 32 /* b is bf16 */ };
 
 static const struct product {
   int64_t batch, m, n, k, every;
@@ -42,17 +42,42 @@ static const struct product {
     {1, 5, 9, 0, 1, 0, 1, 0.5f, ISC_ACT_NONE},
 };
 
-static isc_status make_gemm(isc_bench *b, int64_t variant, int64_t alias, isc_op_call *out) {
-  const struct product *p = &PRODUCTS[variant];
+/* Products of bf16. */
+static const struct product ROUNDED[] = {
+    {1, 5, 7, 9, 1, BIAS, 1, 0, ISC_ACT_GELU_TANH},
+    {1, 1, 1, 1, 1, 0, 1, 0, ISC_ACT_NONE},
+    {1, 1, 50, 33, 1, TB | NARROW, 1, 0, ISC_ACT_NONE},
+    {1, 33, 1, 50, 1, TA, -1, 1, ISC_ACT_NONE},
+    {1, 17, 2, 1, 1, TA | TB, 1, 0, ISC_ACT_NONE},
+    {1, 50, 33, 17, 1, NARROW, 0.25f, 0.5f, ISC_ACT_NONE},
+    {1, 7, 50, 50, 1, TB | BIAS | PRE | NARROW, 1, 0, ISC_ACT_GELU},
+    {1, 19, 37, 445, 1, BIAS | PRE | NARROW, 0.5f, 0, ISC_ACT_SILU},
+    {1, 19, 37, 45, 1, TA | BIAS | NARROW, 1, 0, ISC_ACT_TANH},
+    {3, 130, 70, 20, 5, TA | BIAS, 2, 1, ISC_ACT_NONE},
+    {3, 20, 15, 30, 1, TB | SHARED | NARROW, 1, 0, ISC_ACT_NONE},
+    {1, 3, 5, 3001, 1, TB | NARROW, 1, 0, ISC_ACT_NONE},
+    {1, 16, 96, 1100, 7, TB | NARROW, 1, 0, ISC_ACT_NONE},
+    {1, 170, 200, 385, 29, BIAS, 1, 1, ISC_ACT_NONE},
+    {1, 200, 450, 390, 97, TB | BIAS | PRE | NARROW, 1, 0, ISC_ACT_GELU_TANH},
+    {1, 323, 192, 700, 97, TA, 0.5f, 1, ISC_ACT_NONE},
+    {0, 3, 3, 3, 1, BIAS, 1, 0, ISC_ACT_RELU},
+    {1, 0, 3, 3, 1, NARROW, 1, 0, ISC_ACT_NONE},
+    {2, 5, 9, 0, 1, BIAS | NARROW, 1, 0, ISC_ACT_RELU},
+};
+
+static isc_status make_product(isc_bench *b, const struct product *p, isc_dtype product,
+                               isc_op_call *out) {
   bool ta = p->flags & TA, tb = p->flags & TB;
-  isc_gemm g = {.batch = p->batch, .m = p->m, .n = p->n, .k = p->k};
+  isc_gemm g = {.batch = p->batch, .m = p->m, .n = p->n, .k = p->k, .product = product};
   isc_bench_role role = p->beta != 0 ? ISC_BENCH_INOUT : ISC_BENCH_OUT;
-  (void)alias;
+  isc_bench_type narrow = p->flags & NARROW ? ISC_BENCH_BF16 : ISC_BENCH_F32;
   isc_bench_begin(b, "gemm",
-                  "batch %lld of [%lld, %lld] x [%lld, %lld]%s%s, alpha %g, beta %g, act %d%s",
+                  "batch %lld of [%lld, %lld] x [%lld, %lld]%s%s, alpha %g, beta %g, act %d%s%s%s",
                   (long long)p->batch, (long long)p->m, (long long)p->k, (long long)p->k,
                   (long long)p->n, ta ? ", trans_a" : "", tb ? ", trans_b" : "", (double)p->alpha,
-                  (double)p->beta, (int)p->act, p->flags & BIAS ? ", bias" : "");
+                  (double)p->beta, (int)p->act, p->flags & BIAS ? ", bias" : "",
+                  product == ISC_BF16 ? ", product bf16" : "", p->flags & NARROW ? ", b bf16" : "");
+  g.b_dtype = p->flags & NARROW ? ISC_BF16 : ISC_F32;
   g.lda = (ta ? p->m : p->k) + 3;
   g.ldb = (tb ? p->k : p->n) + 1;
   g.ldc = p->n + 2;
@@ -61,7 +86,7 @@ static isc_status make_gemm(isc_bench *b, int64_t variant, int64_t alias, isc_op
   g.stride_c = p->m * g.ldc + 1;
   int64_t b_items = p->flags & SHARED ? 1 : p->batch, b_item = (tb ? p->n : p->k) * g.ldb;
   ISC_TRY(isc_bench_array_new(b, "a", ISC_BENCH_IN, ISC_BENCH_F32, p->batch * g.stride_a, &g.a));
-  ISC_TRY(isc_bench_array_new(b, "b", ISC_BENCH_IN, ISC_BENCH_F32, b_items * b_item, &g.b));
+  ISC_TRY(isc_bench_array_new(b, "b", ISC_BENCH_IN, narrow, b_items * b_item, &g.b));
   ISC_TRY(isc_bench_array_new(b, "c", role, ISC_BENCH_F32, p->batch * g.stride_c, &g.c));
   if (p->flags & BIAS)
     ISC_TRY(isc_bench_array_new(b, "bias", ISC_BENCH_IN, ISC_BENCH_F32, p->n, &g.bias));
@@ -75,6 +100,16 @@ static isc_status make_gemm(isc_bench *b, int64_t variant, int64_t alias, isc_op
   out->gemm = g;
   out->every = p->every;
   return ISC_OK;
+}
+
+static isc_status make_gemm(isc_bench *b, int64_t variant, int64_t alias, isc_op_call *out) {
+  (void)alias;
+  return make_product(b, &PRODUCTS[variant], ISC_F32, out);
+}
+
+static isc_status make_rounded(isc_bench *b, int64_t variant, int64_t alias, isc_op_call *out) {
+  (void)alias;
+  return make_product(b, &ROUNDED[variant], ISC_BF16, out);
 }
 
 static isc_status run_gemm(isc_bench *b, const isc_op_call *call) {
@@ -235,6 +270,8 @@ enum { SOME = 10, NONE = 1 }; /* of LENGTHS */
 
 const isc_op isc_ops_dense[] = {
     {"gemm", 0, COUNT(PRODUCTS) - 5, 5, 0, make_gemm, run_gemm, expect_gemm, rows_gemm, slice_gemm},
+    {"gemm", 1, COUNT(ROUNDED) - 3, 3, 0, make_rounded, run_gemm, expect_gemm, rows_gemm,
+     slice_gemm},
     {"act", 0, 6 * SOME, 6 * NONE, 1, make_act, run_act, expect_act, NULL, NULL},
     {"act-grad", 0, 6 * SOME, 6 * NONE, 1, make_act_grad, run_act_grad, expect_act_grad, NULL,
      NULL},

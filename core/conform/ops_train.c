@@ -18,14 +18,14 @@ static const struct loss {
               {300, 2, 3000, 5, FORWARD},        {90, 33, 500, 4, WEIGHTED | DH | DW},
               {0, 3, 5, 0, WEIGHTED | DH | DW}};
 
-static isc_status make_xent(isc_bench *b, int64_t variant, int64_t alias, isc_op_call *out) {
+static isc_status make_loss(isc_bench *b, int64_t variant, isc_dtype product, isc_op_call *out) {
   const struct loss *s = &LOSSES[variant];
-  isc_xent a = {.rows = s->rows, .d = s->d, .vocab = s->vocab};
+  isc_xent a = {.rows = s->rows, .d = s->d, .vocab = s->vocab, .product = product};
   int64_t n = s->rows * s->d, table = s->vocab * s->d;
-  (void)alias;
-  isc_bench_begin(b, "xent", "[%lld, %lld], vocabulary %lld%s%s%s", (long long)s->rows,
+  isc_bench_begin(b, "xent", "[%lld, %lld], vocabulary %lld%s%s%s%s", (long long)s->rows,
                   (long long)s->d, (long long)s->vocab, s->flags & WEIGHTED ? ", weighted" : "",
-                  s->flags & DH ? ", dh" : "", s->flags & DW ? ", dw" : "");
+                  s->flags & DH ? ", dh" : "", s->flags & DW ? ", dw" : "",
+                  product == ISC_BF16 ? ", product bf16" : "");
   ISC_TRY(isc_bench_array_new(b, "h", ISC_BENCH_IN, ISC_BENCH_F32, n, &a.h));
   ISC_TRY(isc_bench_array_new(b, "w", ISC_BENCH_IN, ISC_BENCH_F32, table, &a.w));
   ISC_TRY(isc_bench_array_new(b, "target", ISC_BENCH_IN, ISC_BENCH_I32, s->rows, &a.target));
@@ -40,6 +40,16 @@ static isc_status make_xent(isc_bench *b, int64_t variant, int64_t alias, isc_op
     ISC_TRY(isc_bench_array_new(b, "dw", ISC_BENCH_INOUT, ISC_BENCH_F32, table, &a.dw));
   out->xent = a;
   return ISC_OK;
+}
+
+static isc_status make_xent(isc_bench *b, int64_t variant, int64_t alias, isc_op_call *out) {
+  (void)alias;
+  return make_loss(b, variant, ISC_F32, out);
+}
+
+static isc_status make_rounded(isc_bench *b, int64_t variant, int64_t alias, isc_op_call *out) {
+  (void)alias;
+  return make_loss(b, variant, ISC_BF16, out);
 }
 
 static isc_status run_xent(isc_bench *b, const isc_op_call *call) {
@@ -59,7 +69,9 @@ static isc_status expect_xent(isc_bench *b, const isc_op_call *call) {
   ISC_TRY(isc_bench_want(b, call->xent.logp, &logp));
   ISC_TRY(isc_bench_want(b, call->xent.dh, &dh));
   ISC_TRY(isc_bench_want(b, call->xent.dw, &dw));
-  return isc_reference_xent(&call->xent, logp, dh, dw);
+  ISC_TRY(isc_reference_xent(&call->xent, logp, dh, dw));
+  if (call->xent.product == ISC_BF16) isc_bench_loosen(b, ISC_EXACT_BF16);
+  return ISC_OK;
 }
 
 static int64_t rows_xent(const isc_op_call *call) {
@@ -280,6 +292,8 @@ static isc_status expect_squares(isc_bench *b, const isc_op_call *call) {
 
 const isc_op isc_ops_train[] = {
     {"xent", 0, COUNT(LOSSES) - 1, 1, 0, make_xent, run_xent, expect_xent, rows_xent, slice_xent},
+    {"xent", 1, COUNT(LOSSES) - 1, 1, 0, make_rounded, run_xent, expect_xent, rows_xent,
+     slice_xent},
     {"control", 0, COUNT(CONTROLS) - 2, 2, 1, make_control, run_control, expect_control,
      rows_control, slice_control},
     {"control-grad", 0, COUNT(CONTROLS) - 2, 2, 0, make_control_grad, run_control_grad,
