@@ -60,7 +60,8 @@ enum { BENCH_LAPS = 1000, BENCH_PRODUCTS = 4000 };
 typedef struct bench_gemm {
   isc_device *device;
   isc_gemm product;
-  bool gradient; /* is the product a weight's gradient? */
+  int64_t in, out; /* of w */
+  bool gradient;   /* is the product a weight's gradient? */
   float *x, *w, *y;
   int64_t n;
   double last; /* when a product was timed last */
@@ -118,6 +119,10 @@ typedef struct bench_result {
   double flops; /* in a unit */
   int64_t warm; /* laps before those that count, in which memory is had for the first time */
 } bench_result;
+
+/* Product `k` alone: its result without running it; false beyond the last. */
+bool bench_product(const bench_gemm *g, int64_t k, bench_result *out);
+isc_status bench_product_run(bench_gemm *g, int64_t k, bench_timer *t);
 
 /* Stage `k`: its result without running it; NULL beyond the last. */
 bool bench_stage(const bench_shape *s, int64_t k, bench_result *out);

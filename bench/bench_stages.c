@@ -17,7 +17,8 @@ static const char HELP[] =
     "Times the stages of a study on random numbers: harvest, training, sampling.\n\n"
     "  --shape NAME   gpt2-small, ioi-tiny or smoke; by default the first two\n"
     "  --small        the same as --shape smoke: to see that all of it runs\n"
-    "  --stage NAME   gemm, harvest, backbone, control, control-projected, sample or sample-apart\n"
+    "  --stage NAME   gemm, gemm-bf16, decode, decode-bf16, decode-16, decode-16-bf16, harvest,\n"
+    "                 backbone, control, control-projected, sample or sample-apart\n"
     "  --repeat N     laps of a stage, at most (default 200)\n"
     "  --seconds S    time for the laps of a stage, beyond two (default 5)\n"
     "  --threads N    threads of the CPU backend (default: every core)\n"
@@ -196,17 +197,16 @@ static bool wanted(const output *out, const char *stage) {
   return !out->o->stage || !strcmp(out->o->stage, stage);
 }
 
-static isc_status run_gemm(output *out, const bench_shape *s, bench_gemm *g, bench_timer *t) {
-  const bench_result r = {"gemm", "products/s", 1, bench_gemm_flops(g), 1};
-  bool enough = false;
+static isc_status run_products(output *out, const bench_shape *s, bench_gemm *g, bench_timer *t) {
+  bench_result r;
   bench_limits limits = out->o->limits;
   if (limits.repeat > 20) limits.repeat = 20;
-  ISC_TRY(bench_timer_start(t, g, &limits, r.warm));
-  while (!enough) {
-    ISC_TRY(g->device->ops->gemm(g->device->impl, &g->product));
-    ISC_TRY(bench_timer_lap(t, &enough));
+  for (int64_t k = 0; bench_product(g, k, &r); k++) {
+    if (!wanted(out, r.stage)) continue;
+    ISC_TRY(bench_timer_start(t, g, &limits, r.warm));
+    ISC_TRY(bench_product_run(g, k, t));
+    report(out, s, &r, t);
   }
-  report(out, s, &r, t);
   return ISC_OK;
 }
 
@@ -250,7 +250,7 @@ static isc_status run_shape(output *out, const bench_shape *s) {
   ISC_GO(isc_calloc(1, sizeof(bench_timer), "a timer", &timer));
   ISC_GO(bench_gemm_open(out->device, s->gemm, &gemm));
   if (!out->o->json) print_head(out, s);
-  if (wanted(out, "gemm")) ISC_GO(run_gemm(out, s, &gemm, timer));
+  ISC_GO(run_products(out, s, &gemm, timer));
   if (out->o->stage && out->any) goto done;
   isc_device *dev = out->account ? bench_account_device(out->account) : out->device;
   ISC_GO(bench_study_open(s, dev, &study));

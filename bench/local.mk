@@ -7,6 +7,7 @@ bench_bench_stages_SOURCES = \
   bench/bench.h \
   bench/bench_stages.c \
   bench/ops.c \
+  bench/products.c \
   bench/shapes.c \
   bench/stages.c \
   bench/study.c \

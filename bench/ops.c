@@ -23,8 +23,9 @@ enum {
   TRANSFER,
   COPY,
   ZERO,
-  GEMM, /* four: NN, NT, TN, TT */
-  GEMM_BATCHED = GEMM + 4,
+  GEMM,                 /* four: NN, NT, TN, TT */
+  GEMM_BF16 = GEMM + 4, /* likewise */
+  GEMM_BATCHED = GEMM_BF16 + 4,
   ACT,
   ACT_GRAD,
   COL_SUM,
@@ -54,12 +55,13 @@ enum {
 _Static_assert((int)KINDS <= (int)BENCH_OPS, "the account is too short");
 
 static const char *const NAMES[] = {
-    "alloc",         "transfer",  "copy",         "zero",       "gemm NN",        "gemm NT",
-    "gemm TN",       "gemm TT",   "gemm batched", "act",        "act grad",       "col sum",
-    "norm",          "norm grad", "embed",        "embed grad", "attention",      "attention grad",
-    "cross-entropy", "control",   "control grad", "AdamW",      "sum of squares", "sample",
-    "noise",         "add",       "axpy",         "mul",        "gather",         "scatter",
-    "rotary",        "gate",      "gate grad"};
+    "alloc",        "transfer",   "copy",           "zero",           "gemm NN",       "gemm NT",
+    "gemm TN",      "gemm TT",    "bf16 NN",        "bf16 NT",        "bf16 TN",       "bf16 TT",
+    "gemm batched", "act",        "act grad",       "col sum",        "norm",          "norm grad",
+    "embed",        "embed grad", "attention",      "attention grad", "cross-entropy", "control",
+    "control grad", "AdamW",      "sum of squares", "sample",         "noise",         "add",
+    "axpy",         "mul",        "gather",         "scatter",        "rotary",        "gate",
+    "gate grad"};
 
 static isc_status charge(bench_account *a, int kind, double since, double flops, isc_status st) {
   a->op[kind].seconds += bench_core_seconds() - since;
@@ -78,7 +80,8 @@ static isc_status charge(bench_account *a, int kind, double since, double flops,
   }
 
 static int product(const isc_gemm *g) {
-  return g->batch > 1 ? GEMM_BATCHED : GEMM + 2 * g->trans_a + g->trans_b;
+  if (g->batch > 1) return GEMM_BATCHED;
+  return (g->product == ISC_BF16 ? GEMM_BF16 : GEMM) + 2 * g->trans_a + g->trans_b;
 }
 
 static double work(const isc_gemm *g) {

@@ -76,7 +76,7 @@ static isc_gemm candidate(const bench_gemm *g, int64_t divide, bool gradient) {
 isc_status bench_gemm_open(isc_device *dev, int64_t divide, bench_gemm *g) {
   int64_t rows = 1536 / divide, in = 768 / divide, out = 3072 / divide;
   double seconds[2];
-  *g = (bench_gemm){.device = dev};
+  *g = (bench_gemm){.device = dev, .in = in, .out = out};
   ISC_TRY(matrix(dev, rows * in, &g->x));
   ISC_TRY(matrix(dev, in * out, &g->w));
   ISC_TRY(matrix(dev, rows * out, &g->y));
