@@ -155,7 +155,7 @@ fi
 # ---- speed
 
 if [ -x "$bench_ops" ]; then
-  step "speed of operations" "$bench_ops" --device cuda
+  step "speed of operations" env LD_LIBRARY_PATH="${program%/bin/inversescope}/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" "$bench_ops" --device cuda
   cat "$out/speed_of_operations.log"
 fi
 if [ -f "$bench/ops_pytorch.py" ] && python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
