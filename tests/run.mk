@@ -10,12 +10,15 @@ check_PROGRAMS += \
   tests/test_cli \
   tests/test_cli_model \
   tests/test_cli_signals \
+  tests/test_large_model \
   tests/test_run \
   tests/test_run_errors \
   tests/test_run_kill \
   tests/test_run_score \
   tests/test_samples \
   tests/test_store
+tests_test_large_model_SOURCES = tests/test_large_model.c tests/faulty_io.c
+tests_test_large_model_LDADD = $(run_ldadd)
 tests_test_run_SOURCES = tests/test_run.c tests/faulty_io.c
 tests_test_run_LDADD = $(run_ldadd)
 tests_test_run_kill_SOURCES = tests/test_run_kill.c tests/faulty_io.c
