@@ -47,6 +47,9 @@ AC_DEFUN([ISC_CUDA], [
     [AC_MSG_ERROR([--with-cuda=$with_cuda: $isc_cuda])])
   NVCC_FLAGS="-std=c++17 -O3 --fmad=false"
   AS_IF([test "x$enable_werror" = xyes], [NVCC_FLAGS="$NVCC_FLAGS -Werror all-warnings"])
+  CUDA_CPPFLAGS=
+  AS_IF([test -n "$NVCC"], [CUDA_CPPFLAGS="-isystem `dirname "$NVCC"`/../include"])
+  AC_SUBST([CUDA_CPPFLAGS])
   AC_SUBST([NVCC_ARCH])
   AC_SUBST([NVCC_FLAGS])
   AM_CONDITIONAL([HAVE_CUDA], [test "x$isc_have_cuda" = xyes])

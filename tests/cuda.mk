@@ -15,6 +15,11 @@ cuda_emulation_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/kernels/cuda -I$(top_sr
 # Vectors are read through pointers to them, as nvcc allows.
 cuda_emulation_cxxflags = $(ISC_CXXFLAGS) $(ISC_CXXWARNFLAGS) -O2 -fno-strict-aliasing
 EXTRA_DIST += tests/cuda/device.sh tests/cuda/pack.sh
+if HAVE_CUDA
+check_LTLIBRARIES += tests/cuda/libdeclarations.la
+endif
+tests_cuda_libdeclarations_la_SOURCES = tests/cuda/declarations.c
+tests_cuda_libdeclarations_la_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/kernels/cuda $(CUDA_CPPFLAGS)
 if HAVE_CXX
 check_LTLIBRARIES += tests/cuda/backend_cuda.la
 check_PROGRAMS += tests/cuda/test_cuda tests/cuda/test_device tests/cuda/test_emulation

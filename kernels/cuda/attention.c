@@ -2,7 +2,7 @@
  *
  * Attention: the kernels for a width of head, and their shared memory.
  */
-#include "cuda.h"
+#include "cuda_backend.h"
 
 enum { ROWS = ATTENTION_WARPS * ATTENTION_EACH, TILE = ATTENTION_KEYS };
 

@@ -2,8 +2,9 @@
  *
  * The CUDA backend's plugin class: probing, opening, and the way from the operations table to the operations.
  */
-#include "cuda.h"
+#include "cuda_backend.h"
 #include "cublas.h"
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,9 +77,21 @@ static const struct {
         CUDA_KERNELS_ATTENTION(IN_ATTENTION) CUDA_KERNELS_TRAIN(IN_TRAIN)
             CUDA_KERNELS_RANDOM(IN_RANDOM)};
 
-static isc_status open_kernels(cuda *c) {
+/* The kernels of a context are loaded once and kept with it, for good: loading takes milliseconds, and the driver does not
+ * give back all that it took. */
+enum { CONTEXTS = 64 };
+static struct {
+  pthread_mutex_t lock;
+  struct {
+    cu_context context;
+    cu_function kernel[CUDA_KERNEL_COUNT];
+  } of[CONTEXTS];
+} loaded = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static isc_status load_kernels(cuda *c) {
+  cu_module module[CUDA_MODULES];
   for (int i = 0; i < CUDA_MODULES; i++) {
-    const cu_result r = c->d->module_load(&c->module[i], cuda_images[i]);
+    const cu_result r = c->d->module_load(&module[i], cuda_images[i]);
     if (r == CU_NO_BINARY)
       return isc_fail(ISC_E_UNSUPPORTED,
                       "CUDA backend: it was built for other devices than this one; build it with "
@@ -86,9 +99,28 @@ static isc_status open_kernels(cuda *c) {
     ISC_TRY(cuda_check(c, r, "module_load", __FILE__, __LINE__, "image %d", i));
   }
   for (int k = 0; k < CUDA_KERNEL_COUNT; k++)
-    CU(c, module_function(&c->kernel[k], c->module[KERNELS[k].module], KERNELS[k].symbol),
-       "kernel %s", KERNELS[k].symbol);
+    CU(c, module_function(&c->kernel[k], module[KERNELS[k].module], KERNELS[k].symbol), "kernel %s",
+       KERNELS[k].symbol);
   return ISC_OK;
+}
+
+static isc_status open_kernels(cuda *c) {
+  int i = 0;
+  isc_status st = ISC_OK;
+  pthread_mutex_lock(&loaded.lock);
+  while (i < CONTEXTS && loaded.of[i].context && loaded.of[i].context != c->context)
+    i++;
+  if (i < CONTEXTS && loaded.of[i].context) {
+    memcpy(c->kernel, loaded.of[i].kernel, sizeof c->kernel);
+  } else {
+    st = load_kernels(c);
+    if (st == ISC_OK && i < CONTEXTS) {
+      memcpy(loaded.of[i].kernel, c->kernel, sizeof c->kernel);
+      loaded.of[i].context = c->context;
+    }
+  }
+  pthread_mutex_unlock(&loaded.lock);
+  return st;
 }
 
 static void backend_close(void *impl) {
@@ -103,8 +135,6 @@ static void backend_close(void *impl) {
     cuda_staging_close(c);
     cuda_pool_close(c);
   }
-  for (int i = 0; i < CUDA_MODULES; i++)
-    if (c->module[i]) c->d->module_unload(c->module[i]);
   if (c->stream) c->d->stream_destroy(c->stream);
   free(c);
 }
@@ -114,7 +144,7 @@ static isc_status open_all(cuda *c, const cuda_conf *conf) {
   ISC_TRY(cuda_driver_open(&c->d));
   ISC_TRY(describe(c->d, (int)conf->device, text, sizeof text));
   ISC_TRY(open_context(c, (int)conf->device));
-  CU(c, stream_create(&c->stream, CU_STREAM_NON_BLOCKING), "its stream");
+  CU(c, stream_create(&c->stream, CU_STREAM_APART), "its stream");
   ISC_TRY(open_kernels(c));
   ISC_TRY(cuda_pool_open(c));
   ISC_TRY(cuda_staging_open(c));

@@ -5,7 +5,7 @@
  * The device works on its own, so that an error may come to light in a call that has nothing to do with it. After one that
  * leaves the context beyond use, every later operation says what was said first.
  */
-#include "cuda.h"
+#include "cuda_backend.h"
 #include <stdio.h>
 #include <string.h>
 

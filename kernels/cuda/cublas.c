@@ -5,7 +5,7 @@
  * cuBLAS chooses its kernel by the number of rows, so a row's bits may depend on the others. f32 products are pedantic: no
  * TF32, whatever the environment says. One stream and a workspace of its own make its results repeatable.
  */
-#include "cuda.h"
+#include "cuda_backend.h"
 #include "cublas.h"
 #include <limits.h>
 #include <stdlib.h>

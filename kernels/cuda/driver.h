@@ -37,7 +37,7 @@ enum {
   CU_LAUNCH_FAILED = 719,
   CU_NOT_SUPPORTED = 801
 };
-enum { CU_STREAM_NON_BLOCKING = 1, CU_EVENT_DISABLE_TIMING = 2 };
+enum { CU_STREAM_APART = 1, CU_EVENT_UNTIMED = 2 };
 enum { CU_FUNCTION_DYNAMIC_SHARED = 8 };
 enum {
   CU_ATTRIBUTE_MULTIPROCESSORS = 16,
@@ -58,7 +58,6 @@ enum {
   X(context_set, "cuCtxSetCurrent", (cu_context context))                                          \
   X(context_get, "cuCtxGetCurrent", (cu_context * context))                                        \
   X(module_load, "cuModuleLoadData", (cu_module * module, const void *image))                      \
-  X(module_unload, "cuModuleUnload", (cu_module module))                                           \
   X(module_function, "cuModuleGetFunction",                                                        \
     (cu_function * function, cu_module module, const char *name))                                  \
   X(function_set, "cuFuncSetAttribute", (cu_function function, int attribute, int value))          \

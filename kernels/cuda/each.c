@@ -2,7 +2,7 @@
  *
  * Operations on each element by itself.
  */
-#include "cuda.h"
+#include "cuda_backend.h"
 #include <math.h>
 
 isc_status cuda_act(cuda *c, isc_act act, int64_t n, const float *x, float *y) {

@@ -5,7 +5,7 @@
  * All tiles of a kind give the same bits (device/gemm.cu), so the choice is free: the largest of which there are enough to
  * keep the device at work.
  */
-#include "cuda.h"
+#include "cuda_backend.h"
 
 static int64_t tiles(const isc_gemm *g, int64_t side) {
   return cuda_ceil(g->m, side) * cuda_ceil(g->n, side);

@@ -10,7 +10,7 @@ cuda_host_sources = \
   kernels/cuda/call.c \
   kernels/cuda/cublas.c \
   kernels/cuda/cublas.h \
-  kernels/cuda/cuda.h \
+  kernels/cuda/cuda_backend.h \
   kernels/cuda/driver.h \
   kernels/cuda/each.c \
   kernels/cuda/gemm.c \

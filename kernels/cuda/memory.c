@@ -6,7 +6,7 @@
  * in each power of two, so that a step of training finds what the last one freed. Small blocks are cut from slabs. When the
  * driver has no more, what lies free goes back to it and it is asked once more.
  */
-#include "cuda.h"
+#include "cuda_backend.h"
 #include <stdlib.h>
 #include <string.h>
 

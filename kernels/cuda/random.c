@@ -2,7 +2,7 @@
  *
  * The two operations that draw random numbers: tokens and noise directions.
  */
-#include "cuda.h"
+#include "cuda_backend.h"
 #include <inversescope/rng.h>
 #include <math.h>
 #include <stdlib.h>

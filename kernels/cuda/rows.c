@@ -2,7 +2,7 @@
  *
  * Normalisation, sums over rows, and rows looked up.
  */
-#include "cuda.h"
+#include "cuda_backend.h"
 
 enum { WIDE = 2048 /* columns from which a row is worth a block */, BLOCK_ROWS = 8 };
 

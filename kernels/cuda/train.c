@@ -5,7 +5,7 @@
  * Both are products with a little between them. The loss goes through the rows in blocks whose size depends on the
  * vocabulary alone, so that the order of the sums into dw does too; rows without a target take no part.
  */
-#include "cuda.h"
+#include "cuda_backend.h"
 #include <stdlib.h>
 
 /* ---- control layer: products of each sequence with its own keys and values */

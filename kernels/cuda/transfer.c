@@ -7,7 +7,7 @@
  * go the same way into a copy of the buffer on the device, at the same place: the stream's order keeps them until they
  * are read.
  */
-#include "cuda.h"
+#include "cuda_backend.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,8 +34,8 @@ isc_status cuda_staging_open(cuda *c) {
   void *p;
   if (!s) return isc_fail(ISC_E_NOMEM, "CUDA backend: no host memory for %zu bytes", sizeof *s);
   for (int i = 0; i < 2; i++) {
-    CU(c, event_create(&s->up_done[i], CU_EVENT_DISABLE_TIMING), "an event");
-    CU(c, event_create(&s->down_done[i], CU_EVENT_DISABLE_TIMING), "an event");
+    CU(c, event_create(&s->up_done[i], CU_EVENT_UNTIMED), "an event");
+    CU(c, event_create(&s->down_done[i], CU_EVENT_UNTIMED), "an event");
   }
   ISC_TRY(pinned(c, &s->up));
   ISC_TRY(pinned(c, &s->down));

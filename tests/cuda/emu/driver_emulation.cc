@@ -245,9 +245,6 @@ cu_result module_load(cu_module *module, const void *) {
   *module = reinterpret_cast<cu_module>(&region);
   return CU_OK;
 }
-cu_result module_unload(cu_module) {
-  return CU_OK;
-}
 cu_result module_function(cu_function *function, cu_module, const char *name) {
   for (const kernel &k : kernels)
     if (!strcmp(k.name, name)) {

@@ -37,7 +37,6 @@ typedef struct cuda {
   const cuda_driver *d;
   cu_context context;
   cu_stream stream;
-  cu_module module[CUDA_MODULES];
   cu_function kernel[CUDA_KERNEL_COUNT];
   int shared_allowed
       [CUDA_KERNEL_COUNT]; /* bytes of dynamic shared memory, where more than 48 KiB */

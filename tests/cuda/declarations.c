@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The CUDA backend's own declarations of the driver and of cuBLAS against those of a toolkit: compiled where there is one, and
+ * it is an error of the build if they differ.
+ */
+#include <cublas_v2.h>
+#include <cuda.h>
+
+#include "cublas.h"
+#include "driver.h"
+
+#define SAME(ours, theirs) _Static_assert((int)(ours) == (int)(theirs), #ours)
+SAME(CU_OK, CUDA_SUCCESS);
+SAME(CU_INVALID_VALUE, CUDA_ERROR_INVALID_VALUE);
+SAME(CU_OUT_OF_MEMORY, CUDA_ERROR_OUT_OF_MEMORY);
+SAME(CU_NO_DEVICE, CUDA_ERROR_NO_DEVICE);
+SAME(CU_NO_BINARY, CUDA_ERROR_NO_BINARY_FOR_GPU);
+SAME(CU_NOT_FOUND, CUDA_ERROR_NOT_FOUND);
+SAME(CU_ILLEGAL_ADDRESS, CUDA_ERROR_ILLEGAL_ADDRESS);
+SAME(CU_OUT_OF_RESOURCES, CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES);
+SAME(CU_LAUNCH_FAILED, CUDA_ERROR_LAUNCH_FAILED);
+SAME(CU_NOT_SUPPORTED, CUDA_ERROR_NOT_SUPPORTED);
+SAME(CU_STREAM_APART, CU_STREAM_NON_BLOCKING);
+SAME(CU_EVENT_UNTIMED, CU_EVENT_DISABLE_TIMING);
+SAME(CU_FUNCTION_DYNAMIC_SHARED, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES);
+SAME(CU_ATTRIBUTE_MULTIPROCESSORS, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
+SAME(CU_ATTRIBUTE_MAJOR, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR);
+SAME(CU_ATTRIBUTE_MINOR, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
+SAME(CU_ATTRIBUTE_SHARED_OPTIN, CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN);
+SAME(CUBLAS_NO_TRANSPOSE, CUBLAS_OP_N);
+SAME(CUBLAS_TRANSPOSE, CUBLAS_OP_T);
+SAME(CUBLAS_F32, CUDA_R_32F);
+SAME(CUBLAS_BF16, CUDA_R_16BF);
+SAME(CUBLAS_SUMS_F32, CUBLAS_COMPUTE_32F);
+SAME(CUBLAS_SUMS_F32_PEDANTIC, CUBLAS_COMPUTE_32F_PEDANTIC);
+SAME(CUBLAS_PEDANTIC, CUBLAS_PEDANTIC_MATH);
+SAME(CUBLAS_NO_REDUCED_SUMS,
+     CUBLAS_DEFAULT_MATH | CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION);
+SAME(CUBLAS_DEFAULT, CUBLAS_GEMM_DEFAULT);
+SAME(sizeof(cu_result), sizeof(CUresult));
+SAME(sizeof(cu_device), sizeof(CUdevice));
+SAME(sizeof(cu_pointer), sizeof(CUdeviceptr));
+SAME(sizeof(cublas_status), sizeof(cublasStatus_t));
+
+/* The toolkit's functions take enumerations where ours take int; otherwise they are called as ours are. */
+CUresult isc_declared_calls(CUdeviceptr p, void *host, CUstream s, CUevent e, CUfunction f,
+                            CUmodule m, CUdevice d, CUcontext c, void **list);
+CUresult isc_declared_calls(CUdeviceptr p, void *host, CUstream s, CUevent e, CUfunction f,
+                            CUmodule m, CUdevice d, CUcontext c, void **list) {
+  const char *text;
+  size_t n = 8;
+  int i = 0;
+  CUresult r = cuInit(0);
+  r |= cuDeviceGetCount(&i) | cuDeviceGet(&d, 0) | cuDeviceTotalMem(&n, d);
+  r |= cuDevicePrimaryCtxRetain(&c, d) | cuCtxSetCurrent(c) | cuCtxGetCurrent(&c);
+  r |= cuModuleLoadData(&m, host) | cuModuleGetFunction(&f, m, "name");
+  r |= cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, s, list, NULL);
+  r |= cuMemGetInfo(&n, &n) | cuMemAlloc(&p, n) | cuMemFree(p);
+  r |= cuMemHostAlloc(&host, n, 0) | cuMemFreeHost(host);
+  r |= cuMemcpyHtoDAsync(p, host, n, s) | cuMemcpyDtoHAsync(host, p, n, s);
+  r |= cuMemcpyDtoDAsync(p, p, n, s) | cuMemsetD8Async(p, 0, n, s);
+  r |= cuStreamCreate(&s, 1) | cuStreamSynchronize(s) | cuStreamDestroy(s);
+  r |= cuEventCreate(&e, 2) | cuEventRecord(e, s) | cuEventSynchronize(e) | cuEventDestroy(e);
+  return r | cuGetErrorName(r, &text) | cuGetErrorString(r, &text);
+}
