@@ -11,6 +11,7 @@
 #include "support_gradient.h"
 #include "conform/reference.h"
 #include <inversescope/ops.h>
+#include <inversescope/parameters.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -246,6 +247,43 @@ static double norm_heads_want(int64_t i, float *const *in) {
 ISC_TEST_ON_BOTH(ops_families, norm_of_heads) {
   const isc_test_input in[] = {{2, {BATCH * LEN, WIDTH}}, {1, {HEAD}}, {1, {HEAD}}};
   check(dev, norm_heads_op, in, 3, BATCH * LEN * WIDTH, norm_heads_want);
+}
+
+/* ---- bf16 */
+
+/* A bf16 weight and an f32 one of the same values give the same products when the step rounds to bf16. */
+ISC_TEST_ON_BOTH(ops_families, a_bf16_weight_is_its_rounded_values) {
+  const isc_test_input shape = {2, {D, ROWS}}, rows = {2, {3, D}};
+  float *w = isc_test_values(&shape, 0), *x = isc_test_values(&rows, 1), got[2][3 * ROWS],
+        back[D * ROWS];
+  isc_params *p;
+  isc_param *half, *full;
+  isc_step *s;
+  isc_tensor *in, *out;
+  isc_assert_ok(isc_params_new(dev, &p));
+  isc_assert_ok(isc_params_add_typed(p, "half", 2, shape.shape, 0, ISC_BF16, &half));
+  isc_assert_ok(isc_params_add(p, "full", 2, shape.shape, 0, &full));
+  isc_assert_ok(isc_param_set(p, half, w));
+  isc_assert_ok(isc_param_get(p, half, back));
+  for (int i = 0; i < D * ROWS; i++) {
+    cr_assert(fabs(back[i] - w[i]) <= ldexp(fabs(w[i]), -8), "%g became %g", w[i], back[i]);
+    cr_assert(back[i] != 0);
+  }
+  isc_assert_ok(isc_param_set(p, full, back));
+  isc_params_train(p, true);
+  cr_assert(full->value.needs_grad && !half->value.needs_grad);
+  isc_assert_ok(isc_step_new(dev, &s));
+  isc_step_set_product(s, ISC_BF16);
+  isc_assert_ok(isc_tensor_from(s, 2, rows.shape, x, &in));
+  isc_assert_ok(isc_op_linear(s, in, &half->value, ISC_IN_OUT, NULL, ISC_ACT_NONE, &out));
+  isc_assert_ok(isc_tensor_download(s, out, got[0]));
+  isc_assert_ok(isc_op_linear(s, in, &full->value, ISC_IN_OUT, NULL, ISC_ACT_NONE, &out));
+  isc_assert_ok(isc_tensor_download(s, out, got[1]));
+  cr_assert_arr_eq(got[0], got[1], sizeof got[0]);
+  isc_step_free(s);
+  isc_params_free(p);
+  free(w);
+  free(x);
 }
 
 /* ---- misfits */

@@ -22,6 +22,11 @@ static void project(const isc_target_info *i, const float *maps, const float *fa
     }
 }
 
+/* How far a sum of products may be from ours, of its terms' magnitudes. */
+static double rounding(const isc_target_info *i) {
+  return i->product == ISC_BF16 ? 0x1p-7 : 2e-5;
+}
+
 /* attn_out less the heads is the same vector in every row: the bias. */
 static isc_status same_bias(isc_subject *s, const isc_pass *p, int64_t layer, const float *maps,
                             double *work /* [3, d_model] */) {
@@ -34,7 +39,7 @@ static isc_status same_bias(isc_subject *s, const isc_pass *p, int64_t layer, co
     for (int64_t j = 0; j < i->d_model; j++) {
       double got = (double)out[r * i->d_model + j], rest = got - sum[j];
       if (r == 0) bias[j] = rest;
-      double allowed = 2e-5 * (terms[j] + fabs(got) + fabs(bias[j])) + 1e-7;
+      double allowed = rounding(i) * (terms[j] + fabs(got) + fabs(bias[j])) + 1e-7;
       if (fabs(rest - bias[j]) <= allowed) continue;
       return isc_fail(ISC_E_INTERNAL,
                       "attn_out.%lld, element %lld: attn_out less the sum of the heads is %.9g in "

@@ -61,7 +61,8 @@ void isc_spec_info(const isc_decoder_spec *s, isc_target_info *out) {
                            .d_model = s->d_model,
                            .d_head = s->d_head,
                            .n_ctx = s->n_ctx,
-                           .vocab = s->vocab};
+                           .vocab = s->vocab,
+                           .product = s->weights};
 }
 
 void isc_decoder_target_info(void *self, isc_target_info *out) {

@@ -110,6 +110,21 @@ def run(model, ids):
         return model(ids, use_cache=False).logits
 
 
+# How far the library itself is from these numbers with weights and activations in bf16: by what is stored, the worst place.
+def error_in_bf16(model, family, ids, exact):
+    half = copy.deepcopy(model).to(torch.bfloat16)
+    for (_, a), (_, b) in zip(half.named_buffers(), model.named_buffers()):
+        a.data = b.data.to(torch.float32)
+    seen = {}
+    watch(half, family, seen)
+    seen["logits"] = run(half, ids)
+    worst = 0.0
+    for name, x in exact.items():
+        y = seen[name].double()
+        worst = max(worst, ((x - y).abs().max() / x.abs().max()).item())
+    return worst
+
+
 def ship(to, source, ids, seen, logits):
     os.makedirs(to, exist_ok=True)
     for f in ("config.json", "model.safetensors"):
@@ -135,21 +150,23 @@ def write(dir, name, c):
     for k, v in c["hub"].items():
         text.pop(k, None) if v is None else text.__setitem__(k, v)
     json.dump(text, open(path, "w"), indent=1, sort_keys=True)
+    plain = copy.deepcopy(model)
     model = model.double()
     seen = {}
     watch(model, c["model_type"], seen)
     g = torch.Generator().manual_seed(11)
     ids = torch.randint(0, 61, (2, c["length"]), generator=g)
     logits = run(model, ids)
+    bf16 = error_in_bf16(plain, c["model_type"], ids, {**seen, "logits": logits})
     tensors = {k: v.to(torch.float32).contiguous().clone() for k, v in seen.items()}
     tensors["logits"] = logits[:, -4:].to(torch.float32).contiguous()
     tensors["ids"] = ids.to(torch.int32)
     if c["length"] > 20:  # what long prompts are for is seen at their end
         tensors = {k: (v[:, -6:].contiguous() if v.ndim == 3 and k != "logits" else v) for k, v in tensors.items()}
-    save_file(tensors, os.path.join(out, "expected.safetensors"))
+    save_file(tensors, os.path.join(out, "expected.safetensors"), metadata=dict(bf16=f"{bf16:.6f}"))
     if name in SHIPPED and len(sys.argv) > 2:
         ship(os.path.join(sys.argv[2], SHIPPED[name]), out, ids, seen, logits)
-    print(name, sum(os.path.getsize(os.path.join(out, f)) for f in os.listdir(out)), "bytes")
+    print(name, "bf16", f"{bf16:.4f}", sum(os.path.getsize(os.path.join(out, f)) for f in os.listdir(out)), "bytes")
 
 
 if __name__ == "__main__":
