@@ -3,6 +3,7 @@
 isc_fuzz_common = tests/fuzz/fuzz.c tests/fuzz/fuzz.h
 isc_fuzz_programs = tests/fuzz/fuzz_config tests/fuzz/fuzz_gguf tests/fuzz/fuzz_json tests/fuzz/fuzz_npz \
   tests/fuzz/fuzz_safetensors
+include tests/fuzz/tokenizers.mk
 EXTRA_PROGRAMS += $(isc_fuzz_programs)
 EXTRA_DIST += tests/fuzz/smoke.sh $(isc_fuzz_seeds)
 isc_fuzz_seeds = \

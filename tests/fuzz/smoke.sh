@@ -13,12 +13,25 @@ export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1:detect_stack_use_
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 unset LSAN_OPTIONS
 
+# A tokenizer.json of each family: heads over bytes share one model, those over pieces another.
+tokenizers() {
+  local data=$top/tests/data/tokenizers name model text
+  for name in gpt2 llama3 smollm tekken llama2 mistral gemma words fused removed inverted; do
+    case $name in gpt2 | llama3 | smollm | tekken) model=bytes ;; *) model=pieces ;; esac
+    text=$(<"$data/$name.json")
+    text=${text/'"@vocab"'/"$(<"$data/$model-vocab.json")"}
+    printf '%s' "${text/'"@merges"'/"$(<"$data/$model-merges.json")"}" >"$1/$name.json"
+  done
+}
+
 # Known inputs of a target: its own folder, and files that are here anyway.
 seeds() {
   cp -r "$top/tests/fuzz/seeds/$1/." "$2" 2>/dev/null
   case $1 in
     config) cp "$top"/conf/*.cfg "$top"/conf/*.inc "$2" ;;
     gguf) cp "$top"/tests/data/*.gguf "$2" ;;
+    tokenizer_json) tokenizers "$2" ;;
+    tokenizer_model) cp "$top"/tests/data/tokenizers/*.model "$2" ;;
     npz) cp "$top/tests/data/arrays.npz" "$top/tests/data/packed.npz" "$top/tests/data/one.npy" "$2" ;;
   esac
 }
