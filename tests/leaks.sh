@@ -87,6 +87,13 @@ check 0 sample study --site L1H1 --text "$text" -n 5
 check 0 run study.cfg --dir other --set 'kernel={plugin="hard";}' --set target.sites='["resid_post", "mlp_out.0"]' \
   --set evaluate.max_support=0 --set method.control.value=projected --set target.weights=tl
 
+check 0 run study.cfg --dry-run
+check 0 inspect model --verify --harvest 10
+check 0 inspect model --json --sites
+check 0 generate model --text "$text" -n 3 --max-tokens 4 --top-k 5 --stop Peter --json
+check 0 generate model --text "$text" --text "$text" --max-tokens 4
+check 0 generate model --text "$text" --score --json
+
 # What goes wrong must be cleaned up as well.
 "${checker[@]}" "$build/tests/alloc_sweep" $points >out 2>err
 report "alloc_sweep $points" $? 0
@@ -94,6 +101,9 @@ report "alloc_sweep $points" $? 0
 report loader_sweep $? 0
 check 64 sample study --site L7H7 --text "$text"
 check 65 sample study --site L1H1 --text "no such words"
+check 65 generate model --text "$text" --text "no such words"
+check 66 generate model --text "$text" --plugin llama --set target.tokenizer=absent
+check 66 inspect absent
 check 64 run
 check 66 run absent.cfg
 check 78 run study.cfg --set evaluate.sample=1

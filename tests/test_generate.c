@@ -519,6 +519,29 @@ Test(generate, stops_on_request_and_what_had_ended_was_delivered) {
   teardown(f);
 }
 
+/* Whichever allocation fails, that is the answer, and the next call is as if nothing had been. */
+Test(generate, survives_failing_allocations) {
+  fixture *f = setup("gpt2", "gpt2");
+  const isc_generation q = with_law(request(f, NULL), 3);
+  book *whole = generate(f, q);
+  int64_t n = 0;
+  for (isc_status st = ISC_E_NOMEM; st != ISC_OK; n++) {
+    book b = {0};
+    isc_generation again = q;
+    again.user = &b;
+    isc_alloc_fail_at(n + 1);
+    st = isc_generate(&again, f->s);
+    isc_alloc_fail_at(0);
+    cr_assert(st == ISC_OK || st == ISC_E_NOMEM, "allocation %d: %s", (int)n, isc_error());
+    for (int64_t i = 0; i < b.n; i++)
+      assert_same(&b.at[i], find(whole, b.at[i].prompt, b.at[i].sample));
+    cr_assert(n < 100000 && (st != ISC_OK || b.n == whole->n));
+  }
+  cr_assert(n > 10, "%d allocations", (int)n);
+  free(whole);
+  teardown(f);
+}
+
 static void check_progress(void *user, int64_t done, int64_t total) {
   int64_t *last = *(int64_t **)user;
   cr_assert_eq(total, N * 4 * 12);
