@@ -32,42 +32,12 @@ static uint64_t between(isc_rng *r, uint64_t least, uint64_t most) {
 /* ---- English, with its contractions in every case */
 
 static isc_status word(isc_rng *r, isc_text *out) {
-  static const char *const words[] = {"the",
-                                      "The",
-                                      "of",
-                                      "and",
-                                      "After",
-                                      "breakfast",
-                                      "Emma",
-                                      "Victor",
-                                      "walked",
-                                      "market",
-                                      "to",
-                                      "a",
-                                      "ticket",
-                                      "gave",
-                                      "I",
-                                      "we",
-                                      "don't",
-                                      "DON'T",
-                                      "it's",
-                                      "IT'S",
-                                      "they'll",
-                                      "we'RE",
-                                      "I've",
-                                      "I'd",
-                                      "I'M",
-                                      "o'clock",
-                                      "it'\xc5\xbf",
-                                      "language",
-                                      "model",
-                                      "encodes",
-                                      "activation",
-                                      "na\xc3\xafve",
-                                      "caf\xc3\xa9",
-                                      "Stra\xc3\x9f"
-                                      "e",
-                                      "and/or"};
+  static const char *const words[] = {
+      "the",    "The",     "of",         "and",          "After",       "breakfast",     "Emma",
+      "Victor", "walked",  "market",     "to",           "a",           "ticket",        "gave",
+      "I",      "we",      "don't",      "DON'T",        "it's",        "IT'S",          "they'll",
+      "we'RE",  "I've",    "I'd",        "I'M",          "o'clock",     "it'\xc5\xbf",   "language",
+      "model",  "encodes", "activation", "na\xc3\xafve", "caf\xc3\xa9", "Stra\303\237e", "and/or"};
   return add(out, PICK(words));
 }
 
