@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libinversescope_la_SOURCES += \
   core/base/base.h \
-  core/base/bf16.h \
+  core/base/half.h \
   core/base/cancel.c \
   core/base/clock.c \
   core/base/escape.c \

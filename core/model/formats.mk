@@ -11,7 +11,6 @@ libinversescope_la_SOURCES += \
   core/model/gguf_internal.h \
   core/model/gguf_metadata.c \
   core/model/gguf_values.c \
-  core/model/half.h \
   core/model/json.c \
   core/model/json_doc.h \
   core/model/npy.c \

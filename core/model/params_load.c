@@ -5,7 +5,7 @@
  * A model is as large as its machine allows, so nothing here needs host memory in proportion to a parameter beyond a
  * small share of it.
  */
-#include "model/half.h"
+#include "base/half.h"
 #include "model/params_io.h"
 #include "tensor/params.h"
 #include <inttypes.h>

@@ -5,7 +5,7 @@
  * A tensor may begin at any byte, so elements are fetched with memcpy, which compilers turn into
  * plain unaligned loads.
  */
-#include "model/half.h"
+#include "base/half.h"
 #include "model/safetensors_header.h"
 #include <string.h>
 

@@ -4,7 +4,7 @@
  *
  * Elements may lie at any address and are fetched with memcpy, which compilers turn into plain unaligned loads.
  */
-#include "model/half.h"
+#include "base/half.h"
 #include "model/weights_internal.h"
 
 static const struct {

@@ -5,7 +5,7 @@
  * A block of 32 has one scale, and one of 256 has two of its own that multiply 6-bit (or 8-bit) scales of its groups. The
  * order of the products is that of the published implementation, so that the floats are the same.
  */
-#include "model/half.h"
+#include "base/half.h"
 #include "model/weights_internal.h"
 
 static float half_at(const uint8_t *p) {

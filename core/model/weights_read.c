@@ -4,7 +4,7 @@
  *
  * Everything passes through the handle's staging memory except what is stored as it is wanted, which is read in place.
  */
-#include "model/half.h"
+#include "base/half.h"
 #include "model/weights_internal.h"
 #include <inttypes.h>
 

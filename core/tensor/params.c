@@ -7,7 +7,7 @@
  */
 #include "tensor/params.h"
 #include "base/base.h"
-#include "base/bf16.h"
+#include "base/half.h"
 #include "tensor/internal.h"
 #include <inversescope/rng.h>
 #include <stdlib.h>
@@ -175,7 +175,7 @@ isc_status isc_param_set_some(isc_params *p, isc_param *q, int64_t first, int64_
   for (int64_t i = 0; i < n && st == ISC_OK; i += piece) {
     const int64_t count = n - i < piece ? n - i : piece;
     for (int64_t k = 0; k < count; k++)
-      half[k] = isc_to_bf16(host[i + k]);
+      half[k] = isc_bf16_of_f32(host[i + k]);
     st = p->dev->ops->upload(p->dev->impl, (uint16_t *)(void *)at + i, half,
                              (size_t)count * sizeof *half);
   }
@@ -200,7 +200,7 @@ isc_status isc_param_get_some(isc_params *p, const isc_param *q, int64_t first, 
   for (int64_t i = 0; i < n; i++) {
     uint16_t bits;
     memcpy(&bits, half + (size_t)i * sizeof bits, sizeof bits);
-    host[i] = isc_from_bf16(bits);
+    host[i] = isc_f32_of_bf16(bits);
   }
   return ISC_OK;
 }
