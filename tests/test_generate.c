@@ -29,11 +29,11 @@ typedef struct fixture {
   size_t len[N];
 } fixture;
 
-static fixture *setup(const char *plugin, const char *name) {
+static fixture *setup_with(const char *plugin, const char *name, const char *settings) {
   fixture *f = calloc(1, sizeof *f);
   f->dev = isc_test_cpu_device();
   if (!f->dev) cr_skip_test("SKIPPED: needs the cpu backend in the build tree: %s", isc_error());
-  isc_assert_ok(isc_test_family_try(f->dev, plugin, name, "", &f->open));
+  isc_assert_ok(isc_test_family_try(f->dev, plugin, name, settings, &f->open));
   f->ops = *f->open.target.ops;
   f->target = f->open.target;
   f->target.ops = &f->ops;
@@ -41,6 +41,10 @@ static fixture *setup(const char *plugin, const char *name) {
   for (int i = 0; i < N; i++)
     f->len[i] = strlen(TEXT[i]);
   return f;
+}
+
+static fixture *setup(const char *plugin, const char *name) {
+  return setup_with(plugin, name, "");
 }
 
 static void teardown(fixture *f) {
@@ -205,8 +209,8 @@ static isc_generation with_law(isc_generation q, int law) {
   return q;
 }
 
-Test(generate, a_cache_changes_no_bit) {
-  fixture *f = setup("gemma3", "gemma3");
+static void a_cache_changes_nothing(const char *settings) {
+  fixture *f = setup_with("gemma3", "gemma3", settings);
   for (int law = 0; law < N_LAWS; law++) {
     const isc_generation q = with_law(request(f, NULL), law);
     book *cached = generate(f, q);
@@ -222,8 +226,14 @@ Test(generate, a_cache_changes_no_bit) {
   teardown(f);
 }
 
-Test(generate, a_text_does_not_depend_on_its_batch_nor_on_other_texts) {
-  fixture *f = setup("llama", "llama-gqa");
+Test(generate, a_cache_changes_no_bit) {
+  a_cache_changes_nothing("");
+  a_cache_changes_nothing("precision = \"bf16\";");
+  a_cache_changes_nothing("resident = \"stream\";");
+}
+
+static void nothing_else_changes_a_text(const char *settings) {
+  fixture *f = setup_with("llama", "llama-gqa", settings);
   for (int law = 0; law < N_LAWS; law++) {
     isc_generation q = with_law(request(f, NULL), law);
     book *all = generate(f, q);
@@ -247,6 +257,11 @@ Test(generate, a_text_does_not_depend_on_its_batch_nor_on_other_texts) {
     free(one);
   }
   teardown(f);
+}
+
+Test(generate, a_text_does_not_depend_on_its_batch_nor_on_other_texts) {
+  nothing_else_changes_a_text("");
+  nothing_else_changes_a_text("precision = \"bf16\";");
 }
 
 /* ---- how often */
