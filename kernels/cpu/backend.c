@@ -266,7 +266,9 @@ static const isc_class cpu_class = {
     ISC_CLASS(ISC_BACKEND),
     .name = "cpu",
     .version = "0.1.0",
-    .summary = "f32 on the processor: AVX-512, AVX2 or generic vectors, on all cores",
+    .summary =
+        "f32 and products of bf16 on the processor: AMX, AVX-512, AVX2 or generic vectors, on all "
+        "cores",
     .licence = "Apache-2.0",
     .options = cpu_options,
     .conf_size = sizeof(cpu_conf),

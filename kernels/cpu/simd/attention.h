@@ -73,7 +73,7 @@ static isc_status attention_scratch(cpu *c, attention_args *t, int64_t heads, in
                     (long long)a->n_head, (long long)a->n_kv_head);
   t->group = a->n_head / a->n_kv_head;
   t->keys = a->past + a->q_len;
-  t->window = a->window > 0 ? a->window : INT64_MAX;
+  t->window = a->window > 0 ? a->window : NO_WINDOW;
   t->scale = a->soft_cap > 0 ? a->scale / a->soft_cap : a->scale;
   t->ld = ceil_div(t->keys, KB) * KB;
   size_t rows_of_ld, own;
@@ -116,7 +116,7 @@ static void attention_grad_row(const isc_attention *a, float *s, float *dp, floa
       vstore(slope + j, vset1(1.0f) - t * t);
       x = t * cap;
     }
-    const vf p = (vf)((vi)vexp(x - vset1(lse)) & lanes_within(j, from, n));
+    const vf p = within(vexp(x - vset1(lse)), j, from, n, 0.0f);
     vstore(s + j, p);
     if (j < n) delta = vfma(p, vload(dp + j), delta);
   }
@@ -124,7 +124,7 @@ static void attention_grad_row(const isc_attention *a, float *s, float *dp, floa
   for (int64_t j = 0; j < ld; j += W) {
     vf t = vload(s + j) * (vload(dp + j) - d) * sc;
     if (capped) t = t * vload(slope + j);
-    vstore(dp + j, (vf)((vi)t & lanes_within(j, from, n)));
+    vstore(dp + j, within(t, j, from, n, 0.0f));
   }
 }
 

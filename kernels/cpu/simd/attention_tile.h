@@ -66,9 +66,11 @@ static void scores(int64_t nq, const float *q, int64_t q_row, const float *kt, i
       scores_body(1, q + i * q_row, q_row, kt, ld, d, from, keys, scale, s + i * ld);
 }
 
+#define NO_WINDOW INT64_MAX /* every key */
+
 /* The first key that the query at position `at` sees. */
 INLINE int64_t first_key(int64_t at, int64_t window) {
-  return at >= window ? at - window + 1 : 0;
+  return window != NO_WINDOW && at >= window ? at - window + 1 : 0;
 }
 
 /* acc[i] += p[i][j] v[j] for the queries i ≥ `least` that see key j */
@@ -115,7 +117,8 @@ INLINE int column_vectors(int64_t left) {
   return left > 3 * W ? 4 : left > W ? 2 : 1;
 }
 
-#define WEIGHTED(nq, p, first, factor, out)                                                        \
+/* `window` is a constant where there is none: the edges then cost nothing. */
+#define WEIGHTED(nq, p, first, window, factor, out)                                                \
   for (int64_t k = 0; k < d;) {                                                                    \
     const int nv = column_vectors(d - k);                                                          \
     const int64_t n = min64(d - k, nv * W);                                                        \
@@ -130,11 +133,14 @@ INLINE int column_vectors(int64_t left) {
 static void weighted(int64_t nq, const float *p, int64_t ld, const float *v, int64_t v_row,
                      int64_t first, int64_t window, int64_t d, const float *factor, float *out,
                      int64_t out_row) {
-  if (nq == QB) {
-    WEIGHTED(QB, p, first, factor, out)
+  const bool full = nq == QB;
+  if (full && window == NO_WINDOW) {
+    WEIGHTED(QB, p, first, NO_WINDOW, factor, out)
+  } else if (full) {
+    WEIGHTED(QB, p, first, window, factor, out)
   } else {
     for (int64_t i = 0; i < nq; i++)
-      WEIGHTED(1, p + i * ld, first + i, factor ? factor + i : NULL, out + i * out_row)
+      WEIGHTED(1, p + i * ld, first + i, window, factor ? factor + i : NULL, out + i * out_row)
   }
 }
 
@@ -177,11 +183,12 @@ static void outer(int64_t nq, const float *s, int64_t ld, const float *x, int64_
   }
 }
 
-/* lanes j … j+W-1 that are in [from, n) */
-INLINE vi lanes_within(int64_t j, int64_t from, int64_t n) {
+/* x in the lanes j … j+W-1 that are in [from, n), `other` in the rest */
+INLINE vf within(vf x, int64_t j, int64_t from, int64_t n, float other) {
+  if (from <= j && j + W <= n) return x;
   const int32_t least = from > j ? (from - j < W ? (int32_t)(from - j) : W) : 0;
   const int32_t most = n - j < W ? (n > j ? (int32_t)(n - j) : 0) : W;
-  return (vlane() >= vset1i(least)) & (vlane() < vset1i(most));
+  return vselect((vlane() >= vset1i(least)) & (vlane() < vset1i(most)), x, vset1(other));
 }
 
 /* s[j] becomes cap·tanh(s[j]) */
@@ -194,10 +201,10 @@ static void cap_row(float *s, int64_t n, float cap) {
 static float softmax_row(float *s, int64_t from, int64_t n, int64_t ld, float *max_out) {
   vf m = vset1(-INFINITY), sum = vzero();
   for (int64_t j = 0; j < n; j += W)
-    m = vmax(m, vselect(lanes_within(j, from, n), vload(s + j), vset1(-INFINITY)));
+    m = vmax(m, within(vload(s + j), j, from, n, -INFINITY));
   const vf max = vset1(*max_out = vmaxlane(m));
   for (int64_t j = 0; j < ld; j += W) {
-    const vf p = (vf)((vi)vexp(vload(s + j) - max) & lanes_within(j, from, n));
+    const vf p = within(vexp(vload(s + j) - max), j, from, n, 0.0f);
     vstore(s + j, p);
     sum += p;
   }

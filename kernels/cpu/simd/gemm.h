@@ -35,8 +35,8 @@ static void gemm_pack_b(const isc_gemm *g, const gemm_operands *o, const tile_pl
 static void gemm_block(const isc_gemm *g, int64_t m0, int64_t m1, int64_t n0, int64_t n1,
                        float *pack) {
   float *ap = gemm_pack_a(g, n1 - n0) ? pack + PACK_B : NULL;
-  /* What few rows meet once need not fill the second cache. */
-  const int64_t nc = m1 - m0 <= 2 * MR ? 4 * NR : NC;
+  /* What is packed for few rows is met once, and need not fill the second cache. */
+  const int64_t nc = g->trans_b && m1 - m0 <= 2 * MR ? 4 * NR : NC;
   gemm_operands o = {.ap = ap, .bp = pack, .b_in_place = !g->trans_b && m1 - m0 < 128};
   do {
     o.k = min64(KC, g->k - o.k0);

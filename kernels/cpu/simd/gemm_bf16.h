@@ -165,11 +165,12 @@ static void few_rows_panels(const isc_gemm *g, const tile_place *p, int64_t step
                             int64_t k, const float *ap, float *bp) {
   float t[GROUP][FEW * NR] __attribute__((aligned(64)));
   const int64_t some = (p->cols > NR ? LITTLE_WIDE : LITTLE) * PER;
+  memset(t, 0, sizeof *t * (size_t)ceil_div(p->cols, NR));
   for (int64_t kk = 0; kk == 0 || kk < k; kk += some) {
     const int64_t now = min64(some, k - kk);
     const bool more = kk + some < k; /* of these panels */
     pack16_b(g, p->j, p->cols, k0 + kk, now, more ? some : NR * g->ldb - kk, bp);
-    tile_job job = {.k = ceil_div(now, PER), .a_row = 1, .a_k = MR, .b = bp, .resume = kk > 0};
+    tile_job job = {.k = ceil_div(now, PER), .a_row = 1, .a_k = MR, .b = bp};
     for (int64_t x = 0; x < p->cols; x += NR, job.b += job.k * job.b_k) {
       job.vectors = p->cols - x > W ? NV : 1;
       job.b_k = job.ld = job.vectors * W;
@@ -177,7 +178,7 @@ static void few_rows_panels(const isc_gemm *g, const tile_place *p, int64_t step
         job.rows = (int)min64(step, p->rows - i);
         job.a = ap + (i / step * ceil_div(k, PER) + kk / PER) * MR;
         job.out = t[x / NR] + i * job.ld;
-        tile(&job);
+        tile_on(&job);
       }
     }
   }

@@ -45,21 +45,19 @@ typedef struct tile_job {
   float *out; /* rows ld apart */
   int64_t ld;
   bool add;          /* += rather than = */
-  bool resume;       /* go on from the sums in out */
   const float *bias; /* [vectors·W] added at last, or NULL */
 } tile_job;
 
-/* `by_rows`: a_k = 1, A as it lies in memory. Three rows share a pointer, or registers run out. */
-INLINE void tile_body(int rows, int nv, bool by_rows, const tile_job *t) {
+/* `by_rows`: a_k = 1, A as it lies in memory. Three rows share a pointer, or registers run out. `on`: the sums go on from
+ * those in out. */
+INLINE void tile_body(int rows, int nv, bool by_rows, bool on, const tile_job *t) {
   enum { GROUPS = (MR + 2) / 3 };
   const float *a[GROUPS], *b = t->b;
   const int64_t row = by_rows ? t->a_row : 1, step = by_rows ? 1 : t->a_k, b_k = t->b_k;
   vf acc[MR][NV];
   UNROLL for (int i = 0; i < GROUPS; i++) a[i] = t->a + (by_rows ? 3 * i * row : 3 * i);
-  UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < nv; j++) acc[i][j] = vzero();
-  if (t->resume)
-    UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < nv; j++) acc[i][j] =
-        vload(t->out + i * t->ld + j * W);
+  UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < nv; j++) acc[i][j] =
+      on ? vload(t->out + i * t->ld + j * W) : vzero();
   UNROLL for (int i = 0; i < rows; i++) { /* C is wanted in the cache when the sums are ready */
     __builtin_prefetch(t->out + i * t->ld, 1);
     if (nv * W > 16) __builtin_prefetch(t->out + i * t->ld + nv * W - 1, 1);
@@ -93,36 +91,36 @@ INLINE void tile_body(int rows, int nv, bool by_rows, const tile_job *t) {
   case r:                                                                                          \
     if (t->a_k == 1 && t->a_row != 1) {                                                            \
       if (t->vectors == NV)                                                                        \
-        tile_body(r, NV, true, t);                                                                 \
+        tile_body(r, NV, true, false, t);                                                          \
       else                                                                                         \
-        tile_body(r, 1, true, t);                                                                  \
+        tile_body(r, 1, true, false, t);                                                           \
     } else if (t->vectors == NV) {                                                                 \
-      tile_body(r, NV, false, t);                                                                  \
+      tile_body(r, NV, false, false, t);                                                           \
     } else {                                                                                       \
-      tile_body(r, 1, false, t);                                                                   \
+      tile_body(r, 1, false, false, t);                                                            \
     }                                                                                              \
     break;
-static void tile(const tile_job *t) {
-  switch (t->rows) {
-    TILE_CASE(1)
-    TILE_CASE(2)
-    TILE_CASE(3)
-    TILE_CASE(4)
-#if LEVEL >= 256
-    TILE_CASE(5)
-    TILE_CASE(6)
-#endif
+#define TILE_ON_CASE(r)                                                                            \
+  case r:                                                                                          \
+    if (t->vectors == NV)                                                                          \
+      tile_body(r, NV, false, true, t);                                                            \
+    else                                                                                           \
+      tile_body(r, 1, false, true, t);                                                             \
+    break;
 #if LEVEL == 512
-    TILE_CASE(7)
-    TILE_CASE(8)
-    TILE_CASE(9)
-    TILE_CASE(10)
-    TILE_CASE(11)
-    TILE_CASE(12)
-    TILE_CASE(13)
-    TILE_CASE(14)
+#define EACH_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
+#elif LEVEL == 256
+#define EACH_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6)
+#else
+#define EACH_ROWS(X) X(1) X(2) X(3) X(4)
 #endif
-  }
+static void tile(const tile_job *t) {
+  switch (t->rows) { EACH_ROWS(TILE_CASE) }
+}
+
+/* The same for packed A, with sums that go on from those in out. */
+static void tile_on(const tile_job *t) {
+  switch (t->rows) { EACH_ROWS(TILE_ON_CASE) }
 }
 
 /* What a block multiplies: where A's tiles and B's panels are. */
