@@ -70,7 +70,7 @@ static const cpu_gemm_kernel gemm_kernel = {
     .rows = MR, .cols = NR, .packing = 16, .pack = PACK_FLOATS * sizeof(float), .block = gemm_part};
 
 static isc_status gemm(cpu *c, const isc_gemm *g) {
-  if (g->product == ISC_BF16) return cpu_gemm_run(c, g, c->bf16);
+  if (g->product == ISC_BF16 || g->b_dtype == ISC_BF16) return cpu_gemm_run(c, g, c->bf16);
   if (cpu_dnnl_serves(c, g)) return cpu_dnnl_gemm(c, g);
   return cpu_gemm_run(c, g, &gemm_kernel);
 }
