@@ -162,6 +162,12 @@ Test(added, ids_that_disagree_are_refused) {
                          &t),
       ISC_E_FORMAT, "\"z\" is there twice");
   isc_assert_fails(
+      isc_tokenizer_open(word_file("\"added_tokens\":[" ADDED(0, "x", true, false) "," ADDED(
+                                       0, "x", true, true) "],",
+                                   "x|?"),
+                         &t),
+      ISC_E_FORMAT, "\"x\" is there twice");
+  isc_assert_fails(
       isc_tokenizer_open(word_file("\"added_tokens\":[" ADDED(2, "", true, false) "],", "x|?"), &t),
       ISC_E_FORMAT, "1 … 512");
   isc_assert_fails(
@@ -428,6 +434,21 @@ Test(files, work_on_a_text_is_bounded) {
   isc_text_free(&out);
 }
 
+/* Nor may it make the tokens that it looks for long. */
+Test(files, work_on_added_tokens_is_bounded) {
+  char head[3000], a[101];
+  isc_tokenizer *t;
+  memset(a, 'a', 100);
+  a[100] = '\0';
+  snprintf(
+      head, sizeof head,
+      "\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\"a\"},\"content\":\"%s\"},"
+      "\"added_tokens\":[{\"id\":5,\"content\":\"%s\",\"normalized\":true}],",
+      a, a);
+  isc_assert_fails(isc_tokenizer_open(word_file(head, "x"), &t), ISC_E_UNSUPPORTED,
+                   "10000 bytes of it");
+}
+
 Test(added, white_space_and_words_beside_them_count) {
   isc_tokenizer *t = opened(word_file(
       "\"added_tokens\":[{\"id\":7,\"content\":\"<l>\",\"lstrip\":true},{\"id\":8,\"content\":\"<r>"
@@ -454,7 +475,7 @@ Test(added, two_that_look_alike_once_normalized_are_refused) {
                                                                                  true) "],",
               "x"),
           &t),
-      ISC_E_FORMAT, "is there twice");
+      ISC_E_FORMAT, "looks like another one once normalized");
 }
 
 Test(files, begin_and_end_come_from_the_first_file_that_names_them) {

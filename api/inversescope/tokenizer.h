@@ -2,8 +2,8 @@
  *
  * Tokenizers: text ↔ token ids.
  *
- * Read from a Hugging Face directory (tokenizer.json, or vocab.json + merges.txt), or built from a word
- * list. An immutable tokenizer may be used from any number of threads.
+ * Read from a Hugging Face directory (tokenizer.json, SentencePiece's tokenizer.model, or vocab.json + merges.txt) or a
+ * GGUF file, or built from a word list. An immutable tokenizer may be used from any number of threads.
  */
 #ifndef ISC_TOKENIZER_H
 #define ISC_TOKENIZER_H
@@ -18,7 +18,10 @@ extern "C" {
 
 typedef struct isc_tokenizer isc_tokenizer; /* an opened tokenizer */
 
-/* From a directory, or a GGUF file. Unknown normalisers, pre-tokenisers, models or post-processors are errors, never a guess. */
+/* From a directory, or a GGUF file. Ids and decoded texts are those of the tokenizers library for tokenizer.json, and those of
+ * sentencepiece for tokenizer.model, where a control piece such as "<s>" is ordinary characters in a text. Unknown
+ * normalisers, pre-tokenisers, models, decoders or post-processors, and patterns that could be read in two ways, are errors
+ * that name them, never a guess. */
 ISC_API isc_status isc_tokenizer_open(const char *dir, isc_tokenizer **out);
 /* White-space word-level tokenizer over `words` (unique, none with white space); id = position. `eos` (a member, e.g.
  * "<|endoftext|>") begins and ends sequences; words outside the list are an error when encoding. */
@@ -28,17 +31,23 @@ ISC_API isc_status isc_tokenizer_from_words(const char *const *words, int64_t n,
 ISC_API isc_status isc_tokenizer_from_chars(const char *const *chars, int64_t n, const char *eos,
                                             isc_tokenizer **out);
 ISC_API void isc_tokenizer_close(isc_tokenizer *t); /* NULL is fine */
-/* Write tokenizer.json (readable by isc_tokenizer_open and by the tokenizers library), atomically. */
+/* Write tokenizer.json (readable by isc_tokenizer_open and by the tokenizers library), atomically. Of a SentencePiece
+ * tokenizer write tokenizer.model, and remove a tokenizer.json that would be read in its place. */
 ISC_API isc_status isc_tokenizer_save(const isc_tokenizer *t, const char *dir);
 
 /* Ids of `text` with what the file's post-processor adds (a BOS, say). Writes at most `max` ids and always the full
- * count to *n (so max = 0 measures). A word the vocabulary lacks and no <unk> → ISC_E_SHAPE naming it. */
+ * count to *n (so max = 0 measures). Never repaired but refused are: bytes that are not UTF-8, and a text that begins with
+ * the BOS that is put before it → ISC_E_FORMAT; a word, character or byte the vocabulary lacks and no <unk>, where the
+ * library would leave it out → ISC_E_SHAPE naming it; files that contradict each other on the BOS, until
+ * isc_tokenizer_set_bos settles it → ISC_E_CONFIG; a pattern of the file that takes more than 1024 steps for each byte →
+ * ISC_E_UNSUPPORTED. */
 ISC_API isc_status isc_tokenizer_encode(const isc_tokenizer *t, const char *text, size_t len,
                                         int32_t *ids, int64_t max, int64_t *n);
-/* The same without anything added: the backbone puts its own BOS. */
+/* The same without anything added, whatever the text begins with: the backbone puts its own BOS. */
 ISC_API isc_status isc_tokenizer_encode_plain(const isc_tokenizer *t, const char *text, size_t len,
                                               int32_t *ids, int64_t max, int64_t *n);
-/* Text of `ids`, special tokens left out. Word-level text is joined by single spaces. */
+/* Text of `ids`, special tokens left out: always UTF-8, U+FFFD for bytes that are no character. Word-level text is joined by
+ * single spaces. */
 ISC_API isc_status isc_tokenizer_decode(const isc_tokenizer *t, const int32_t *ids, int64_t n,
                                         isc_text *out);
 

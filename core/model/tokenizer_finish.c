@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MAX_PATTERN = 4096 }; /* of an added token, normalised */
+
 /* GPT-2's. */
 static const char byte_level_pattern[] =
     "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
@@ -41,18 +43,42 @@ static isc_status finish_pre(isc_pre_part *p) {
 /* ---- added tokens */
 
 /* What a token of the second pass looks like in the normalised text. */
-static isc_status normalize_added(isc_tokenizer *t, isc_added *a) {
+static isc_status normalize_added(isc_tokenizer *t, isc_regex_work *w, isc_added *a) {
   const isc_key *content = &t->key[a->id];
-  isc_regex_work w = {.budget = 1 << 20};
   isc_text text = {0};
-  isc_status st = isc_tokenizer_normalize(t, &w, content->p, content->len, &text);
+  isc_status st = isc_tokenizer_normalize(t, w, content->p, content->len, &text);
+  if (st == ISC_OK && (text.len == 0 || text.len > MAX_PATTERN))
+    st = isc_fail(ISC_E_UNSUPPORTED,
+                  "%s: added token \"%s\": the normalizer makes %zu bytes of it, not 1 … %d",
+                  t->where, t->token[a->id], text.len, MAX_PATTERN);
   if (st == ISC_OK && (text.len != content->len || memcmp(text.data, content->p, text.len) != 0))
     st = isc_strdup(text.data, &a->pattern);
-  if (st == ISC_OK && text.len == 0)
-    st = isc_fail(ISC_E_UNSUPPORTED, "%s: added token \"%s\": the normalizer leaves nothing of it",
-                  t->where, t->token[a->id]);
   isc_text_free(&text);
+  return st;
+}
+
+static isc_status normalize_all(isc_tokenizer *t) {
+  isc_regex_work w = {.budget = 65536};
+  isc_status st = ISC_OK;
+  for (int64_t i = 0; i < t->n_added; i++)
+    w.budget += 1024 * (int64_t)t->key[t->added[i].id].len;
+  for (int64_t i = 0; i < t->n_added && st == ISC_OK; i++)
+    if (t->added[i].normalized) st = normalize_added(t, &w, &t->added[i]);
   isc_regex_work_free(&w);
+  return st;
+}
+
+/* In one pass or in two. */
+static isc_status check_twice(const isc_tokenizer *t) {
+  bool *seen;
+  isc_status st = isc_calloc((size_t)t->vocab, sizeof *seen, t->where, (void **)&seen);
+  for (int64_t i = 0; i < t->n_added && st == ISC_OK; i++) {
+    int32_t id = t->added[i].id;
+    if (seen[id])
+      st = isc_fail(ISC_E_FORMAT, "%s: added token \"%s\" is there twice", t->where, t->token[id]);
+    seen[id] = true;
+  }
+  free(seen);
   return st;
 }
 
@@ -70,8 +96,8 @@ static isc_status build_pass(isc_tokenizer *t, isc_prefix_set *set, bool normali
   }
   isc_prefix_set_sort(set, &twice);
   if (!twice) return ISC_OK;
-  return isc_fail(ISC_E_FORMAT, "%s: added token \"%s\" is there twice", t->where,
-                  t->token[t->added[twice->id].id]);
+  return isc_fail(ISC_E_FORMAT, "%s: added token \"%s\" looks like another one once normalized",
+                  t->where, t->token[t->added[twice->id].id]);
 }
 
 /* A token that is matched in normalised text decodes to that text. */
@@ -91,11 +117,10 @@ static isc_status show_patterns(isc_tokenizer *t) {
 
 static isc_status finish_added(isc_tokenizer *t) {
   bool words = false;
-  for (int64_t i = 0; i < t->n_added; i++) {
-    isc_added *a = &t->added[i];
-    words |= a->single_word;
-    if (a->normalized && t->n_normalize > 0) ISC_TRY(normalize_added(t, a));
-  }
+  ISC_TRY(check_twice(t));
+  for (int64_t i = 0; i < t->n_added; i++)
+    words |= t->added[i].single_word;
+  if (t->n_normalize > 0) ISC_TRY(normalize_all(t));
   if (words) ISC_TRY(make_word_set(&t->word));
   for (int pass = 0; pass < 2; pass++)
     ISC_TRY(build_pass(t, &t->pass[pass], pass == 1));
