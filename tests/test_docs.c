@@ -192,7 +192,7 @@ typedef struct reader {
 static void look_up(const reader *r, const char *key) {
   static const char *const kinds[] = {"target", "prior", "kernel", "method", NULL};
   const isc_class *const classes[] = {r->study->target.cls, r->study->prior_class,
-                                      r->study->kernel_class, r->study->method_class};
+                                      r->study->kernel_class, r->study->method[0].cls};
   char core[80], cls[80], full[160] = "";
   if (r->depth == 0 || !strcmp(key, "plugin")) return;
   for (int i = 1; i < r->depth; i++)

@@ -88,6 +88,10 @@ typedef struct isc_device {
   void *impl;
   const isc_class *cls;
   char description[160]; /* "CPU: AMD EPYC, AVX-512, 2 threads" */
+  /* since 1.1 */
+  double
+      flops; /* floating-point operations of the products so far: operations.h's of matrices, attention, control layers and
+                   losses that the core's functions asked for; what works element by element is left out */
 } isc_device;
 
 #ifdef __cplusplus

@@ -37,7 +37,15 @@ typedef struct isc_train_io {
   /* Budget: the stage is finished, as it is, after this many steps, those before a resume counted too; a schedule ends there
    * as well. 0 = no limit. Rationale: methods are compared at equal cost, and steps are what a resumed run can repeat. */
   int64_t max_steps;
+  /* since 1.1. What the step in progress trains on, told before its `progress`: examples, and tokens whose probability is in
+   * the loss. Methods are compared by it. NULL: nobody asks. */
+  void (*took)(struct isc_train_io *io, int64_t examples, int64_t tokens);
 } isc_train_io;
+
+/* io->took, where there is one. */
+static inline void isc_train_took(isc_train_io *io, int64_t examples, int64_t tokens) {
+  if (io->took) io->took(io, examples, tokens);
+}
 
 /* Steps of a stage whose options ask for `steps`, within its budget: the `total` of its progress. Any thread. */
 static inline int64_t isc_train_steps(const isc_train_io *io, int64_t steps) {

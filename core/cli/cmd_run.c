@@ -38,7 +38,9 @@ static void show_free(const isc_study_plan *p) {
 static void show_study(const isc_study *s) {
   printf("study       %s, in %s\n", isc_cli_safe(s->name), isc_cli_safe(s->dir));
   printf("device      %s\n", isc_cli_safe(s->device->description));
-  printf("method      %s\n", isc_cli_safe(s->method_class->name));
+  printf("method      %s\n", isc_cli_safe(s->method[0].name));
+  for (int64_t i = 1; i < s->n_methods; i++)
+    printf("baseline    %s\n", isc_cli_safe(s->method[i].name));
   printf("target      %s\n", isc_cli_safe(s->target_class->name));
 }
 

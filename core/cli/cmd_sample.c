@@ -58,6 +58,7 @@ static int parse(int argc, char **argv, isc_ask *ask) {
   const char *value = NULL;
   for (int i = 1; i < argc; i++) {
     if (isc_cli_option(argc, argv, &i, "--site", &ask->site) ||
+        isc_cli_option(argc, argv, &i, "--method", &ask->method) ||
         isc_cli_option(argc, argv, &i, "--text", &ask->text))
       continue;
     if (isc_cli_option(argc, argv, &i, "-n", &value)) {
@@ -95,11 +96,13 @@ static int run(int argc, char **argv) {
 
 const isc_command isc_command_sample = {
     .name = "sample",
-    .synopsis = "sample RUN --site SITE --text TEXT [-n N] [--seed S] [--temperature T]",
+    .synopsis =
+        "sample RUN --site SITE --text TEXT [-n N] [--seed S] [--temperature T] [--method NAME]",
     .summary = "Invert the activation that a text gives at a site of a finished run",
     .help = "  --site SITE      a site of the run: head.2.1, L2H1, resid_post.0 …\n"
             "  --text TEXT      the text whose activation is inverted\n"
             "  -n N             samples, 10 by default\n"
             "  --seed S         another seed than the run's\n"
-            "  --temperature T  another temperature than the run's\n",
+            "  --temperature T  another temperature than the run's\n"
+            "  --method NAME    ask a baseline of the run instead of its own method\n",
     .run = run};

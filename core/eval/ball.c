@@ -8,6 +8,7 @@
  */
 #include "eval/ball.h"
 #include "base/base.h"
+#include "tensor/count.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -77,7 +78,7 @@ static isc_status upload_unit(search *s, int64_t n, const float *y, const double
 }
 
 static isc_status multiply(search *s, int64_t centre, int64_t m, int64_t n) {
-  const isc_device *dev = s->b->device;
+  isc_device *dev = s->b->device;
   int64_t width = s->b->width;
   const isc_gemm g = {.batch = 1,
                       .m = m,
@@ -91,7 +92,7 @@ static isc_status multiply(search *s, int64_t centre, int64_t m, int64_t n) {
                       .c = s->d_cosine,
                       .ldc = n,
                       .alpha = 1};
-  ISC_TRY(dev->ops->gemm(dev->impl, &g));
+  ISC_TRY(isc_device_gemm(dev, &g));
   return dev->ops->download(dev->impl, s->cosine, s->d_cosine, (size_t)(m * n) * sizeof(float));
 }
 

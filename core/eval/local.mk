@@ -20,4 +20,6 @@ libinversescope_la_SOURCES += \
   core/eval/law.c \
   core/eval/law.h \
   core/eval/noise_law.c \
+  core/eval/paired.c \
+  core/eval/paired.h \
   core/eval/quantiles.c

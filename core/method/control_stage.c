@@ -15,6 +15,7 @@ enum { DISTANCES_KEPT = 4096 }; /* examples whose noise the report shows */
 
 typedef struct training {
   isc_inversescope *m;
+  isc_train_io *io;
   isc_corpus corpus;
   isc_factors *factors;
   isc_examples *examples;
@@ -81,6 +82,7 @@ static isc_status forward(void *user, isc_step *s, int64_t k, isc_tensor **loss,
   ISC_TRY(isc_watch_step(&t->watch, k, m, n));
   ISC_TRY(isc_examples_take(t->examples, s, k, &x));
   ISC_TRY(isc_corpus_take(&t->corpus, s, x.text, x.n, &b));
+  isc_train_took(t->io, x.n, b.tokens);
   ISC_TRY(isc_step_host_alloc(s, layers * sizeof(isc_control_condition), &cond));
   ISC_TRY(isc_step_host_alloc(s, layers * sizeof(isc_tensor *), &omega));
   ISC_TRY(isc_control_layers_condition(self->control, s, x.z, x.start, cond));
@@ -158,7 +160,7 @@ done:
 
 isc_status isc_control_train(isc_inversescope *m, isc_train_io *io) {
   isc_status st = ISC_OK;
-  training t = {.m = m};
+  training t = {.m = m, .io = io};
   const isc_control_conf *c = &m->conf->control;
   ISC_TRY(check_ready(m));
   ISC_GO(isc_mkdirs(io->dir));

@@ -137,6 +137,7 @@ isc_status isc_corpus_take(const isc_corpus *c, isc_step *s, const int64_t *row,
     for (int64_t t = 0; t < len; t++) {
       out->ids[b * len + t] = seq[t < n ? t : 0];
       out->target[b * len + t] = t < n && t + 1 >= from ? seq[t + 1] : -1;
+      out->tokens += out->target[b * len + t] >= 0;
     }
   }
   return ISC_OK;

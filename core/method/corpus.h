@@ -31,6 +31,7 @@ typedef struct isc_corpus_batch {
   int64_t batch, len;
   int32_t *ids;    /* [batch, len]                                 */
   int32_t *target; /* [batch, len] the next token; −1 = no loss    */
+  int64_t tokens;  /* with a loss                                  */
 } isc_corpus_batch;
 ISC_API isc_status isc_corpus_take(const isc_corpus *c, isc_step *s, const int64_t *row,
                                    int64_t batch, isc_corpus_batch *out);

@@ -10,6 +10,7 @@
 #include "method/neighbours.h"
 #include "base/base.h"
 #include "model/safetensors.h"
+#include "tensor/count.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -234,7 +235,7 @@ static isc_status expand(const draft *t, int64_t g, int64_t rows, const float *a
                       .ldb = d,
                       .ldc = d,
                       .alpha = 1};
-  return dev->ops->gemm(dev->impl, &m);
+  return isc_device_gemm(dev, &m);
 }
 
 /* A site narrower than d_z: made apart, then copied row by row into its place. */

@@ -6,6 +6,7 @@
  */
 #include "method/factors.h"
 #include "base/base.h"
+#include "tensor/count.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,7 +85,7 @@ isc_status isc_factors_isometric(const isc_factors *f, int64_t site, const float
                       .ldb = w,
                       .ldc = w,
                       .alpha = 1};
-  return dev->ops->gemm(dev->impl, &g);
+  return isc_device_gemm(dev, &g);
 }
 
 isc_status isc_factors_rows(const isc_factors *f, int64_t site, const int64_t *row, int64_t n,

@@ -21,6 +21,7 @@ static isc_status forward(void *user, isc_step *s, int64_t k, isc_tensor **loss,
   for (int64_t r = 0; r < batch; r++)
     row[r] = isc_epoch_row(t->seed, t->corpus->n, k * batch + r);
   ISC_TRY(isc_corpus_take(t->corpus, s, row, batch, &b));
+  isc_train_took(t->io, b.batch, b.tokens);
   const isc_decoder_input in = {.size = sizeof in, .batch = b.batch, .len = b.len, .ids = b.ids};
   isc_dropout dropout = {.p = t->dropout,
                          .attention = t->attention_dropout,

@@ -8,6 +8,7 @@
  */
 #include "method/neighbours.h"
 #include "base/base.h"
+#include "tensor/count.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -240,7 +241,7 @@ static isc_status products(isc_neighbours *nb, int64_t site, const int64_t *row,
                       .ldc = nb->n,
                       .trans_b = true,
                       .alpha = 1};
-  ISC_TRY(dev->ops->gemm(dev->impl, &g));
+  ISC_TRY(isc_device_gemm(dev, &g));
   return isc_tensor_download(s, c, nb->product);
 }
 

@@ -20,6 +20,7 @@ libinversescope_la_SOURCES += \
   core/model/generate.c \
   core/model/generate.h \
   core/model/harvest.c \
+  core/model/harvest_all.c \
   core/model/kv_cache.c \
   core/model/logits.c \
   core/model/logits.h \

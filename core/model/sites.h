@@ -70,6 +70,21 @@ enum { ISC_HARVEST_WAITING = 1 << 30 };
 /* The step is reset before every batch and at the end. */
 ISC_API isc_status isc_harvest_run(const isc_harvest *h, isc_step *s);
 
+/* Activations of texts at every token: for each text that can be run, in an order of their own, `each` gets its number, its tokens
+ * (a BOS counted) and a[site] host [tokens, stored]. What `each` returns other than ISC_OK ends the work. `bad` and the rest as
+ * in isc_harvest; no result depends on `batch`. */
+typedef struct isc_harvest_all {
+  const isc_target *target;
+  const isc_site_set *sites;
+  const char *const *text; /* [n] */
+  const size_t *len;       /* [n] */
+  int64_t n, batch;
+  bool *bad;
+  isc_status (*each)(void *user, int64_t text, int64_t tokens, const float *const *a);
+  void *user;
+} isc_harvest_all;
+ISC_API isc_status isc_harvest_all_run(const isc_harvest_all *h, isc_step *s);
+
 /* A patch: at the site, in sequence b, position pos[b], the stored value becomes value[b] [stored]. */
 typedef struct isc_patch {
   int64_t site;

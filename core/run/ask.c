@@ -4,6 +4,7 @@
  */
 #include "run/ask.h"
 
+#include "run/budget.h"
 #include "run/judge.h"
 #include "run/stage.h"
 
@@ -61,8 +62,8 @@ static isc_status answer_new(const isc_study *s, const isc_ask *ask, int64_t sit
 }
 
 /* The full activation of the text asked about; the factor is in the judge's buffers. */
-static isc_status invert(isc_study *s, const isc_judge *judge, const isc_ask *ask, int64_t site,
-                         isc_answer *a) {
+static isc_status invert(isc_study *s, const isc_study_method *m, const isc_judge *judge,
+                         const isc_ask *ask, int64_t site, isc_answer *a) {
   float *z = NULL;
   ISC_TRY(isc_calloc((size_t)s->sites.site[site].dim, sizeof *z, "activation", (void **)&z));
   isc_site_expand(&s->sites.site[site], 1, judge->factor[site], z);
@@ -80,7 +81,7 @@ static isc_status invert(isc_study *s, const isc_judge *judge, const isc_ask *as
                           .batch = s->evaluate.batch,
                           .user = a,
                           .sample = keep};
-  const isc_status st = s->method_ops->invert(s->method, &req);
+  const isc_status st = m->ops->invert(m->self, &req);
   free(z);
   return st;
 }
@@ -123,29 +124,47 @@ static int by_distance(const void *x, const void *y) {
   return a->d != b->d ? (a->d > b->d) - (a->d < b->d) : strcmp(a->text, b->text);
 }
 
+static isc_status find_method(const isc_study *s, const char *name, const isc_study_method **out) {
+  isc_sb have = {0};
+  char *list = NULL;
+  for (int64_t i = 0; i < s->n_methods; i++) {
+    *out = &s->method[i];
+    if (!name ? i == 0 : !strcmp(s->method[i].name, name)) return ISC_OK;
+    isc_sb_addf(&have, "%s%s", i ? ", " : "", s->method[i].name);
+  }
+  ISC_TRY(isc_sb_finish(&have, &list));
+  const isc_status st =
+      isc_fail(ISC_E_USAGE, "%s: the run has no method \"%s\"; it has %s", s->dir, name, list);
+  free(list);
+  return st;
+}
+
 /* What a stage left may be of other settings than config.cfg's: the run that wrote that may have been stopped. */
-static isc_status load_stage(isc_study *s, int64_t k, const char key[33]) {
-  const char *name = isc_study_stage_name(s, k);
+static isc_status load_stage(isc_study *s, const isc_study_method *m, int64_t k,
+                             const char key[33]) {
+  const char *name = isc_method_stage(m, k);
   char *dir = NULL;
-  ISC_TRY(isc_study_path(s, &dir, "%s", name));
+  ISC_TRY(isc_study_path(s, &dir, "%s%s", m->below, name));
   const isc_status st =
       isc_stage_is_done(dir, key)
-          ? s->method_ops->load(s->method, k, dir)
+          ? m->ops->load(m->self, k, dir)
           : isc_fail(ISC_E_MISSING,
-                     "%s: stage %s is not finished with the settings of %s/config.cfg; run the "
+                     "%s: stage %s%s is not finished with the settings of %s/config.cfg; run the "
                      "study first",
-                     s->dir, name, s->dir);
+                     s->dir, m->below, name, s->dir);
   free(dir);
   return st;
 }
 
-static isc_status load_stages(isc_study *s) {
+static isc_status load_stages(isc_study *s, const isc_study_method *m) {
   char harvest[33], previous[33] = "";
   ISC_TRY(isc_key_harvest(s, harvest));
-  for (int64_t k = 0; isc_study_stage_name(s, k); k++) {
+  for (int64_t k = 0; isc_method_stage(m, k); k++) {
+    int64_t steps;
     char key[33];
-    ISC_TRY(isc_key_method(s, k, harvest, previous, key));
-    ISC_TRY(load_stage(s, k, key));
+    ISC_TRY(isc_budget_known(s, m, k, &steps));
+    ISC_TRY(isc_key_method(s, m, k, steps, harvest, previous, key));
+    ISC_TRY(load_stage(s, m, k, key));
     memcpy(previous, key, sizeof key);
   }
   return ISC_OK;
@@ -173,12 +192,14 @@ static isc_status ask_study(isc_study *s, const isc_ask *ask, isc_answer *a) {
   isc_verdicts asked = {0};
   const char *text = ask->text;
   const size_t len = strlen(text);
+  const isc_study_method *m = NULL;
   const int64_t site = isc_sites_find(&s->sites, ask->site);
   if (site < 0)
     return isc_fail(ISC_E_USAGE, "%s: the run has no site \"%s\"; it has %lld, from %s to %s",
                     s->dir, ask->site, (long long)s->sites.n, s->sites.site[0].name,
                     s->sites.site[s->sites.n - 1].name);
-  ISC_TRY(load_stages(s));
+  ISC_TRY(find_method(s, ask->method, &m));
+  ISC_TRY(load_stages(s, m));
   ISC_GO(isc_judge_open(s, &judge));
   ISC_GO(answer_new(s, ask, site, a));
   ISC_GO(isc_judge_texts(&judge, &text, &len, 1, &asked));
@@ -188,7 +209,7 @@ static isc_status ask_study(isc_study *s, const isc_ask *ask, isc_answer *a) {
   }
   for (int64_t f = 0; f < s->n_features; f++)
     ISC_GO(copy_label(&judge, asked.label[f], &a->label[f]));
-  ISC_GO(invert(s, &judge, ask, site, a));
+  ISC_GO(invert(s, m, &judge, ask, site, a));
   ISC_GO(judge_rows(&judge, site, asked.y[site], asked.label, a));
   qsort(a->row, (size_t)a->n, sizeof *a->row, by_distance);
 done:

@@ -9,6 +9,7 @@
 
 typedef struct isc_ask {
   const char *run_dir, *site, *text;
+  const char *method; /* name of a baseline; NULL = the study's own */
   int64_t n;
   double temperature; /* < 0 = the run's own */
   int64_t seed;       /* < 0 = the run's own */

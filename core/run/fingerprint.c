@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* Bumped when a stage's own algorithm or format changes, so that old run directories are redone. */
-static const char FORMAT[] = "inversescope-run-1";
+static const char FORMAT[] = "inversescope-run-2";
 
 static isc_status begin(isc_hash *h, const char *stage) {
   ISC_TRY(isc_hash_begin(h));
@@ -73,14 +73,14 @@ done:
 }
 
 /* Only the options a stage says it reads, so that changing others does not retrain it. */
-static isc_status add_stage_options(isc_hash *h, isc_study *s, int64_t stage) {
-  const char *const *names =
-      s->method_ops->stage_options ? s->method_ops->stage_options(s->method, stage) : NULL;
-  if (!names) return add_group(h, s, "method");
+static isc_status add_stage_options(isc_hash *h, isc_study *s, const isc_study_method *m,
+                                    int64_t stage) {
+  const char *const *names = m->ops->stage_options ? m->ops->stage_options(m->self, stage) : NULL;
+  if (!names) return add_group(h, s, m->group);
   for (; *names; names++) {
     isc_sb b = {0};
     char *path = NULL;
-    isc_sb_addf(&b, "method.%s", *names);
+    isc_sb_addf(&b, "%s.%s", m->group, *names);
     ISC_TRY(isc_sb_finish(&b, &path));
     isc_status st = add_group(h, s, path);
     free(path);
@@ -89,20 +89,20 @@ static isc_status add_stage_options(isc_hash *h, isc_study *s, int64_t stage) {
   return ISC_OK;
 }
 
-isc_status isc_key_method(isc_study *s, int64_t stage, const char harvest[33],
-                          const char previous[33], char key[33]) {
+isc_status isc_key_method(isc_study *s, const isc_study_method *m, int64_t stage, int64_t max_steps,
+                          const char harvest[33], const char previous[33], char key[33]) {
   isc_hash h;
   char hex[33] = "";
   isc_status st = ISC_OK;
-  const uint32_t uses =
-      s->method_ops->stage_uses ? s->method_ops->stage_uses(s->method, stage) : ~0u;
-  ISC_TRY(begin(&h, isc_study_stage_name(s, stage)));
+  const uint32_t uses = m->ops->stage_uses ? m->ops->stage_uses(m->self, stage) : ~0u;
+  ISC_TRY(begin(&h, isc_method_stage(m, stage)));
   add_device(&h, s);
-  add_class(&h, s->method_class);
+  add_class(&h, m->cls);
   add_int(&h, stage);
+  add_int(&h, max_steps);
   isc_hash_str(&h, previous);
-  ISC_GO(add_stage_options(&h, s, stage));
-  if (s->method_ops->fingerprint) ISC_GO(s->method_ops->fingerprint(s->method, stage, hex));
+  ISC_GO(add_stage_options(&h, s, m, stage));
+  if (m->ops->fingerprint) ISC_GO(m->ops->fingerprint(m->self, stage, hex));
   isc_hash_str(&h, hex);
   if (uses & ISC_USES_ACTIVATIONS) isc_hash_str(&h, harvest);
   ISC_GO(add_prior(&h, s));
@@ -115,16 +115,16 @@ done:
   return st;
 }
 
-isc_status isc_key_sample(isc_study *s, const char harvest[33], const char trained[33],
-                          char key[33]) {
+isc_status isc_key_sample(isc_study *s, const isc_study_method *m, const char harvest[33],
+                          const char trained[33], char key[33]) {
   isc_hash h;
   isc_status st = ISC_OK;
   ISC_TRY(begin(&h, "sample"));
   isc_hash_str(&h, harvest);
   isc_hash_str(&h, trained);
   /* A method may have options that no training stage reads and sampling does. */
-  add_class(&h, s->method_class);
-  ISC_GO(add_group(&h, s, "method"));
+  add_class(&h, m->cls);
+  ISC_GO(add_group(&h, s, m->group));
   add_int(&h, s->n_conditions);
   add_int(&h, s->evaluate.samples);
   add_int(&h, s->evaluate.unconditional);
@@ -149,12 +149,26 @@ isc_status isc_key_score(isc_study *s, const char sample[33], char key[33]) {
   }
   add_int(&h, s->evaluate.max_support);
   add_int(&h, s->evaluate.bootstrap);
+  add_int(&h, s->evaluate.any_position);
   /* The score document holds the sample tables. */
   add_int(&h, s->report.table_sites);
   add_int(&h, s->report.table_samples);
 done:
   end(&h, key);
   return st;
+}
+
+/* `before`: of what was compared up to here. The method's name is shown. */
+isc_status isc_key_compare(isc_study *s, const isc_study_method *m, const char before[33],
+                           const char score[33], char key[33]) {
+  isc_hash h;
+  ISC_TRY(begin(&h, "compare"));
+  isc_hash_str(&h, before);
+  isc_hash_str(&h, score);
+  isc_hash_str(&h, m->name);
+  add_int(&h, s->evaluate.bootstrap);
+  end(&h, key);
+  return ISC_OK;
 }
 
 isc_status isc_key_report(isc_study *s, const char score[33], char key[33]) {

@@ -2,6 +2,14 @@
 libinversescope_la_SOURCES += \
   core/run/ask.c \
   core/run/ask.h \
+  core/run/budget.c \
+  core/run/budget.h \
+  core/run/compare.c \
+  core/run/compare.h \
+  core/run/compare_sides.c \
+  core/run/compare_sides.h \
+  core/run/conditions.c \
+  core/run/conditions.h \
   core/run/curve.c \
   core/run/fingerprint.c \
   core/run/inspect.c \
@@ -22,12 +30,17 @@ libinversescope_la_SOURCES += \
   core/run/samples.h \
   core/run/samples_db.c \
   core/run/score.h \
+  core/run/score_any.c \
+  core/run/score_conditions.c \
   core/run/score_exact.c \
   core/run/score_json.c \
   core/run/settings.c \
   core/run/settings.h \
+  core/run/spent.c \
+  core/run/spent.h \
   core/run/stage.c \
   core/run/stage.h \
+  core/run/stage_compare.c \
   core/run/stage_harvest.c \
   core/run/stage_report.c \
   core/run/stage_sample.c \
@@ -37,5 +50,6 @@ libinversescope_la_SOURCES += \
   core/run/store.h \
   core/run/study.c \
   core/run/study.h \
+  core/run/study_methods.c \
   core/run/study_open.c \
   core/run/study_open.h

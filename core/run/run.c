@@ -4,6 +4,7 @@
  */
 #include "run/run.h"
 
+#include "run/budget.h"
 #include "run/run_dir.h"
 
 #include <stdlib.h>
@@ -19,30 +20,58 @@ static isc_status open_train_store(isc_study *s) {
 
 static isc_status train_stages(isc_run_state *r, const char harvest[33], char trained[33]) {
   isc_study *s = r->study;
+  const isc_study_method *m = r->method;
   trained[0] = 0;
-  for (int64_t k = 0; isc_study_stage_name(s, k); k++) {
+  for (int64_t k = 0; isc_method_stage(m, k); k++) {
     char key[33];
-    ISC_TRY(isc_key_method(s, k, harvest, trained, key));
-    ISC_TRY(isc_stage_run(r, isc_study_stage_name(s, k), key, isc_stage_train, &k));
-    ISC_TRY(s->method_ops->load(s->method, k, r->stage_dir));
+    isc_training t = {.stage = k};
+    ISC_TRY(isc_budget_settle(r, k, harvest, trained, &t.max_steps));
+    ISC_TRY(isc_key_method(s, m, k, t.max_steps, harvest, trained, key));
+    ISC_TRY(isc_stage_run(r, isc_method_stage(m, k), key, isc_stage_train, &t));
+    ISC_TRY(m->ops->load(m->self, k, r->stage_dir));
     memcpy(trained, key, sizeof key);
   }
   return ISC_OK;
 }
 
+/* A method from its training to its scores; `score` is their fingerprint. */
+static isc_status run_method(isc_run_state *r, int64_t i, const char harvest[33], char score[33]) {
+  isc_study *s = r->study;
+  char trained[33], sample[33];
+  isc_status st = ISC_OK;
+  r->method = &s->method[i];
+  ISC_GO(train_stages(r, harvest, trained));
+  ISC_GO(isc_key_sample(s, r->method, harvest, trained, sample));
+  ISC_GO(isc_stage_run(r, "sample", sample, isc_stage_sample, NULL));
+  ISC_GO(isc_key_score(s, sample, score));
+  ISC_GO(isc_stage_run(r, "score", score, isc_stage_score, NULL));
+done:
+  r->method = NULL;
+  return st;
+}
+
+/* Every method, and what they come to beside each other; `scores` is the fingerprint of all that a report shows. */
+static isc_status run_methods(isc_run_state *r, const char harvest[33], char scores[33]) {
+  isc_study *s = r->study;
+  ISC_TRY(run_method(r, 0, harvest, scores));
+  for (int64_t i = 1; i < s->n_methods; i++) {
+    char score[33], both[33];
+    ISC_TRY(run_method(r, i, harvest, score));
+    ISC_TRY(isc_key_compare(s, &s->method[i], scores, score, both));
+    memcpy(scores, both, sizeof both);
+  }
+  return s->n_methods > 1 ? isc_stage_run(r, "compare", scores, isc_stage_compare, NULL) : ISC_OK;
+}
+
 static isc_status run_stages(isc_run_state *r) {
   isc_study *s = r->study;
-  char harvest[33], trained[33], sample[33], score[33], report[33];
+  char harvest[33], scores[33], report[33];
   ISC_TRY(isc_key_harvest(s, harvest));
   ISC_TRY(isc_stage_run(r, "harvest", harvest, isc_stage_harvest, NULL));
   ISC_TRY(open_train_store(s));
-  ISC_TRY(train_stages(r, harvest, trained));
-  ISC_TRY(isc_key_sample(s, harvest, trained, sample));
-  ISC_TRY(isc_stage_run(r, "sample", sample, isc_stage_sample, NULL));
-  ISC_TRY(isc_key_score(s, sample, score));
-  ISC_TRY(isc_stage_run(r, "score", score, isc_stage_score, NULL));
+  ISC_TRY(run_methods(r, harvest, scores));
   if (!r->request->report) return ISC_OK;
-  ISC_TRY(isc_key_report(s, score, report));
+  ISC_TRY(isc_key_report(s, scores, report));
   return isc_stage_run(r, "report", report, isc_stage_report, NULL);
 }
 

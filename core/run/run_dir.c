@@ -72,7 +72,8 @@ static json_t *plugins(const isc_study *s) {
   add_plugin(list, s->target.cls);
   add_plugin(list, s->prior_class);
   add_plugin(list, s->kernel_class);
-  add_plugin(list, s->method_class);
+  for (int64_t i = 0; i < s->n_methods; i++)
+    add_plugin(list, s->method[i].cls);
   for (int64_t i = 0; i < s->n_features; i++)
     add_plugin(list, s->feature[i].cls);
   return list;

@@ -81,12 +81,12 @@ static json_t *kernel_part(const isc_study *t) {
   return j;
 }
 
-static json_t *method_part(const isc_study *t) {
+static json_t *method_part(const isc_study_method *m) {
   json_t *j = json_object();
-  json_object_set_new(j, "plugin", string(t->method_class->name));
+  json_object_set_new(j, "name", string(m->name));
+  json_object_set_new(j, "plugin", string(m->cls->name));
   json_object_set_new(j, "parameters",
-                      t->method_ops->parameters ? integer(t->method_ops->parameters(t->method))
-                                                : json_null());
+                      m->ops->parameters ? integer(m->ops->parameters(m->self)) : json_null());
   return j;
 }
 
@@ -188,13 +188,14 @@ static json_t *summary_part(const isc_score *s) {
 }
 
 /* What a trainer says its noise was (noise_distances.safetensors in its stage directory). */
-static isc_status noise_of_stage(const isc_study *t, const char *stage, json_t *list) {
+static isc_status noise_of_stage(const isc_score *s, const char *stage, json_t *list) {
   isc_status st = ISC_OK;
   char *path = NULL;
   float *d = NULL;
   double *x = NULL, q[ISC_EVAL_QUANTILES];
   isc_safetensors *f = NULL;
-  ISC_GO(isc_study_path(t, &path, "%s/noise_distances.safetensors", stage));
+  ISC_GO(isc_study_path(s->study, &path, "%s%s/noise_distances.safetensors", s->run->method->below,
+                        stage));
   if (!isc_exists(path)) goto done;
   ISC_GO(isc_st_open(path, &f));
   const isc_st_tensor *tensor = isc_st_find(f, "distance");
@@ -219,11 +220,11 @@ done:
   return st;
 }
 
-static isc_status curve_part(const isc_study *t, const char *stage, json_t *list) {
+static isc_status curve_part(const isc_score *s, const char *stage, json_t *list) {
   isc_curve c = {0};
   char *dir = NULL;
   isc_status st = ISC_OK;
-  ISC_GO(isc_study_path(t, &dir, "%s", stage));
+  ISC_GO(isc_study_path(s->study, &dir, "%s%s", s->run->method->below, stage));
   ISC_GO(isc_curve_read(&c, dir));
   json_t *j = json_object(), *names = json_array(), *points = json_array();
   for (int64_t i = 0; i < c.n_names; i++)
@@ -325,6 +326,7 @@ done:
 
 isc_status isc_score_write(const isc_score *s, const char *path) {
   isc_status st = ISC_OK;
+  const isc_study_method *m = s->run->method;
   char *text = NULL;
   json_t *doc = json_object(), *curves = json_array(), *tables = json_array(),
          *noise = json_array();
@@ -333,7 +335,7 @@ isc_status isc_score_write(const isc_score *s, const char *path) {
   json_object_update(doc, study);
   json_decref(study);
   json_object_set_new(doc, "kernel", kernel_part(s->study));
-  json_object_set_new(doc, "method", method_part(s->study));
+  json_object_set_new(doc, "method", method_part(m));
   json_object_set_new(doc, "evaluate", evaluate_part(s->study));
   json_object_set_new(doc, "unconditional", unconditional_part(s));
   json_object_set_new(doc, "features", features_part(s));
@@ -342,9 +344,9 @@ isc_status isc_score_write(const isc_score *s, const char *path) {
   json_object_set_new(doc, "noise", noise);
   json_object_set_new(doc, "curves", curves);
   json_object_set_new(doc, "tables", tables);
-  for (int64_t k = 0; isc_study_stage_name(s->study, k); k++) {
-    ISC_GO(curve_part(s->study, isc_study_stage_name(s->study, k), curves));
-    ISC_GO(noise_of_stage(s->study, isc_study_stage_name(s->study, k), noise));
+  for (int64_t k = 0; isc_method_stage(m, k); k++) {
+    ISC_GO(curve_part(s, isc_method_stage(m, k), curves));
+    ISC_GO(noise_of_stage(s, isc_method_stage(m, k), noise));
   }
   ISC_GO(tables_part(s, tables));
   text = json_dumps(doc, JSON_INDENT(1) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(12));

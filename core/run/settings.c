@@ -4,8 +4,9 @@
  */
 #include "run/settings.h"
 
-const char *const isc_run_keys[] = {"run",      "target",   "prior",  "kernel",      "method",
-                                    "features", "evaluate", "report", "plugin_path", NULL};
+const char *const isc_run_keys[] = {"run",    "target",      "prior",    "kernel",
+                                    "method", "baselines",   "features", "evaluate",
+                                    "report", "plugin_path", NULL};
 const char *const isc_pretrain_keys[] = {"run", "prior", "pretrain", "plugin_path", NULL};
 
 #define OPT(type_, struct_, field_)                                                                \
@@ -49,6 +50,21 @@ const isc_option isc_feature_options[] = {
      .doc = "Name of the feature in reports; the plugin's name when absent."},
     ISC_OPTIONS_END};
 
+const char *const isc_budget_names[] = {"none", "steps", "tokens", "seconds", "flops", NULL};
+
+const isc_option isc_baseline_options[] = {
+    {OPT(ISC_OPT_STRING, isc_baseline_settings, name),
+     .doc = "Name of the baseline in reports, and of its directory in the run's: lower case "
+            "letters, digits and -; the plugin's name when absent."},
+    {OPT(ISC_OPT_ENUM, isc_baseline_settings, budget), .preset = "flops",
+     .choices = isc_budget_names,
+     .doc = "What the baseline's training may take at most: as many steps, training tokens, "
+            "seconds or "
+            "floating-point operations as the training of the study's own method took; none leaves "
+            "it to "
+            "its own options, whose number of steps is a limit in any case."},
+    ISC_OPTIONS_END};
+
 const isc_option isc_evaluate_options[] = {
     {OPT(ISC_OPT_INT, isc_evaluate_settings, conditions), .preset = "200", .min = 2,
      .max = 16777216, .unit = "inputs",
@@ -66,6 +82,11 @@ const isc_option isc_evaluate_options[] = {
      .doc = "Largest prior support that is enumerated for the exact FCR; 0 never enumerates."},
     {OPT(ISC_OPT_INT, isc_evaluate_settings, bootstrap), .preset = "1000", .min = 10, .max = 1e6,
      .unit = "resamples", .doc = "Bootstrap resamples of the conditions behind each interval."},
+    {OPT(ISC_OPT_BOOL, isc_evaluate_settings, any_position), .preset = "false",
+     .doc =
+         "Also tell the refusal where the nearest of all token positions of a sample counts, as "
+         "InversionView "
+         "does, and not the target's one alone; the samples go through the target a second time."},
     ISC_OPTIONS_END};
 
 const isc_option isc_report_options[] = {

@@ -32,6 +32,21 @@ typedef struct isc_feature_settings { /* in each group of `features` */
   const char *name;
 } isc_feature_settings;
 
+/* What two methods are given equally. */
+typedef enum isc_budget {
+  ISC_BUDGET_NONE,
+  ISC_BUDGET_STEPS,
+  ISC_BUDGET_TOKENS,
+  ISC_BUDGET_SECONDS,
+  ISC_BUDGET_FLOPS
+} isc_budget;
+ISC_API extern const char *const isc_budget_names[];
+
+typedef struct isc_baseline_settings { /* in each group of `baselines`, beside the plugin's own */
+  const char *name;
+  int32_t budget;
+} isc_baseline_settings;
+
 typedef struct isc_evaluate_settings { /* group `evaluate` */
   int64_t conditions, samples;
   double temperature;
@@ -39,6 +54,7 @@ typedef struct isc_evaluate_settings { /* group `evaluate` */
   int64_t unconditional;
   int64_t max_support;
   int64_t bootstrap;
+  bool any_position;
 } isc_evaluate_settings;
 
 typedef struct isc_report_settings { /* group `report` */
@@ -58,6 +74,7 @@ ISC_API extern const isc_option isc_run_options[];
 ISC_API extern const isc_option isc_target_options[];
 ISC_API extern const isc_option isc_prior_options[];
 ISC_API extern const isc_option isc_feature_options[];
+ISC_API extern const isc_option isc_baseline_options[];
 ISC_API extern const isc_option isc_evaluate_options[];
 ISC_API extern const isc_option isc_report_options[];
 ISC_API extern const isc_option isc_path_options[];

@@ -65,7 +65,9 @@ static isc_status list_entry(const char *dir, const char *below, const char *nam
   isc_status st = ISC_OK;
   ISC_GO(isc_path_join(below, name, &rel));
   ISC_GO(isc_path_join(dir, rel, &path));
-  if (!strcmp(name, ".") || !strcmp(name, "..") || !strcmp(rel, DONE_FILE)) goto done;
+  if (!strcmp(name, ".") || !strcmp(name, "..") || !strcmp(rel, DONE_FILE) ||
+      !strcmp(rel, ISC_SPENT_FILE)) /* tells of the process, not of its result */
+    goto done;
   if (lstat(path, &sb) != 0)
     st = isc_fail(ISC_E_IO, "%s: cannot be listed: %s", path, strerror(errno));
   else if (S_ISDIR(sb.st_mode))
@@ -156,6 +158,13 @@ static isc_status remove_files(const char *dir, choose_fn choose) {
   return st;
 }
 
+isc_status isc_stage_remove(const char *dir) {
+  if (!isc_is_dir(dir)) return ISC_OK;
+  ISC_TRY(remove_files(dir, any_file));
+  return rmdir(dir) == 0 ? ISC_OK
+                         : isc_fail(ISC_E_IO, "%s: cannot be removed: %s", dir, strerror(errno));
+}
+
 /* The record and the key go first: a kill in between must leave neither for files that are gone. */
 static isc_status start_empty(const char *dir, const char key[33]) {
   static const char *const first[] = {DONE_FILE, KEY_FILE};
@@ -234,28 +243,35 @@ isc_status isc_stage_run(isc_run_state *r, const char *name, const char key[33],
   isc_status st = ISC_OK;
   const char *why;
   const isc_run_events *ev = &r->request->events;
-  r->stage = name;
+  snprintf(r->stage, sizeof r->stage, "%s%s", r->method ? r->method->below : "", name);
   free(r->stage_dir);
   r->stage_dir = NULL;
   r->stage_started = r->last_checkpoint = isc_now();
   r->last_logged = 0;
   isc_curve_free(&r->curve);
   r->curve_unsaved = false;
-  ISC_TRY(isc_study_path(r->study, &r->stage_dir, "%s", name));
+  ISC_TRY(isc_study_path(r->study, &r->stage_dir, "%s", r->stage));
   ISC_TRY(isc_stage_check(r));
   if (isc_stage_is_done(r->stage_dir, key)) {
-    if (ev->end) ev->end(ev->user, name, -1);
+    if (ev->end) ev->end(ev->user, r->stage, -1);
     return ISC_OK;
   }
   ISC_TRY(prepare(r, key, &why));
-  if (ev->begin) ev->begin(ev->user, name, why);
+  ISC_TRY(isc_meter_begin(&r->meter, r->study->device, r->stage_dir));
+  if (ev->begin) ev->begin(ev->user, r->stage, why);
   log_line(r, !strcmp(why, "resumed") ? "resume" : "begin", 0, 0, NULL, 0);
   st = fn(r, arg);
   if (st == ISC_OK && r->curve.n) st = isc_curve_write(&r->curve, r->stage_dir);
+  if (st == ISC_OK) st = isc_meter_finish(&r->meter, r->stage_dir);
   if (st == ISC_OK) st = mark_done(r->stage_dir, key);
   log_line(r, st == ISC_OK ? "end" : "stop", 0, 0, NULL, 0);
-  if (st == ISC_OK && ev->end) ev->end(ev->user, name, isc_now() - r->stage_started);
+  if (st == ISC_OK && ev->end) ev->end(ev->user, r->stage, isc_now() - r->stage_started);
   return st;
+}
+
+static isc_status write_progress(isc_run_state *r) {
+  ISC_TRY(isc_meter_keep(&r->meter, r->stage_dir));
+  return r->curve.n ? isc_curve_write(&r->curve, r->stage_dir) : ISC_OK;
 }
 
 isc_status isc_stage_progress(isc_run_state *r, int64_t done, int64_t total, const isc_metric *m,
@@ -264,7 +280,7 @@ isc_status isc_stage_progress(isc_run_state *r, int64_t done, int64_t total, con
   const double now = isc_now();
   if (n > 0) ISC_TRY(isc_curve_add(&r->curve, done, total, m, n));
   /* What asked for a checkpoint could not be told of an error: a disk that is still full is one now. */
-  if (r->curve_unsaved) ISC_TRY(isc_curve_write(&r->curve, r->stage_dir));
+  if (r->curve_unsaved) ISC_TRY(write_progress(r));
   r->curve_unsaved = false;
   if (ev->progress) ev->progress(ev->user, r->stage, done, total, m, n, now - r->stage_started);
   if (now - r->last_logged >= 2 || done == total) {
@@ -286,7 +302,7 @@ isc_status isc_stage_check(const isc_run_state *r) {
 }
 
 bool isc_stage_save_curve(isc_run_state *r) {
-  r->curve_unsaved = r->curve.n && isc_curve_write(&r->curve, r->stage_dir) != ISC_OK;
+  r->curve_unsaved = write_progress(r) != ISC_OK;
   return !r->curve_unsaved;
 }
 

@@ -10,6 +10,7 @@
 #define ISC_CORE_STAGE_H
 
 #include "run/run.h"
+#include "run/spent.h"
 
 typedef struct isc_curve_point {
   int64_t step;
@@ -31,11 +32,13 @@ typedef struct isc_run_state {
   const isc_run_request *request;
   FILE *log; /* log.jsonl, appended                */
   double started;
-  const char *stage; /* the one in progress                */
+  const isc_study_method *method; /* whose stage is in progress        */
+  char stage[96];                 /* the one in progress                */
   char *stage_dir;
+  isc_meter meter;
   double stage_started, last_checkpoint, last_logged;
   isc_curve curve;
-  bool curve_unsaved; /* a checkpoint was due and the curve could not be written */
+  bool curve_unsaved; /* a checkpoint was due and the curve or the count could not be written */
 } isc_run_state;
 
 typedef isc_status (*isc_stage_fn)(isc_run_state *r, void *arg);
@@ -43,6 +46,9 @@ typedef isc_status (*isc_stage_fn)(isc_run_state *r, void *arg);
 /* Bring a stage up to date: skip, resume or start it, by `key` (its fingerprint in hex). */
 isc_status isc_stage_run(isc_run_state *r, const char *name, const char key[33], isc_stage_fn fn,
                          void *arg);
+
+/* Remove a directory and all it holds; one that is not there is fine. */
+isc_status isc_stage_remove(const char *dir);
 
 /* Is the stage in `dir` finished with this fingerprint, and are its files still there? */
 bool isc_stage_is_done(const char *dir, const char key[33]);
@@ -55,9 +61,9 @@ void isc_stage_note(isc_run_state *r, const char *event, const char *members, co
 bool isc_stage_stopping(const isc_run_state *r);
 /* ISC_E_INTERRUPTED when asked to stop, else ISC_OK. */
 isc_status isc_stage_check(const isc_run_state *r);
-/* Write the curve so far; a checkpoint must never be ahead of it. False when it could not be written. */
+/* Write the curve and the count so far; a checkpoint must never be ahead of them. False when they could not be written. */
 bool isc_stage_save_curve(isc_run_state *r);
-/* Is a checkpoint due? Keeps the curve on disk in step with it. */
+/* Is a checkpoint due? Keeps both on disk in step with it. */
 bool isc_stage_checkpoint_due(isc_run_state *r);
 
 /* What a trainer reports to while the stage is in progress (stage_train.c). */
@@ -72,19 +78,27 @@ ISC_API void isc_curve_free(isc_curve *c);
 
 /* ---- fingerprints (fingerprint.c): 32 hex digits each */
 isc_status isc_key_harvest(isc_study *s, char key[33]);
-isc_status isc_key_method(isc_study *s, int64_t stage, const char harvest[33],
-                          const char previous[33], char key[33]);
-isc_status isc_key_sample(isc_study *s, const char harvest[33], const char trained[33],
-                          char key[33]);
+/* max_steps: of the stage's budget, 0 = none. */
+isc_status isc_key_method(isc_study *s, const isc_study_method *m, int64_t stage, int64_t max_steps,
+                          const char harvest[33], const char previous[33], char key[33]);
+isc_status isc_key_sample(isc_study *s, const isc_study_method *m, const char harvest[33],
+                          const char trained[33], char key[33]);
 isc_status isc_key_score(isc_study *s, const char sample[33], char key[33]);
-isc_status isc_key_report(isc_study *s, const char score[33], char key[33]);
+isc_status isc_key_compare(isc_study *s, const isc_study_method *m, const char before[33],
+                           const char score[33], char key[33]);
+isc_status isc_key_report(isc_study *s, const char scores[33], char key[33]);
 isc_status isc_key_pretrain(isc_study *s, char key[33]);
 
 /* ---- the stages */
+typedef struct isc_training {
+  int64_t stage;     /* of r->method            */
+  int64_t max_steps; /* of its budget, 0 = none */
+} isc_training;
 isc_status isc_stage_harvest(isc_run_state *r, void *arg);
-isc_status isc_stage_train(isc_run_state *r, void *arg /* int64_t *stage */);
+isc_status isc_stage_train(isc_run_state *r, void *arg /* isc_training */);
 isc_status isc_stage_sample(isc_run_state *r, void *arg);
 isc_status isc_stage_score(isc_run_state *r, void *arg);
+isc_status isc_stage_compare(isc_run_state *r, void *arg);
 isc_status isc_stage_report(isc_run_state *r, void *arg);
 
 #endif

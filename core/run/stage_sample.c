@@ -115,12 +115,13 @@ done:
 
 isc_status isc_stage_sample(isc_run_state *r, void *arg) {
   isc_study *s = r->study;
+  const isc_study_method *m = r->method;
   isc_status st = ISC_OK;
   isc_samples samples = {0};
   conditions c = {0};
   char *dir = NULL, *path = NULL;
   (void)arg;
-  const int64_t extra = s->method_ops->sample_prior ? s->evaluate.unconditional : 0;
+  const int64_t extra = m->ops->sample_prior ? s->evaluate.unconditional : 0;
   ISC_GO(isc_study_path(s, &dir, "harvest/test"));
   ISC_GO(conditions_read(s, dir, &c));
   ISC_GO(isc_samples_new(&samples, s->sites.n, s->n_conditions, s->evaluate.samples, extra));
@@ -136,11 +137,10 @@ isc_status isc_stage_sample(isc_run_state *r, void *arg) {
                           .batch = s->evaluate.batch,
                           .user = &k,
                           .sample = keep};
-  ISC_GO(s->method_ops->invert(s->method, &req));
+  ISC_GO(m->ops->invert(m->self, &req));
   if (extra)
-    ISC_GO(s->method_ops->sample_prior(s->method, extra, s->evaluate.temperature,
-                                       (uint64_t)s->run.seed, s->evaluate.batch, &k,
-                                       keep_unconditional));
+    ISC_GO(m->ops->sample_prior(m->self, extra, s->evaluate.temperature, (uint64_t)s->run.seed,
+                                s->evaluate.batch, &k, keep_unconditional));
   ISC_GO(renumber(&samples));
   ISC_GO(isc_path_join(r->stage_dir, "samples.db", &path));
   ISC_GO(isc_samples_write(&samples, path));

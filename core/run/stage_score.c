@@ -2,6 +2,7 @@
  *
  * The score stage: every distinct sampled text goes through the target once; distances, labels and estimates follow.
  */
+#include "run/conditions.h"
 #include "run/score.h"
 
 #include <math.h>
@@ -26,6 +27,7 @@ static void score_free(isc_score *s) {
   free(s->support_label);
   free(s->distance);
   free(s->d);
+  free(s->nearest);
   free(s->log_p);
   free(s->exact);
   free(s->exact_ess);
@@ -97,8 +99,7 @@ static void measure_row(isc_score *s, int64_t row, const isc_verdicts *v, int64_
   s->d[row] = isc_judge_distance(&s->judge, site, y, y_hat);
 }
 
-/* Rows ordered by text: those of text t are order[start[t]] … order[start[t + 1] − 1]. */
-static isc_status rows_by_text(const isc_samples *s, int64_t **start, int64_t **order) {
+isc_status isc_score_rows_by_text(const isc_samples *s, int64_t **start, int64_t **order) {
   const int64_t rows = isc_samples_rows(s);
   ISC_TRY(isc_calloc((size_t)s->n_texts + 2, sizeof **start, "sample order", (void **)start));
   ISC_TRY(isc_calloc((size_t)rows, sizeof **order, "sample order", (void **)order));
@@ -117,7 +118,7 @@ static isc_status judge_samples(isc_score *s) {
   isc_verdicts v = {0};
   const int64_t n_features = s->study->n_features, n_texts = s->samples.n_texts,
                 piece = isc_study_piece(s->study);
-  ISC_GO(rows_by_text(&s->samples, &start, &order));
+  ISC_GO(isc_score_rows_by_text(&s->samples, &start, &order));
   for (int64_t t0 = 0; t0 < n_texts; t0 += piece) {
     const int64_t n = n_texts - t0 < piece ? n_texts - t0 : piece;
     ISC_GO(isc_judge_texts(&s->judge, (const char *const *)s->samples.string + t0,
@@ -185,7 +186,7 @@ done:
 
 static isc_status read_samples(isc_score *s) {
   char *path = NULL;
-  ISC_TRY(isc_study_path(s->study, &path, "sample/samples.db"));
+  ISC_TRY(isc_study_path(s->study, &path, "%ssample/samples.db", s->run->method->below));
   isc_status st = isc_samples_read(path, &s->samples);
   if (st == ISC_OK && (s->samples.n_sites != s->study->sites.n ||
                        s->samples.n_conditions != s->study->n_conditions))
@@ -199,7 +200,7 @@ static isc_status read_samples(isc_score *s) {
 isc_status isc_stage_score(isc_run_state *r, void *arg) {
   isc_status st = ISC_OK;
   isc_score s = {.run = r, .study = r->study};
-  char *db = NULL, *json = NULL;
+  char *db = NULL, *conditions = NULL, *json = NULL;
   (void)arg;
   ISC_GO(isc_judge_open(r->study, &s.judge));
   ISC_GO(read_samples(&s));
@@ -208,13 +209,17 @@ isc_status isc_stage_score(isc_run_state *r, void *arg) {
   ISC_GO(judge_samples(&s));
   ISC_GO(isc_path_join(r->stage_dir, "distances.db", &db));
   ISC_GO(isc_distances_write(&s.samples, s.distance, db));
+  if (r->study->evaluate.any_position) ISC_GO(isc_score_any(&s));
   ISC_GO(isc_score_exact(&s));
   ISC_GO(evaluate(&s));
+  ISC_GO(isc_path_join(r->stage_dir, ISC_CONDITIONS_FILE, &conditions));
+  ISC_GO(isc_score_conditions(&s, conditions));
   ISC_GO(isc_path_join(r->stage_dir, "score.json", &json));
   ISC_GO(isc_score_write(&s, json));
 done:
   score_free(&s);
   free(db);
+  free(conditions);
   free(json);
   return st;
 }

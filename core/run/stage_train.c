@@ -6,18 +6,27 @@
 
 static isc_status on_progress(isc_train_io *io, int64_t done, int64_t total, const isc_metric *m,
                               int64_t n) {
-  return isc_stage_progress(io->core, done, total, m, n);
+  isc_run_state *r = io->core;
+  ISC_TRY(isc_meter_step(&r->meter, done, r->stage_dir));
+  return isc_stage_progress(r, done, total, m, n);
 }
 
 static bool on_checkpoint_due(isc_train_io *io) {
   return isc_stage_checkpoint_due(io->core);
 }
 
-/* A trainer that stops leaves a checkpoint, so the curve has to be there before it hears of it. */
+/* A trainer that stops leaves a checkpoint, so the curve has to be there before it hears of it. One that goes on begins its
+ * next step here. */
 static bool on_should_stop(isc_train_io *io) {
-  if (!isc_stage_stopping(io->core)) return false;
-  isc_stage_save_curve(io->core);
+  isc_run_state *r = io->core;
+  isc_meter_mark(&r->meter);
+  if (!isc_stage_stopping(r)) return false;
+  isc_stage_save_curve(r);
   return true;
+}
+
+static void on_took(isc_train_io *io, int64_t examples, int64_t tokens) {
+  isc_meter_took(&((isc_run_state *)io->core)->meter, examples, tokens);
 }
 
 isc_train_io isc_stage_io(isc_run_state *r) {
@@ -26,11 +35,13 @@ isc_train_io isc_stage_io(isc_run_state *r) {
                         .core = r,
                         .progress = on_progress,
                         .checkpoint_due = on_checkpoint_due,
-                        .should_stop = on_should_stop};
+                        .should_stop = on_should_stop,
+                        .took = on_took};
 }
 
 isc_status isc_stage_train(isc_run_state *r, void *arg) {
-  const int64_t stage = *(const int64_t *)arg;
+  const isc_training *t = arg;
   isc_train_io io = isc_stage_io(r);
-  return r->study->method_ops->train(r->study->method, stage, &io);
+  io.max_steps = t->max_steps;
+  return r->method->ops->train(r->method->self, t->stage, &io);
 }

@@ -35,8 +35,8 @@ int64_t isc_study_piece(const isc_study *s) {
   return n < FEWEST ? FEWEST : n > ISC_STORE_CHUNK ? ISC_STORE_CHUNK : n;
 }
 
-const char *isc_study_stage_name(const isc_study *s, int64_t k) {
-  const char *const *names = s->method_ops->stages(s->method);
+const char *isc_method_stage(const isc_study_method *m, int64_t k) {
+  const char *const *names = m->ops->stages(m->self);
   for (int64_t i = 0; i < k; i++)
     if (!names[i]) return NULL;
   return names[k];
@@ -85,16 +85,7 @@ static isc_status fill_classes(isc_study *s) {
                          &s->target_settings, &s->target_class, &s->target_conf));
   ISC_TRY(isc_study_fill(s->config, "kernel", ISC_KERNEL, "cosine-band", NULL, NULL,
                          &s->kernel_class, &s->kernel_conf));
-  ISC_TRY(isc_study_fill(s->config, "method", ISC_METHOD, "inversescope", NULL, NULL,
-                         &s->method_class, &s->method_conf));
-  s->method_ops = s->method_class->ops;
-  if (!s->method_ops->invert)
-    return isc_fail(
-        ISC_E_CONFIG,
-        "%s: method \"%s\" does not invert activations: it classifies them, and a run is "
-        "made of inputs that a method samples",
-        isc_config_where(s->config, "method.plugin"), s->method_class->name);
-  return ISC_OK;
+  return isc_study_fill_methods(s);
 }
 
 static isc_status open_target(isc_study *s) {
@@ -171,7 +162,7 @@ static isc_status open_features(isc_study *s) {
   return ISC_OK;
 }
 
-static isc_status open_method(isc_study *s) {
+static isc_status open_methods(isc_study *s) {
   s->env = (isc_method_env){.size = sizeof s->env,
                             .device = s->device,
                             .seed = (uint64_t)s->run.seed,
@@ -185,7 +176,11 @@ static isc_status open_method(isc_study *s) {
                             .text = env_text,
                             .activations = env_activations,
                             .core = s};
-  return s->method_ops->open(s->method_conf, &s->env, &s->method);
+  for (int64_t i = 0; i < s->n_methods; i++) {
+    isc_study_method *m = &s->method[i];
+    ISC_TRY(m->ops->open(m->conf, &s->env, &m->self));
+  }
+  return isc_study_check_methods(s);
 }
 
 static isc_status read_study(isc_study *s, const isc_config_source *source, const char *dir) {
@@ -217,7 +212,7 @@ isc_status isc_study_open(const isc_config_source *source, const char *dir, isc_
   isc_status st = begin_study(source, dir, &s);
   if (st == ISC_OK) st = open_target(s);
   if (st == ISC_OK) st = open_kernels(s);
-  if (st == ISC_OK) st = open_method(s);
+  if (st == ISC_OK) st = open_methods(s);
   if (st != ISC_OK) isc_study_close(s);
   *out = st == ISC_OK ? s : NULL;
   return st;
@@ -225,7 +220,7 @@ isc_status isc_study_open(const isc_config_source *source, const char *dir, isc_
 
 void isc_study_close(isc_study *s) {
   if (!s) return;
-  if (s->method) s->method_ops->close(s->method);
+  isc_study_close_methods(s);
   for (int64_t i = 0; i < s->n_features; i++)
     if (s->feature[i].self) s->feature[i].ops->close(s->feature[i].self);
   const int64_t n_confs = s->feature ? isc_config_count(s->config, "features") : 0;
@@ -243,7 +238,6 @@ void isc_study_close(isc_study *s) {
   free(s->kernel);
   free(s->kernel_dim);
   free(s->site_kernel);
-  free(s->method_conf);
   free(s->kernel_conf);
   free(s->prior_conf);
   free(s->target_conf);

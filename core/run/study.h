@@ -21,6 +21,18 @@ typedef struct isc_feature {
   void *conf, *self;
 } isc_feature;
 
+/* How the activations are inverted: the study's own method, or a baseline. */
+typedef struct isc_study_method {
+  const char *name; /* in reports                                                       */
+  char group[32];   /* of the config: "method", "baselines.[0]"                         */
+  char *below;      /* where its stages lie in the run directory: "" or "NAME/"; malloc'd */
+  const isc_class *cls;
+  void *conf;
+  const isc_method_ops *ops;
+  void *self;
+  isc_budget budget; /* of a baseline, by what the study's own method took */
+} isc_study_method;
+
 typedef struct isc_study {
   isc_config *config;
   char *config_path;
@@ -55,10 +67,8 @@ typedef struct isc_study {
   isc_feature *feature; /* [n_features] */
   int64_t n_features;
 
-  const isc_class *method_class;
-  void *method_conf;
-  const isc_method_ops *method_ops;
-  void *method;
+  isc_study_method *method; /* [n_methods] the study's own, then the baselines */
+  int64_t n_methods;
   isc_method_env env;
   isc_store *train_store; /* activations of the training inputs, once harvested */
 } isc_study;
@@ -83,7 +93,7 @@ ISC_API isc_status isc_study_text(const isc_study *s, isc_split split, int64_t i
  * result. */
 int64_t isc_study_piece(const isc_study *s);
 
-/* Name of method stage k, NULL past the end. */
-ISC_API const char *isc_study_stage_name(const isc_study *s, int64_t k);
+/* Name of a method's training stage k, NULL past the end. It lies in `below`NAME of the run directory. */
+ISC_API const char *isc_method_stage(const isc_study_method *m, int64_t k);
 
 #endif

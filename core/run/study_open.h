@@ -23,4 +23,10 @@ ISC_API isc_status isc_study_fill(isc_config *c, const char *path, isc_kind kind
                                   const char *fallback, const isc_option *extra_options,
                                   void *extra, const isc_class **cls, void **conf);
 
+/* study_methods.c: s->method with the classes and settings of the groups `method` and `baselines`, none open yet. */
+isc_status isc_study_fill_methods(isc_study *s);
+/* Once they are open: no baseline's directory may be another's. */
+isc_status isc_study_check_methods(const isc_study *s);
+void isc_study_close_methods(isc_study *s);
+
 #endif

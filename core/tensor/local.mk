@@ -2,6 +2,8 @@ libinversescope_la_SOURCES += \
   core/tensor/adamw.c \
   core/tensor/arena.c \
   core/tensor/arena.h \
+  core/tensor/count.c \
+  core/tensor/count.h \
   core/tensor/device.c \
   core/tensor/gradient.c \
   core/tensor/internal.h \

@@ -5,6 +5,7 @@
  * The three parts of a fused row are read, and their gradients written, in place through strides: no
  * splitting and no copies.
  */
+#include "tensor/count.h"
 #include "tensor/internal.h"
 
 typedef struct attention {
@@ -22,7 +23,7 @@ static isc_status attention_backward(isc_step *s, void *user) {
   v->args.dq = g.at;
   v->args.dk = g.at + v->k;
   v->args.dv = g.at + v->v;
-  ISC_TRY(s->dev->ops->attention_grad(s->dev->impl, &v->args));
+  ISC_TRY(isc_device_attention_grad(s->dev, &v->args));
   return isc_grad_close(s, v->qkv, &g);
 }
 
@@ -80,7 +81,7 @@ static isc_status attend_whole(isc_step *s, isc_tensor *qkv, const isc_heads *h,
     ISC_TRY(isc_step_device_alloc(s, (size_t)(h->batch * h->n_head * h->len) * sizeof(float), &p));
     a.lse = p;
   }
-  ISC_TRY(s->dev->ops->attention(s->dev->impl, &a));
+  ISC_TRY(isc_device_attention(s->dev, &a));
   if (!tracked) return ISC_OK;
   const attention kept = {qkv, *out, k, v, a};
   ISC_TRY(isc_step_keep(s, &kept, sizeof kept, &p));
@@ -138,7 +139,7 @@ static isc_status attend_cached(isc_step *s, isc_tensor *qkv, const isc_heads *h
   a.v = v_cache->data;
   a.kv_batch = d;
   a.kv_row = k_cache->shape[1] * d;
-  return s->dev->ops->attention(s->dev->impl, &a);
+  return isc_device_attention(s->dev, &a);
 }
 
 isc_status isc_op_attend(isc_step *s, isc_tensor *qkv, const isc_heads *heads, isc_tensor *k_cache,

@@ -4,6 +4,7 @@
  *
  * The per-head maps are batched GEMMs over heads, on [batch, heads, ·] tensors read with strides.
  */
+#include "tensor/count.h"
 #include "tensor/internal.h"
 
 typedef struct control {
@@ -30,7 +31,7 @@ static isc_status control_backward(isc_step *s, void *user) {
   ISC_TRY(open_or_spare(s, v->u, &u, &v->args.du));
   ISC_TRY(open_or_spare(s, v->c, &c, &v->args.dc));
   ISC_TRY(open_or_spare(s, v->v, &w, &v->args.dv));
-  ISC_TRY(s->dev->ops->control_grad(s->dev->impl, &v->args));
+  ISC_TRY(isc_device_control_grad(s->dev, &v->args));
   ISC_TRY(isc_grad_close(s, v->u, &u));
   ISC_TRY(isc_grad_close(s, v->c, &c));
   ISC_TRY(isc_grad_close(s, v->v, &w));
@@ -71,7 +72,7 @@ isc_status isc_op_control(isc_step *s, isc_tensor *x, isc_tensor *hn, isc_tensor
                          .c = c->data,
                          .out = (*out)->data,
                          .omega = scores->data};
-  ISC_TRY(s->dev->ops->control(s->dev->impl, &a));
+  ISC_TRY(isc_device_control(s->dev, &a));
   if (!isc_tracks(s, inputs, 5)) return ISC_OK;
   const control made = {x, hn, u, c, v, *out, a};
   ISC_TRY(isc_step_keep(s, &made, sizeof made, &p));
@@ -109,7 +110,7 @@ static isc_status headwise_backward(isc_step *s, void *user) {
                         .trans_b = true,
                         .alpha = 1,
                         .beta = beta};
-    ISC_TRY(s->dev->ops->gemm(s->dev->impl, &g));
+    ISC_TRY(isc_device_gemm(s->dev, &g));
   }
   ISC_TRY(isc_grad_slot(s, v->w, &grad, &beta));
   if (!grad) return ISC_OK;
@@ -129,7 +130,7 @@ static isc_status headwise_backward(isc_step *s, void *user) {
                       .trans_a = true,
                       .alpha = 1,
                       .beta = beta};
-  return s->dev->ops->gemm(s->dev->impl, &g);
+  return isc_device_gemm(s->dev, &g);
 }
 
 static isc_status headwise_run(isc_step *s, isc_tensor *k, isc_tensor *w, int64_t d,
@@ -151,7 +152,7 @@ static isc_status headwise_run(isc_step *s, isc_tensor *k, isc_tensor *w, int64_
                       .stride_b = dk * d,
                       .stride_c = d,
                       .alpha = 1};
-  ISC_TRY(s->dev->ops->gemm(s->dev->impl, &g));
+  ISC_TRY(isc_device_gemm(s->dev, &g));
   if (!isc_tracks(s, inputs, 2)) return ISC_OK;
   const headwise v = {k, w, out};
   ISC_TRY(isc_step_keep(s, &v, sizeof v, &p));

@@ -5,6 +5,7 @@
  * The bias and activation ride on the GEMM. The activation's argument is kept only when a gradient will
  * ask for it, and each of the three gradient products is made only for what needs it.
  */
+#include "tensor/count.h"
 #include "tensor/internal.h"
 
 typedef struct linear {
@@ -19,7 +20,7 @@ typedef struct linear {
 static isc_status product(isc_step *s, isc_gemm *g, const isc_tensor *w) {
   g->b_dtype = w ? (isc_dtype)w->dtype : ISC_F32;
   g->product = g->b_dtype == ISC_BF16 ? ISC_BF16 : s->product;
-  return s->dev->ops->gemm(s->dev->impl, g);
+  return isc_device_gemm(s->dev, g);
 }
 
 /* y = act(x w + b) on `rows` rows. */

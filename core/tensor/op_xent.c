@@ -5,6 +5,7 @@
  * The logits are never kept, so the gradients to h and w are made in the forward pass for a loss that is
  * differentiated as it is; the backward only checks that nothing was put on top of it.
  */
+#include "tensor/count.h"
 #include "tensor/internal.h"
 
 static isc_status xent_backward(isc_step *s, void *user) {
@@ -65,7 +66,7 @@ static isc_status sum_up(isc_step *s, const isc_xent *a, float *loss) {
                       .ldb = 1,
                       .ldc = 1,
                       .alpha = -1};
-  return s->dev->ops->gemm(s->dev->impl, &g);
+  return isc_device_gemm(s->dev, &g);
 }
 
 isc_status isc_op_xent(isc_step *s, isc_tensor *h, isc_tensor *w, const int32_t *target,
@@ -89,7 +90,7 @@ isc_status isc_op_xent(isc_step *s, isc_tensor *h, isc_tensor *w, const int32_t 
     a.dh = dh.at;
     ISC_TRY(isc_grad_of(s, w, &a.dw));
   }
-  ISC_TRY(s->dev->ops->xent(s->dev->impl, &a));
+  ISC_TRY(isc_device_xent(s->dev, &a));
   if (dh.at) ISC_TRY(isc_grad_close(s, h, &dh));
   ISC_TRY(sum_up(s, &a, (*loss)->data));
   if (logp)
