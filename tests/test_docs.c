@@ -143,10 +143,15 @@ Test(docs, every_group_of_a_config_is_described) {
   static const struct {
     const char *name;
     const isc_option *options;
-  } groups[] = {{"run", isc_run_options},           {"target", isc_target_options},
-                {"prior", isc_prior_options},       {"features", isc_feature_options},
-                {"evaluate", isc_evaluate_options}, {"report", isc_report_options},
-                {"pretrain", isc_output_options},   {"plugin_path", isc_path_options}};
+  } groups[] = {{"run", isc_run_options},
+                {"target", isc_target_options},
+                {"prior", isc_prior_options},
+                {"features", isc_feature_options},
+                {"baselines", isc_baseline_options},
+                {"evaluate", isc_evaluate_options},
+                {"report", isc_report_options},
+                {"pretrain", isc_output_options},
+                {"plugin_path", isc_path_options}};
   static const char *const plugins_only[] = {"kernel", "method", NULL};
   static const char *const *const keys[] = {isc_run_keys, isc_pretrain_keys};
   isc_cli list = describe(0, ARGS("describe", "--list"));

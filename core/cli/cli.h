@@ -17,7 +17,7 @@ typedef struct isc_command {
 
 extern const isc_command isc_command_run, isc_command_plugins, isc_command_describe,
     isc_command_sample, isc_command_pretrain, isc_command_new, isc_command_conform,
-    isc_command_generate, isc_command_inspect;
+    isc_command_generate, isc_command_inspect, isc_command_compare;
 
 /* Print this thread's error as "inversescope: …" and return its exit code. */
 int isc_cli_fail(isc_status s);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 inversescope_SOURCES += \
   core/cli/cli.h \
+  core/cli/cmd_compare.c \
   core/cli/cmd_conform.c \
   core/cli/cmd_describe.c \
   core/cli/cmd_generate.c \

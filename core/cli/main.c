@@ -8,11 +8,17 @@
 #include <stdio.h>
 #include <string.h>
 
-static const isc_command *const commands[] = {&isc_command_run,      &isc_command_sample,
-                                              &isc_command_generate, &isc_command_inspect,
-                                              &isc_command_pretrain, &isc_command_plugins,
-                                              &isc_command_describe, &isc_command_new,
-                                              &isc_command_conform,  NULL};
+static const isc_command *const commands[] = {&isc_command_run,
+                                              &isc_command_sample,
+                                              &isc_command_compare,
+                                              &isc_command_generate,
+                                              &isc_command_inspect,
+                                              &isc_command_pretrain,
+                                              &isc_command_plugins,
+                                              &isc_command_describe,
+                                              &isc_command_new,
+                                              &isc_command_conform,
+                                              NULL};
 
 static void print_help(FILE *f) {
   fputs("usage: inversescope COMMAND [ARGUMENT…]\n\n"

@@ -29,7 +29,16 @@ void isc_csv_sites(isc_sb *b, const json_t *doc);
 void isc_csv_samples(isc_sb *b, const json_t *doc);
 void isc_csv_curves(isc_sb *b, const json_t *doc);
 void isc_html_page(isc_sb *b, const json_t *doc);
+/* Up to the end of the page's head, and its end; between them goes its body. */
+void isc_html_begin(isc_sb *b, const char *title);
+void isc_html_end(isc_sb *b);
 void isc_terminal_table(isc_sb *b, const json_t *doc);
+
+/* ---- of a comparison document, or of all in a score document's "comparisons" */
+void isc_html_comparison(isc_sb *b, const json_t *doc);
+void isc_terminal_comparison(isc_sb *b, const json_t *doc);
+void isc_csv_comparisons(isc_sb *b, const json_t *doc);
+void isc_svg_histograms(isc_sb *b, const json_t *doc);
 
 /* ---- figures (SVG). `value(site, arg)` gives what a cell shows; NaN = no cell. */
 typedef double (*isc_cell_fn)(const json_t *site, const void *arg);

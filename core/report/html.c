@@ -62,16 +62,25 @@ static void percent_card(isc_sb *b, double x, const char *label) {
   if (!isnan(x)) card(b, shown, label);
 }
 
+void isc_html_begin(isc_sb *b, const char *title) {
+  isc_sb_add(b, "<!doctype html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' "
+                "content='width=device-width,initial-scale=1'><title>");
+  text(b, title);
+  isc_sb_addf(b, "</title><style>%s</style></head><body><h1>", STYLE);
+  text(b, title);
+  isc_sb_add(b, "</h1>");
+}
+
+void isc_html_end(isc_sb *b) {
+  isc_sb_add(b, "</body></html>\n");
+}
+
 static void head(isc_sb *b, const json_t *doc) {
   const json_t *target = isc_doc_get(doc, "target"), *prior = isc_doc_get(doc, "prior"),
                *kernel = isc_doc_get(doc, "kernel");
   const json_t *ev = isc_doc_get(doc, "evaluate"), *summary = isc_doc_get(doc, "summary");
-  isc_sb_add(b, "<!doctype html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' "
-                "content='width=device-width,initial-scale=1'><title>");
-  text(b, isc_doc_str(doc, "title"));
-  isc_sb_addf(b, "</title><style>%s</style></head><body><h1>", STYLE);
-  text(b, isc_doc_str(doc, "title"));
-  isc_sb_add(b, "</h1><p class='sub'>Target ");
+  isc_html_begin(b, isc_doc_str(doc, "title"));
+  isc_sb_add(b, "<p class='sub'>Target ");
   text(b, isc_doc_str(target, "plugin"));
   isc_sb_addf(b, ": %.0f layers × %.0f heads, width %.0f, %.0f parameters. Prior ",
               isc_doc_num(target, "n_layer"), isc_doc_num(target, "n_head"),
@@ -238,12 +247,19 @@ static void tail(isc_sb *b, const json_t *doc) {
                 "sorted by distance, those outside the "
                 "ball or the prior in grey. ✓: same label as x̂.</p>");
   json_array_foreach(json_object_get(doc, "tables"), i, item) sample_table(b, doc, item);
-  isc_sb_add(b, "</body></html>\n");
+  isc_html_end(b);
+}
+
+static void comparisons(isc_sb *b, const json_t *doc) {
+  size_t i;
+  json_t *c;
+  json_array_foreach(json_object_get(doc, "comparisons"), i, c) isc_html_comparison(b, c);
 }
 
 void isc_html_page(isc_sb *b, const json_t *doc) {
   head(b, doc);
   heatmaps(b, doc);
+  comparisons(b, doc);
   intervals(b, doc);
   site_table(b, doc);
   tail(b, doc);

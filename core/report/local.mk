@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 libinversescope_la_SOURCES += \
+  core/report/compare.c \
   core/report/csv.c \
   core/report/document.c \
   core/report/document.h \
   core/report/figures.c \
+  core/report/histogram.c \
   core/report/html.c \
   core/report/report.c \
   core/report/report.h \

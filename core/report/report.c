@@ -53,6 +53,8 @@ isc_status isc_report_write(const char *score_json, const char *dir, const char 
   ISC_GO(write_part(dir, "sites.csv", doc, isc_csv_sites));
   ISC_GO(write_part(dir, "samples.csv", doc, isc_csv_samples));
   ISC_GO(write_part(dir, "curves.csv", doc, isc_csv_curves));
+  if (json_array_size(json_object_get(doc, "comparisons")))
+    ISC_GO(write_part(dir, "compare.csv", doc, isc_csv_comparisons));
   ISC_GO(write_part(dir, "report.html", doc, isc_html_page));
   ISC_GO(write_part(dir, "report.json", doc, fill_json));
 done:
@@ -73,5 +75,50 @@ isc_status isc_report_table(const char *report_dir, char **text) {
 done:
   json_decref(doc);
   free(path);
+  return st;
+}
+
+/* ---- a comparison by itself */
+
+static isc_status parse(const char *document, json_t **doc) {
+  json_error_t e;
+  *doc = json_loads(document, JSON_REJECT_DUPLICATES, &e);
+  return *doc ? ISC_OK : isc_fail(ISC_E_FORMAT, "comparison: line %d: %s", e.line, e.text);
+}
+
+static void comparison_page(isc_sb *b, const json_t *doc) {
+  isc_html_begin(b, "Comparison");
+  isc_html_comparison(b, doc);
+  isc_html_end(b);
+}
+
+static void comparison_csv(isc_sb *b, const json_t *doc) {
+  json_t *all = json_pack("{s[O]}", "comparisons", doc);
+  if (!all) b->failed = true;
+  isc_csv_comparisons(b, all);
+  json_decref(all);
+}
+
+isc_status isc_report_comparison_write(const char *document, const char *dir) {
+  json_t *doc = NULL;
+  isc_status st = ISC_OK;
+  ISC_TRY(parse(document, &doc));
+  ISC_GO(isc_mkdirs(dir));
+  ISC_GO(write_part(dir, "compare.json", doc, fill_json));
+  ISC_GO(write_part(dir, "compare.csv", doc, comparison_csv));
+  ISC_GO(write_part(dir, "compare.html", doc, comparison_page));
+done:
+  json_decref(doc);
+  return st;
+}
+
+isc_status isc_report_comparison_table(const char *document, char **text) {
+  json_t *doc = NULL;
+  isc_sb b = {0};
+  *text = NULL;
+  ISC_TRY(parse(document, &doc));
+  isc_terminal_comparison(&b, doc);
+  const isc_status st = isc_sb_finish(&b, text);
+  json_decref(doc);
   return st;
 }

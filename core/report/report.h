@@ -10,11 +10,15 @@
 
 #include <inversescope/status.h>
 
-/* Write report.json, fcr.csv, sites.csv, samples.csv, curves.csv and report.html into `dir` (made if absent).
+/* Write report.json, fcr.csv, sites.csv, samples.csv, curves.csv, compare.csv (where methods are compared) and report.html into `dir` (made if absent).
  * `title` may be NULL: the run's name. */
 ISC_API isc_status isc_report_write(const char *score_json, const char *dir, const char *title);
 
 /* The main table of a finished report as text for a terminal; malloc'd. */
 ISC_API isc_status isc_report_table(const char *report_dir, char **text);
+
+/* Of a comparison document: compare.json, compare.csv and compare.html into `dir` (made if absent), and a table for a terminal. */
+ISC_API isc_status isc_report_comparison_write(const char *document, const char *dir);
+ISC_API isc_status isc_report_comparison_table(const char *document, char **text);
 
 #endif

@@ -90,6 +90,20 @@ static void summary_lines(isc_sb *b, const json_t *doc) {
   }
 }
 
+/* The one line that a comparison is made for. */
+static void comparison_lines(isc_sb *b, const json_t *c) {
+  const json_t *fixed = isc_doc_get(isc_doc_get(c, "refusal"), "fixed"),
+               *refusal = isc_doc_get(fixed, "kernel");
+  const isc_shown d = isc_doc_interval(refusal, "difference");
+  if (isnan(d.value)) return;
+  isc_sb_add(b, "refusal of ");
+  safe(b, isc_doc_str(isc_doc_get(c, "a"), "name"));
+  isc_sb_addf(b, " %.1f %%, of ", 100 * isc_doc_num(refusal, "a"));
+  safe(b, isc_doc_str(isc_doc_get(c, "b"), "name"));
+  isc_sb_addf(b, " %.1f %%; difference %+.1f %% [%+.1f, %+.1f]\n", 100 * isc_doc_num(refusal, "b"),
+              100 * d.value, 100 * d.lo, 100 * d.hi);
+}
+
 void isc_terminal_table(isc_sb *b, const json_t *doc) {
   size_t i;
   json_t *site;
@@ -101,4 +115,5 @@ void isc_terminal_table(isc_sb *b, const json_t *doc) {
   table_head(b, doc, width);
   json_array_foreach(json_object_get(doc, "sites"), i, site) site_line(b, doc, site, width);
   summary_lines(b, doc);
+  json_array_foreach(json_object_get(doc, "comparisons"), i, site) comparison_lines(b, site);
 }

@@ -11,7 +11,7 @@ isc_status isc_stage_report(isc_run_state *r, void *arg) {
   const char *title = s->report.title && *s->report.title ? s->report.title : s->name;
   char *scores = NULL;
   (void)arg;
-  ISC_TRY(isc_study_path(s, &scores, "score/score.json"));
+  ISC_TRY(isc_study_path(s, &scores, "%s/score.json", s->n_methods > 1 ? "compare" : "score"));
   isc_status st = r->request->report(scores, r->stage_dir, title);
   free(scores);
   return st;

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A comparison document (docs/report.md) as a part of the page, as CSV and for a terminal.
+ */
+#include "report/document.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct pair {
+  double a, b, difference, lo, hi;
+} pair;
+
+static pair pair_of(const json_t *j) {
+  const isc_shown d = isc_doc_interval(j, "difference");
+  return (pair){isc_doc_num(j, "a"), isc_doc_num(j, "b"), d.value, d.lo, d.hi};
+}
+
+/* The rows that all three forms show, in this order. */
+typedef struct row {
+  char name[96];
+  pair p;
+} row;
+
+static const struct {
+  const char *position, *distance, *name;
+} CONVENTIONS[] = {{"fixed", "kernel", "refusal"},
+                   {"fixed", "cosine", "refusal by cosine distance"},
+                   {"fixed", "l2", "refusal by normalised L2"},
+                   {"any", "kernel", "refusal at the best position"},
+                   {"any", "cosine", "… by cosine distance"},
+                   {"any", "l2", "… by normalised L2"}};
+enum { N_CONVENTIONS = sizeof CONVENTIONS / sizeof *CONVENTIONS };
+
+typedef void (*row_fn)(isc_sb *b, const row *r);
+
+static void each_row(isc_sb *b, const json_t *doc, row_fn show) {
+  size_t i;
+  json_t *feature;
+  row r;
+  for (int c = 0; c < N_CONVENTIONS; c++) {
+    const json_t *at = isc_doc_get(isc_doc_get(doc, "refusal"), CONVENTIONS[c].position);
+    r.p = pair_of(isc_doc_get(at, CONVENTIONS[c].distance));
+    snprintf(r.name, sizeof r.name, "%s", CONVENTIONS[c].name);
+    if (!isnan(r.p.difference)) show(b, &r);
+  }
+  r.p = pair_of(isc_doc_get(doc, "validity"));
+  snprintf(r.name, sizeof r.name, "validity");
+  if (!isnan(r.p.difference)) show(b, &r);
+  json_array_foreach(json_object_get(doc, "features"), i, feature) {
+    r.p = pair_of(isc_doc_get(feature, "reject"));
+    snprintf(r.name, sizeof r.name, "FCR of %.60s", isc_doc_str(feature, "name"));
+    if (!isnan(r.p.difference)) show(b, &r);
+  }
+}
+
+static bool excludes_zero(const pair *p) {
+  return p->lo > 0 || p->hi < 0;
+}
+
+/* ---- what each took */
+
+static const struct {
+  const char *key, *name;
+} COSTS[] = {{"steps", "training steps"},
+             {"examples", "training examples"},
+             {"tokens", "training tokens"},
+             {"flops", "training FLOP"},
+             {"seconds", "training seconds"}};
+enum { N_COSTS = sizeof COSTS / sizeof *COSTS };
+
+static void show_cost(const json_t *side, const char *group, const char *key, char out[32]) {
+  const double x = isc_doc_num(isc_doc_get(side, group), key);
+  if (isnan(x))
+    strcpy(out, "–");
+  else
+    snprintf(out, 32, x < 1e7 ? "%.0f" : "%.3g", x);
+}
+
+static void show_parameters(const json_t *side, char out[32]) {
+  const double x = isc_doc_num(side, "parameters");
+  if (isnan(x))
+    strcpy(out, "–");
+  else
+    snprintf(out, 32, "%.0f", x);
+}
+
+/* ---- the page */
+
+static void text(isc_sb *b, const char *s) {
+  isc_sb_add_html(b, s, strlen(s));
+}
+
+static void names_head(isc_sb *b, const json_t *doc, const char *more) {
+  isc_sb_add(b, "<div class='wrap'><table><thead><tr><th></th><th class='n'>");
+  text(b, isc_doc_str(isc_doc_get(doc, "a"), "name"));
+  isc_sb_add(b, "</th><th class='n'>");
+  text(b, isc_doc_str(isc_doc_get(doc, "b"), "name"));
+  isc_sb_addf(b, "</th>%s</tr></thead><tbody>\n", more);
+}
+
+static void cost_row(isc_sb *b, const char *name, const char *x, const char *y) {
+  isc_sb_addf(b, "<tr><td>%s</td><td class='n'>%s</td><td class='n'>%s</td></tr>\n", name, x, y);
+}
+
+static void cost_table(isc_sb *b, const json_t *doc) {
+  const json_t *one = isc_doc_get(doc, "a"), *two = isc_doc_get(doc, "b");
+  char x[32], y[32];
+  names_head(b, doc, "");
+  show_parameters(one, x);
+  show_parameters(two, y);
+  cost_row(b, "trained parameters", x, y);
+  for (int i = 0; i < N_COSTS; i++) {
+    show_cost(one, "training", COSTS[i].key, x);
+    show_cost(two, "training", COSTS[i].key, y);
+    cost_row(b, COSTS[i].name, x, y);
+  }
+  show_cost(one, "sampling", "flops", x);
+  show_cost(two, "sampling", "flops", y);
+  cost_row(b, "sampling FLOP", x, y);
+  isc_sb_add(b, "</tbody></table></div>\n");
+}
+
+static void score_row(isc_sb *b, const row *r) {
+  isc_sb_add(b, "<tr><td>");
+  text(b, r->name);
+  isc_sb_addf(b,
+              "</td><td class='n'>%.3f</td><td class='n'>%.3f</td><td class='n'>%+.3f</td><td "
+              "class='n%s'>[%+.3f, %+.3f]</td></tr>\n",
+              r->p.a, r->p.b, r->p.difference, excludes_zero(&r->p) ? " yes" : "", r->p.lo,
+              r->p.hi);
+}
+
+static void agreement(isc_sb *b, const json_t *doc) {
+  size_t i;
+  json_t *feature;
+  isc_sb_add(b, "<p class='sub'>Over sites, by feature. ");
+  json_array_foreach(json_object_get(doc, "features"), i, feature) {
+    const double ea = isc_doc_num(feature, "error_a"), eb = isc_doc_num(feature, "error_b");
+    isc_sb_add(b, i ? " · " : "");
+    text(b, isc_doc_str(feature, "name"));
+    isc_sb_addf(b, ": rank correlation %.3f, %.0f of the top 5 the same",
+                isc_doc_num(feature, "spearman"), isc_doc_num(feature, "shared_top"));
+    if (!isnan(ea) && !isnan(eb)) isc_sb_addf(b, ", mean |reject − exact| %.3f and %.3f", ea, eb);
+  }
+  isc_sb_add(b, ".</p>\n");
+}
+
+static void differences(isc_sb *b, const json_t *doc) {
+  size_t i;
+  json_t *d;
+  if (!json_array_size(json_object_get(doc, "differences"))) return;
+  isc_sb_add(b, "<p class='sub'>The two differ in ");
+  json_array_foreach(json_object_get(doc, "differences"), i, d) {
+    isc_sb_add(b, i ? ", " : "");
+    text(b, isc_doc_str(d, "key"));
+  }
+  isc_sb_add(b, ".</p>\n");
+}
+
+void isc_html_comparison(isc_sb *b, const json_t *doc) {
+  isc_sb_add(b, "<h2>");
+  text(b, isc_doc_str(isc_doc_get(doc, "a"), "name"));
+  isc_sb_add(b, " and ");
+  text(b, isc_doc_str(isc_doc_get(doc, "b"), "name"));
+  isc_sb_addf(
+      b,
+      "</h2><p class='sub'>On the same %.0f held-out inputs at the same sites; differences are "
+      "paired, with 95 %% intervals over those inputs.</p>\n",
+      isc_doc_num(doc, "conditions"));
+  differences(b, doc);
+  isc_sb_add(b, "<div class='row'>");
+  isc_svg_histograms(b, doc);
+  isc_sb_add(b, "</div>\n");
+  names_head(b, doc, "<th class='n'>difference</th><th class='n'>95 % interval</th>");
+  each_row(b, doc, score_row);
+  isc_sb_add(b, "</tbody></table></div>\n");
+  agreement(b, doc);
+  isc_sb_add(b, "<h3>What each took</h3>");
+  cost_table(b, doc);
+}
+
+/* ---- CSV: one line a score, overall and by site */
+
+static void csv_field(isc_sb *b, const char *s) {
+  isc_sb_add(b, "\"");
+  if (*s && strchr("=+-@\t\r", *s)) isc_sb_add(b, "'");
+  for (; *s; s++)
+    isc_sb_addn(b, *s == '"' ? "\"\"" : s, *s == '"' ? 2 : 1);
+  isc_sb_add(b, "\"");
+}
+
+static void csv_line(isc_sb *b, const json_t *doc, const char *site, const char *score,
+                     const json_t *j) {
+  const pair p = pair_of(j);
+  if (isnan(p.difference)) return;
+  csv_field(b, isc_doc_str(isc_doc_get(doc, "b"), "name"));
+  isc_sb_add(b, ",");
+  csv_field(b, site);
+  isc_sb_add(b, ",");
+  csv_field(b, score);
+  isc_sb_addf(b, ",%.9g,%.9g,%.9g,%.9g,%.9g\n", p.a, p.b, p.difference, p.lo, p.hi);
+}
+
+static void csv_overall(isc_sb *b, const json_t *doc) {
+  size_t i;
+  json_t *feature;
+  char name[128];
+  for (int c = 0; c < N_CONVENTIONS; c++) {
+    snprintf(name, sizeof name, "refusal %s %s", CONVENTIONS[c].position, CONVENTIONS[c].distance);
+    csv_line(b, doc, "", name,
+             isc_doc_get(isc_doc_get(isc_doc_get(doc, "refusal"), CONVENTIONS[c].position),
+                         CONVENTIONS[c].distance));
+  }
+  csv_line(b, doc, "", "validity", isc_doc_get(doc, "validity"));
+  json_array_foreach(json_object_get(doc, "features"), i, feature) {
+    snprintf(name, sizeof name, "fcr %.100s", isc_doc_str(feature, "name"));
+    csv_line(b, doc, "", name, isc_doc_get(feature, "reject"));
+  }
+}
+
+static void csv_site(isc_sb *b, const json_t *doc, const json_t *site) {
+  size_t i;
+  json_t *feature;
+  char name[128];
+  csv_line(b, doc, isc_doc_str(site, "name"), "refusal fixed kernel", isc_doc_get(site, "refusal"));
+  csv_line(b, doc, isc_doc_str(site, "name"), "validity", isc_doc_get(site, "validity"));
+  json_array_foreach(json_object_get(doc, "features"), i, feature) {
+    snprintf(name, sizeof name, "fcr %.100s", isc_doc_str(feature, "name"));
+    csv_line(b, doc, isc_doc_str(site, "name"), name,
+             isc_doc_get(isc_doc_get(site, "fcr"), isc_doc_str(feature, "name")));
+  }
+}
+
+void isc_csv_comparisons(isc_sb *b, const json_t *doc) {
+  size_t i, k;
+  json_t *c, *site;
+  isc_sb_add(b, "against,site,score,a,b,difference,lo,hi\n");
+  json_array_foreach(json_object_get(doc, "comparisons"), i, c) {
+    csv_overall(b, c);
+    json_array_foreach(json_object_get(c, "sites"), k, site) csv_site(b, c, site);
+  }
+}
+
+/* ---- the terminal */
+
+/* Text of unknown origin: control characters would act on the terminal. */
+static void safe(isc_sb *b, const char *s, size_t most) {
+  for (; *s && most; s++, most--)
+    isc_sb_addn(b, (unsigned char)*s < 32 || *s == 127 ? "?" : s, 1);
+}
+
+static void terminal_row(isc_sb *b, const row *r) {
+  size_t shown = 0;
+  for (const char *s = r->name; *s; s++)
+    shown += ((unsigned char)*s & 0xC0) != 0x80;
+  safe(b, r->name, sizeof r->name);
+  isc_sb_addf(b, "%*s %8.3f %8.3f %+9.3f  [%+.3f, %+.3f]%s\n", shown < 30 ? (int)(30 - shown) : 0,
+              "", r->p.a, r->p.b, r->p.difference, r->p.lo, r->p.hi,
+              excludes_zero(&r->p) ? "  *" : "");
+}
+
+static void side_line(isc_sb *b, const char *which, const json_t *side) {
+  const json_t *t = isc_doc_get(side, "training");
+  char parameters[32], x[32];
+  show_parameters(side, parameters);
+  isc_sb_addf(b, "%s  ", which);
+  safe(b, isc_doc_str(side, "name"), 80);
+  isc_sb_addf(b, ": %s parameters", parameters);
+  for (int i = 0; json_is_object(t) && i < N_COSTS; i++) {
+    show_cost(side, "training", COSTS[i].key, x);
+    isc_sb_addf(b, ", %s %s", x, COSTS[i].key);
+  }
+  isc_sb_add(b, json_is_object(t) ? " of training\n" : "\n");
+}
+
+static void terminal_differences(isc_sb *b, const json_t *doc) {
+  size_t i;
+  json_t *d;
+  json_array_foreach(json_object_get(doc, "differences"), i, d) {
+    char *x = json_dumps(json_object_get(d, "a"), JSON_ENCODE_ANY | JSON_REAL_PRECISION(6)),
+         *y = json_dumps(json_object_get(d, "b"), JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
+    isc_sb_add(b, "differ in ");
+    safe(b, isc_doc_str(d, "key"), 80);
+    isc_sb_add(b, ": ");
+    safe(b, x ? x : "?", 80);
+    isc_sb_add(b, " and ");
+    safe(b, y ? y : "?", 80);
+    isc_sb_add(b, "\n");
+    free(x);
+    free(y);
+  }
+}
+
+static void terminal_features(isc_sb *b, const json_t *doc) {
+  size_t i;
+  json_t *f;
+  json_array_foreach(json_object_get(doc, "features"), i, f) {
+    const double ea = isc_doc_num(f, "error_a"), eb = isc_doc_num(f, "error_b");
+    safe(b, isc_doc_str(f, "name"), 60);
+    isc_sb_addf(b, ": rank correlation of sites %.3f, %.0f of the top 5 shared",
+                isc_doc_num(f, "spearman"), isc_doc_num(f, "shared_top"));
+    if (!isnan(ea) && !isnan(eb)) isc_sb_addf(b, "; |reject - exact| mean %.3f and %.3f", ea, eb);
+    isc_sb_add(b, "\n");
+  }
+}
+
+void isc_terminal_comparison(isc_sb *b, const json_t *doc) {
+  size_t i;
+  json_t *site;
+  side_line(b, "a", isc_doc_get(doc, "a"));
+  side_line(b, "b", isc_doc_get(doc, "b"));
+  terminal_differences(b, doc);
+  isc_sb_addf(b, "\n%-30s %8s %8s %9s  95 %% interval, %.0f held-out inputs\n", "means over sites",
+              "a", "b", "a - b", isc_doc_num(doc, "conditions"));
+  each_row(b, doc, terminal_row);
+  isc_sb_add(b, "\n");
+  terminal_features(b, doc);
+  isc_sb_addf(b, "\n%-30s %8s %8s %9s\n", "refusal by site", "a", "b", "a - b");
+  json_array_foreach(json_object_get(doc, "sites"), i, site) {
+    row r = {.p = pair_of(isc_doc_get(site, "refusal"))};
+    snprintf(r.name, sizeof r.name, "%.80s", isc_doc_str(site, "name"));
+    if (!isnan(r.p.difference)) terminal_row(b, &r);
+  }
+}
