@@ -7,6 +7,7 @@ tests_librun_support_la_LIBADD = libinversescope.la
 run_ldadd = tests/librun_support.la $(LDADD)
 
 check_PROGRAMS += \
+  tests/test_baselines \
   tests/test_cli \
   tests/test_cli_model \
   tests/test_cli_signals \
@@ -17,6 +18,9 @@ check_PROGRAMS += \
   tests/test_run_score \
   tests/test_samples \
   tests/test_store
+tests_test_baselines_SOURCES = tests/test_baselines.c tests/faulty_io.c
+tests_test_baselines_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+tests_test_baselines_LDADD = $(run_ldadd) $(JANSSON_LIBS)
 tests_test_large_model_SOURCES = tests/test_large_model.c tests/faulty_io.c
 tests_test_large_model_LDADD = $(run_ldadd)
 tests_test_run_SOURCES = tests/test_run.c tests/faulty_io.c
