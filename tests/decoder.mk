@@ -14,6 +14,7 @@ check_PROGRAMS += \
   tests/test_gpt2_target \
   tests/test_harvest \
   tests/test_memory_plan \
+  tests/test_packed \
   tests/test_params_io \
   tests/test_params_load \
   tests/test_patch \
@@ -33,6 +34,7 @@ tests_test_gpt2_directory_SOURCES = tests/test_gpt2_directory.c
 tests_test_families_SOURCES = tests/test_families.c
 tests_test_harvest_SOURCES = tests/test_harvest.c
 tests_test_memory_plan_SOURCES = tests/test_memory_plan.c
+tests_test_packed_SOURCES = tests/test_packed.c
 tests_test_params_io_SOURCES = tests/test_params_io.c
 tests_test_params_load_SOURCES = tests/test_params_load.c
 tests_test_patch_SOURCES = tests/test_patch.c

@@ -160,6 +160,13 @@ typedef struct isc_decoder_input {
    * and gets the residual stream behind the last block; *hidden is NULL unless that was the model's last. */
   isc_tensor *resid;
   int64_t first_layer, end_layer;
+  /* since 1.1: sequences of several lengths without padding, without cache and tape. lens host [batch] in [1, len]; ids are
+   * [Σ lens], one sequence after the other, and so are the rows of every tensor, [Σ lens, …] for [batch·len, …]. Neighbours of
+   * one length are run together. NULL = all have `len`. */
+  const int64_t *lens;
+  /* since 1.1: only each sequence's last position is asked for in the block where the taps stop the pass, which they must:
+   * there the places from ISC_HEADS on have one row for each sequence, [batch, …], the same bits as in the whole. Without cache and tape. */
+  bool last;
 } isc_decoder_input;
 
 /* *hidden = final-norm output [batch·len, d_model] (NULL when the taps stop earlier). Longer than n_ctx →

@@ -25,6 +25,7 @@ typedef struct isc_target_info {
       by_layer; /* since 1.1: a layer is costly to begin, so many inputs should go through it at once (first_layer of
                     isc_decoder_input is honoured) */
   isc_dtype product; /* since 1.1: what its matrix products round their operands to */
+  bool packed;       /* since 1.1: lens and last of isc_decoder_input are honoured */
 } isc_target_info;
 
 /* The ops table of a target. */

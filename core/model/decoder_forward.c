@@ -3,10 +3,13 @@
  * The forward pass: embed, blocks, final norm, with a tap at every named place.
  *
  * It is made of tape-able operations only, so the same pass serves harvesting, training, and input
- * gradients through a frozen model. A stop is honoured right after its place: the rest is not computed.
+ * gradients through a frozen model. A stop is honoured right after its place: the rest is not computed. Where only
+ * sequences' last positions are asked for, the block that the pass stops in goes on with those alone: no later
+ * block has use for the others.
  */
 #include "base/base.h"
 #include "model/decoder_internal.h"
+#include "tensor/packed.h"
 #include <math.h>
 
 typedef struct pass {
@@ -14,7 +17,11 @@ typedef struct pass {
   isc_step *s;
   const isc_decoder_input *in;
   const isc_taps *taps;
-  int64_t past; /* positions already in the cache */
+  int64_t past;   /* positions already in the cache              */
+  int64_t rows;   /* of the residual stream                      */
+  int32_t *pos;   /* [rows] each row's position                  */
+  isc_span *span; /* [spans] NULL unless packed or with `last`   */
+  int64_t spans;
   bool stopped;
 } pass;
 
@@ -43,19 +50,45 @@ static isc_status check_part(const pass *p) {
     return isc_fail(ISC_E_SHAPE, "blocks [%lld, %lld) of a decoder of %lld",
                     (long long)in->first_layer, (long long)in->end_layer, (long long)n);
   const isc_tensor *x = in->resid;
-  if (x && x->ndim == 2 && x->shape[0] == in->batch * in->len && x->shape[1] == width)
-    return ISC_OK;
+  if (x && x->ndim == 2 && x->shape[0] == p->rows && x->shape[1] == width) return ISC_OK;
   return isc_fail(ISC_E_SHAPE, "a forward pass in parts needs a residual stream [%lld, %lld]",
-                  (long long)(in->batch * in->len), (long long)width);
+                  (long long)p->rows, (long long)width);
 }
 
-static isc_status check_input(const pass *p) {
+/* The lengths, and that nobody needs what is left out; the rows they come to. */
+static isc_status check_packed(pass *p) {
+  const isc_decoder_input *in = p->in;
+  if ((in->lens || in->last) && (in->cache || isc_tape_on(p->s)))
+    return isc_fail(ISC_E_USAGE, "a forward pass over packed sequences or their last positions has "
+                                 "neither a cache nor a gradient");
+  if (in->last &&
+      (!p->taps || p->taps->stop_layer < 0 || p->taps->stop_layer >= p->d->spec.n_layer ||
+       p->taps->stop_place >= ISC_PLACE_COUNT || in->len < 1))
+    return isc_fail(
+        ISC_E_USAGE,
+        "a forward pass over the last positions of sequences needs taps that stop it at "
+        "a place that is a site, and a position");
+  p->rows = in->batch * in->len;
+  if (!in->lens) return ISC_OK;
+  p->rows = 0;
+  for (int64_t i = 0; i < in->batch; i++) {
+    if (in->lens[i] < 1 || in->lens[i] > in->len)
+      return isc_fail(ISC_E_SHAPE,
+                      "sequence %lld of a forward pass has %lld positions, not 1 to %lld",
+                      (long long)i, (long long)in->lens[i], (long long)in->len);
+    p->rows += in->lens[i];
+  }
+  return ISC_OK;
+}
+
+static isc_status check_input(pass *p) {
   const isc_decoder_input *in = p->in;
   if (in->batch < 0 || in->len < 0)
     return isc_fail(ISC_E_SHAPE, "a forward pass over %lld sequences of length %lld",
                     (long long)in->batch, (long long)in->len);
   if (in->cache && isc_tape_on(p->s))
     return isc_fail(ISC_E_USAGE, "a forward pass with a key/value cache has no gradient");
+  ISC_TRY(check_packed(p));
   ISC_TRY(check_part(p));
   if (in->cache) ISC_TRY(check_cache(p->d, in));
   if (in->len > p->d->spec.n_ctx - p->past)
@@ -63,6 +96,43 @@ static isc_status check_input(const pass *p) {
                     "a sequence of %lld tokens is longer than the model's %lld positions",
                     (long long)(p->past + in->len), (long long)p->d->spec.n_ctx);
   return ISC_OK;
+}
+
+static int64_t length(const isc_decoder_input *in, int64_t i) {
+  return in->lens ? in->lens[i] : in->len;
+}
+
+/* Runs of sequences of one length. */
+static isc_status find_spans(pass *p) {
+  const isc_decoder_input *in = p->in;
+  void *memory;
+  if ((!in->lens && !in->last) || in->len == 0) return ISC_OK;
+  ISC_TRY(isc_step_host_alloc(p->s, (size_t)in->batch * sizeof *p->span, &memory));
+  p->span = memory;
+  for (int64_t i = 0, row = 0; i < in->batch; i++) {
+    isc_span *run = p->spans ? &p->span[p->spans - 1] : NULL;
+    if (run && run->len == length(in, i))
+      run->batch++;
+    else
+      p->span[p->spans++] = (isc_span){row, 1, length(in, i)};
+    row += length(in, i);
+  }
+  return ISC_OK;
+}
+
+static isc_status find_positions(pass *p) {
+  void *memory;
+  ISC_TRY(isc_step_host_alloc(p->s, (size_t)p->rows * sizeof *p->pos, &memory));
+  p->pos = memory;
+  for (int64_t i = 0, row = 0; i < p->in->batch; i++)
+    for (int64_t t = 0; t < length(p->in, i); t++)
+      p->pos[row++] = (int32_t)(p->past + t);
+  return ISC_OK;
+}
+
+/* Is the layer one of which only the last positions are asked for? */
+static bool is_narrow(const pass *p, int64_t layer) {
+  return p->in->last && p->taps->stop_layer == layer;
 }
 
 static isc_status tap(pass *p, isc_place place, int64_t layer, isc_tensor **x) {
@@ -77,18 +147,9 @@ static isc_tensor *value_of(isc_param *q) {
 
 static isc_status embed(pass *p, isc_tensor **out) {
   isc_decoder *d = p->d;
-  const int64_t rows = p->in->batch * p->in->len;
   const double scale = d->spec.embed_scale != 0 ? d->spec.embed_scale : 1;
-  int32_t *pos = NULL;
-  void *memory;
-  if (d->wpe) {
-    ISC_TRY(isc_step_host_alloc(p->s, (size_t)rows * sizeof(int32_t), &memory));
-    pos = memory;
-    for (int64_t i = 0; i < rows; i++)
-      pos[i] = (int32_t)(p->past + i % p->in->len);
-  }
-  return isc_op_embed_scaled(p->s, &d->wte->value, value_of(d->wpe), scale, p->in->ids, pos, rows,
-                             out);
+  return isc_op_embed_scaled(p->s, &d->wte->value, value_of(d->wpe), scale, p->in->ids,
+                             d->wpe ? p->pos : NULL, p->rows, out);
 }
 
 static isc_status normalise(pass *p, isc_tensor *x, isc_param *gain, isc_param *bias,
@@ -110,32 +171,44 @@ static float attention_scale(const isc_decoder_spec *s, int64_t layer) {
   return (float)(s->scale_by_layer ? scale / (double)(layer + 1) : scale);
 }
 
-/* qkv [rows, queries, keys and values], changed in place where it can be → [rows, n_head·d_head] */
+/* Of packed sequences every row counts as a sequence of one position. */
+static isc_heads heads_of(const pass *p, int64_t layer) {
+  const isc_decoder_spec *spec = &p->d->spec;
+  return (isc_heads){.size = sizeof(isc_heads),
+                     .batch = p->span ? p->rows : p->in->batch,
+                     .len = p->span ? 1 : p->in->len,
+                     .n_head = spec->n_head,
+                     .n_kv_head = isc_spec_kv_heads(spec),
+                     .d_head = spec->d_head,
+                     .scale = attention_scale(spec, layer),
+                     .soft_cap = (float)spec->attn_soft_cap,
+                     .window = isc_spec_windowed(spec, layer) ? spec->window : 0};
+}
+
+static isc_status rotate(pass *p, int64_t layer, const isc_heads *h, isc_tensor **qkv) {
+  isc_rotary_tables *t;
+  ISC_TRY(isc_decoder_rotary(p->d, layer, p->past + p->in->len, &t));
+  if (p->span) return isc_op_rotary_at(p->s, *qkv, h, p->pos, &t->cos, &t->sin);
+  return isc_op_rotary(p->s, *qkv, h, p->past, &t->cos, &t->sin, qkv);
+}
+
+/* qkv [rows, queries, keys and values], changed in place where it can be → [rows, n_head·d_head], or of a narrow layer
+ * [sequences, n_head·d_head] */
 static isc_status attend(pass *p, int64_t layer, isc_tensor *qkv, isc_tensor **out) {
   const isc_decoder_spec *spec = &p->d->spec;
   const isc_decoder_layer *l = &p->d->layer[layer];
+  const isc_heads h = heads_of(p, layer);
   isc_kv_cache *cache = p->in->cache;
-  const isc_heads h = {.size = sizeof h,
-                       .batch = p->in->batch,
-                       .len = p->in->len,
-                       .n_head = spec->n_head,
-                       .n_kv_head = isc_spec_kv_heads(spec),
-                       .d_head = spec->d_head,
-                       .scale = attention_scale(spec, layer),
-                       .soft_cap = (float)spec->attn_soft_cap,
-                       .window = isc_spec_windowed(spec, layer) ? spec->window : 0};
-  isc_rotary_tables *t;
   isc_tensor *mixed;
   if (spec->head_norms)
     ISC_TRY(isc_op_norm_heads(p->s, qkv, &h, &l->q_norm->value, &l->k_norm->value, spec->norm_eps,
                               &qkv));
-  if (spec->positions == ISC_ROTARY) {
-    ISC_TRY(isc_decoder_rotary(p->d, layer, p->past + h.len, &t));
-    ISC_TRY(isc_op_rotary(p->s, qkv, &h, p->past, &t->cos, &t->sin, &qkv));
-  }
+  if (spec->positions == ISC_ROTARY) ISC_TRY(rotate(p, layer, &h, &qkv));
+  if (p->span)
+    return isc_op_attend_spans(p->s, qkv, &h, p->span, p->spans, is_narrow(p, layer), out);
   ISC_TRY(isc_op_attend(p->s, qkv, &h, cache ? &cache->k[layer] : NULL,
                         cache ? &cache->v[layer] : NULL, p->past, &mixed));
-  return isc_tensor_reshape(p->s, mixed, 2, (int64_t[]){h.batch * h.len, h.n_head * h.d_head}, out);
+  return isc_tensor_reshape(p->s, mixed, 2, (int64_t[]){p->rows, h.n_head * h.d_head}, out);
 }
 
 /* What attention makes of the residual stream x [rows, d]: *out [rows, d]. */
@@ -170,6 +243,18 @@ static isc_status join(pass *p, isc_tensor **x, isc_tensor *branch, isc_param *p
   return isc_op_add(p->s, *x, branch, x);
 }
 
+/* The last row of each sequence. */
+static isc_status keep_last(pass *p, isc_tensor **x) {
+  void *memory;
+  ISC_TRY(isc_step_host_alloc(p->s, (size_t)p->in->batch * sizeof(int64_t), &memory));
+  int64_t *row = memory;
+  for (int64_t i = 0, end = 0; i < p->in->batch; i++) {
+    end += length(p->in, i);
+    row[i] = end - 1;
+  }
+  return isc_op_gather(p->s, *x, row, p->in->batch, x);
+}
+
 static isc_status block(pass *p, int64_t layer, isc_tensor **x) {
   isc_tensor *branch;
   ISC_TRY(isc_decoder_need_layer(p->d, layer));
@@ -177,6 +262,7 @@ static isc_status block(pass *p, int64_t layer, isc_tensor **x) {
   if (p->stopped) return ISC_OK;
   ISC_TRY(attention_branch(p, layer, *x, &branch));
   if (p->stopped) return ISC_OK;
+  if (is_narrow(p, layer)) ISC_TRY(keep_last(p, x));
   ISC_TRY(join(p, x, branch, p->d->layer[layer].ln_1_post));
   ISC_TRY(tap(p, ISC_RESID_MID, layer, x));
   if (p->stopped) return ISC_OK;
@@ -220,6 +306,8 @@ isc_status isc_decoder_forward(isc_decoder *d, isc_step *s, const isc_decoder_in
             .past = input.cache ? input.cache->len : 0};
   bool thrifty = !isc_tape_on(s) && (!taps || tapped.transient);
   ISC_TRY(check_input(&p));
+  ISC_TRY(find_spans(&p));
+  if (d->wpe || p.span) ISC_TRY(find_positions(&p));
   const int64_t end = input.end_layer ? input.end_layer : d->spec.n_layer;
   x = input.resid;
   if (input.first_layer == 0) ISC_TRY(embed(&p, &x));

@@ -65,7 +65,7 @@ isc_status isc_decoder_need_layer(isc_decoder *d, int64_t layer);
 /* Parameters of the whole model, streamed or not. */
 int64_t isc_decoder_elements(const isc_decoder *d);
 
-/* What a spec says of its target; parameters and by_layer are left 0. */
+/* What a spec says of its target; parameters, by_layer and packed are left 0. */
 void isc_spec_info(const isc_decoder_spec *s, isc_target_info *out);
 
 /* The activation function that config.json calls `name`; `known` lists the names there are. */

@@ -70,6 +70,7 @@ void isc_decoder_target_info(void *self, isc_target_info *out) {
   isc_spec_info(&d->spec, out);
   out->parameters = isc_decoder_elements(d);
   out->by_layer = d->source.load != NULL;
+  out->packed = true;
 }
 
 const isc_tokenizer *isc_decoder_target_tokenizer(void *self) {

@@ -3,7 +3,8 @@
  * Activations of many texts at every selected site, one position each, in batches of like length.
  *
  * Attention is causal, so a sequence is run only up to the position asked for, and the pass ends after
- * the deepest site. Neither changes a bit of the result, nor does the batch a text is in.
+ * the deepest site, in whose layer only that position goes beyond the keys and values. Sequences of a batch are
+ * packed, not padded, where the target can. Nothing of it changes a bit of the result, nor does the batch a text is in.
  *
  * Where a layer is costly to begin, because its weights are fetched for it, as many batches as their residual streams leave
  * room for go through it before the next.
@@ -19,9 +20,18 @@
 typedef struct batch {
   const isc_harvest *h;
   const isc_sequence *seq; /* [n] */
-  int64_t n, len;
-  const int64_t *row; /* [n] of the position in a [n·len, …] tensor */
+  int64_t n, total;        /* sequences; their rows, padding included */
+  const int64_t *row;      /* [n] of the position in a [total, …] tensor */
 } batch;
+
+static bool is_packed(const isc_harvest *h) {
+  return h->target->info.packed;
+}
+
+/* Does a tensor at the place have only the rows that are asked for? */
+static bool is_narrow(const isc_harvest *h, isc_place place, int64_t layer) {
+  return is_packed(h) && layer == h->sites->last_layer && place >= ISC_HEADS;
+}
 
 static bool wants(void *user, isc_place place, int64_t layer) {
   const batch *b = user;
@@ -41,12 +51,13 @@ static void keep(const batch *b, int64_t site, const float *picked, int64_t widt
 static isc_status at(void *user, isc_step *s, isc_place place, int64_t layer, isc_tensor *x,
                      isc_tensor **out) {
   const batch *b = user;
-  isc_tensor *picked;
+  const bool narrow = is_narrow(b->h, place, layer);
+  isc_tensor *picked = x;
   void *host;
   int64_t first, n = isc_sites_at(b->h->sites, place, layer, &first);
   *out = x;
-  ISC_TRY(isc_sites_check_tensor(b->h->sites, first, n, b->n * b->len, x));
-  ISC_TRY(isc_op_gather(s, x, b->row, b->n, &picked));
+  ISC_TRY(isc_sites_check_tensor(b->h->sites, first, n, narrow ? b->n : b->total, x));
+  if (!narrow) ISC_TRY(isc_op_gather(s, x, b->row, b->n, &picked));
   ISC_TRY(isc_step_host_alloc(s, (size_t)isc_tensor_size(picked) * sizeof(float), &host));
   ISC_TRY(isc_tensor_download(s, picked, host));
   for (int64_t i = 0; i < n; i++)
@@ -54,10 +65,15 @@ static isc_status at(void *user, isc_step *s, isc_place place, int64_t layer, is
   return ISC_OK;
 }
 
+/* Rows of n sequences in a pass. */
+static int64_t count_rows(const isc_harvest *h, const isc_sequences *c, int64_t from, int64_t n) {
+  return is_packed(h) ? isc_sequences_tokens(c, from, n) : n * c->seq[from + n - 1].len;
+}
+
 /* Blocks [first, end) of one batch; `resid` is what flows between parts, NULL for a whole pass (first = end = 0). */
 static isc_status run_batch(const isc_harvest *h, isc_step *s, const isc_sequences *c, int64_t from,
                             int64_t n, isc_tensor *resid, int64_t first, int64_t end) {
-  batch b = {.h = h, .seq = c->seq + from, .n = n};
+  batch b = {.h = h, .seq = c->seq + from, .n = n, .total = count_rows(h, c, from, n)};
   isc_taps taps = {.size = sizeof taps,
                    .user = &b,
                    .wants = wants,
@@ -66,18 +82,23 @@ static isc_status run_batch(const isc_harvest *h, isc_step *s, const isc_sequenc
                    .stop_layer = h->sites->last_layer,
                    .stop_place = h->sites->last_place};
   int32_t *ids;
-  int64_t *rows;
+  int64_t *rows, *lens = NULL, len;
   isc_tensor *hidden;
   isc_step_reset(s);
-  ISC_TRY(isc_sequences_batch(c, from, n, s, &ids, &rows, &b.len));
+  if (is_packed(h))
+    ISC_TRY(isc_sequences_pack(c, from, n, s, &ids, &rows, &lens, &len));
+  else
+    ISC_TRY(isc_sequences_batch(c, from, n, s, &ids, &rows, &len));
   b.row = rows;
   isc_decoder_input in = {.size = sizeof in,
                           .batch = n,
-                          .len = b.len,
+                          .len = len,
                           .ids = ids,
                           .resid = resid,
                           .first_layer = first,
-                          .end_layer = end};
+                          .end_layer = end,
+                          .lens = lens,
+                          .last = is_packed(h)};
   return h->target->ops->forward(h->target->self, s, &in, &taps, &hidden);
 }
 
@@ -97,8 +118,8 @@ static isc_status run_whole(const isc_harvest *h, isc_step *s, const isc_sequenc
 static int64_t group_size(const isc_harvest *h, const isc_sequences *c, int64_t from) {
   int64_t n = 0, bytes = 0;
   while (from + n < c->n) {
-    const int64_t more = batch_at(h, c, from + n), len = c->seq[from + n + more - 1].len;
-    bytes += more * len * h->target->info.d_model * (int64_t)sizeof(float);
+    const int64_t more = batch_at(h, c, from + n);
+    bytes += count_rows(h, c, from + n, more) * h->target->info.d_model * (int64_t)sizeof(float);
     if (n > 0 && bytes > ISC_HARVEST_WAITING) break;
     n += more;
   }
@@ -126,7 +147,7 @@ static isc_status run_group(const isc_harvest *h, isc_step *s, const isc_sequenc
   ISC_GO(isc_calloc((size_t)batches, sizeof *resid, "residual streams", (void **)&resid));
   for (int64_t k = 0; k < batches; k++) {
     const int64_t first = from + k * h->batch, count = batch_at(h, c, first);
-    const int64_t shape[] = {count * c->seq[first + count - 1].len, h->target->info.d_model};
+    const int64_t shape[] = {count_rows(h, c, first, count), h->target->info.d_model};
     ISC_GO(isc_tensor_alloc(dev, 2, shape, &resid[k]));
   }
   ISC_GO(run_layers(h, s, c, from, n, resid));

@@ -123,3 +123,31 @@ isc_status isc_sequences_batch(const isc_sequences *s, int64_t first, int64_t n,
   *len = longest;
   return ISC_OK;
 }
+
+int64_t isc_sequences_tokens(const isc_sequences *s, int64_t first, int64_t n) {
+  int64_t total = 0;
+  for (int64_t i = 0; i < n; i++)
+    total += s->seq[first + i].len;
+  return total;
+}
+
+isc_status isc_sequences_pack(const isc_sequences *s, int64_t first, int64_t n, isc_step *step,
+                              int32_t **ids, int64_t **rows, int64_t **lens, int64_t *len) {
+  const isc_sequence *seq = s->seq + first;
+  const int64_t total = isc_sequences_tokens(s, first, n);
+  void *memory;
+  ISC_TRY(isc_step_host_alloc(step, (size_t)total * sizeof(int32_t), &memory));
+  *ids = memory;
+  ISC_TRY(isc_step_host_alloc(step, (size_t)n * sizeof(int64_t), &memory));
+  *rows = memory;
+  ISC_TRY(isc_step_host_alloc(step, (size_t)n * sizeof(int64_t), &memory));
+  *lens = memory;
+  for (int64_t i = 0, at = 0; i < n; i++) {
+    memcpy(*ids + at, s->ids + seq[i].start, (size_t)seq[i].len * sizeof(int32_t));
+    at += seq[i].len;
+    (*rows)[i] = at - 1;
+    (*lens)[i] = seq[i].len;
+  }
+  *len = seq[n - 1].len;
+  return ISC_OK;
+}

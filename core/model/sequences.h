@@ -41,5 +41,10 @@ enum { ISC_PASS_TOKENS = 4096 };
  * both are the step's. *len is the longest. */
 isc_status isc_sequences_batch(const isc_sequences *s, int64_t first, int64_t n, isc_step *step,
                                int32_t **ids, int64_t **rows, int64_t *len);
+/* The same without padding: ids [total], rows [n] of [total], lens [n]; *len is the longest. */
+isc_status isc_sequences_pack(const isc_sequences *s, int64_t first, int64_t n, isc_step *step,
+                              int32_t **ids, int64_t **rows, int64_t **lens, int64_t *len);
+/* Tokens of sequences [first, first + n). */
+int64_t isc_sequences_tokens(const isc_sequences *s, int64_t first, int64_t n);
 
 #endif

@@ -14,7 +14,9 @@ libinversescope_la_SOURCES += \
   core/tensor/op_heads.c \
   core/tensor/op_linear.c \
   core/tensor/op_normalise.c \
+  core/tensor/op_packed.c \
   core/tensor/op_xent.c \
+  core/tensor/packed.h \
   core/tensor/params.c \
   core/tensor/params.h \
   core/tensor/shape.c \
