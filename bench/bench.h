@@ -20,12 +20,19 @@ typedef struct bench_shape {
   double score_scale;
   int64_t rows, samples, draws; /* of a sampling: conditions, texts of each, tokens of a text */
   int64_t gemm; /* divides the sizes of the products that the rest is held against */
+  /* LLaMA's kind: rotary positions, RMS norms, gated MLPs, no biases; a harvest only, of the residual stream behind every
+   * fourth layer in place of every head. */
+  bool llama;
+  int64_t kv_heads; /* 0 = heads */
+  /* Of a harvest: */
+  int64_t least; /* texts of `least` to `tokens` words, each length as often; 0 = all of `tokens` */
+  isc_dtype weights; /* bf16: a harvest only */
 } bench_shape;
 
 extern const bench_shape bench_shapes[]; /* ends with a NULL name */
 
 /* ---- floating-point operations of one unit of work; a multiplication with its addition is two */
-double bench_flops_harvest(const bench_shape *s);  /* a prompt: to the last layer's heads */
+double bench_flops_harvest(const bench_shape *s);  /* a prompt: to the last site */
 double bench_flops_backbone(const bench_shape *s); /* a token                             */
 double bench_flops_control(const bench_shape *s, isc_control_value value); /* an example */
 double bench_flops_sample(const bench_shape *s, isc_control_value value,
@@ -93,6 +100,8 @@ int64_t bench_account_read(const bench_account *a, bench_op out[BENCH_OPS], doub
 typedef struct bench_limits {
   int64_t repeat; /* laps that count, at most           */
   double seconds; /* of laps, unless they are fewer than 2 */
+  bool
+      paced; /* a lap begins with a line on stdin and ends with one on stdout: its wall and processor seconds */
 } bench_limits;
 
 typedef struct bench_timer {
@@ -126,6 +135,10 @@ isc_status bench_product_run(bench_gemm *g, int64_t k, bench_timer *t);
 
 /* Stage `k`: its result without running it; NULL beyond the last. */
 bool bench_stage(const bench_shape *s, int64_t k, bench_result *out);
+/* Is there nothing but a harvest in this shape? */
+bool bench_harvest_only(const bench_shape *s);
+/* Words of the harvest's text i. */
+int64_t bench_words(const bench_shape *s, int64_t i);
 isc_status bench_stage_run(bench_study *b, int64_t k, bench_timer *t);
 
 #endif

@@ -15,7 +15,8 @@
 static const char HELP[] =
     "usage: bench_stages [OPTION…]\n\n"
     "Times the stages of a study on random numbers: harvest, training, sampling.\n\n"
-    "  --shape NAME   gpt2-small, ioi-tiny or smoke; by default the first two\n"
+    "  --shape NAME   gpt2-small, ioi-tiny, smoke, and of a harvest alone llama-1b and\n"
+    "                 smoke-llama; by default the first two\n"
     "  --small        the same as --shape smoke: to see that all of it runs\n"
     "  --stage NAME   gemm, gemm-bf16, decode, decode-bf16, decode-16, decode-16-bf16, harvest,\n"
     "                 backbone, control, control-projected, sample or sample-apart\n"
@@ -23,6 +24,10 @@ static const char HELP[] =
     "  --seconds S    time for the laps of a stage, beyond two (default 5)\n"
     "  --threads N    threads of the CPU backend (default: every core)\n"
     "  --ops          what each operation of the backend costs in each stage\n"
+    "  --precision P  f32 or bf16: of the weights of a harvest, and of nothing else\n"
+    "  --least N      a harvest's texts have N words and more, up to the shape's number\n"
+    "  --paced        a lap begins with a line on stdin, and its wall and processor seconds\n"
+    "                 are a line on stdout: for laps in turn with another program\n"
     "  --json         one JSON object instead of a table\n\n"
     "share: of the machine's rate, that of a matrix product timed between the laps:\n"
     "[1536, 768] by [768, 3072], or its weight's gradient if that is faster. core: the\n"
@@ -33,6 +38,8 @@ typedef struct options {
   const char *shape, *stage; /* NULL = all */
   bench_limits limits;
   int64_t threads;
+  isc_dtype precision;
+  int64_t least;
   bool json, ops, help;
 } options;
 
@@ -74,6 +81,17 @@ static isc_status with_value(options *o, const char *name, const char *value, in
     o->limits.repeat = (int64_t)x;
     return ISC_OK;
   }
+  if (!strcmp(name, "--least")) {
+    ISC_TRY(number(name, value, 1, 1e6, &x));
+    o->least = (int64_t)x;
+    return ISC_OK;
+  }
+  if (!strcmp(name, "--precision")) {
+    if (!value || (strcmp(value, "f32") != 0 && strcmp(value, "bf16") != 0))
+      return isc_fail(ISC_E_USAGE, "--precision needs f32 or bf16");
+    o->precision = strcmp(value, "bf16") == 0 ? ISC_BF16 : ISC_F32;
+    return ISC_OK;
+  }
   if (!strcmp(name, "--threads")) {
     ISC_TRY(number(name, value, 1, 1024, &x));
     o->threads = (int64_t)x;
@@ -88,6 +106,8 @@ static isc_status parse(int argc, char **argv, options *o) {
     used = 1;
     if (!strcmp(argv[i], "--json"))
       o->json = true;
+    else if (!strcmp(argv[i], "--paced"))
+      o->limits.paced = true;
     else if (!strcmp(argv[i], "--ops"))
       o->ops = true;
     else if (!strcmp(argv[i], "--small"))
@@ -278,8 +298,14 @@ static isc_status run(const options *o) {
   if (o->ops) ISC_GO(bench_account_new(out.device, &out.account));
   for (const bench_shape *s = bench_shapes; s->name; s++) {
     if (o->shape ? strcmp(o->shape, s->name) != 0 : s->gemm != 1) continue;
+    bench_shape own = *s;
+    own.weights = o->precision;
+    own.least = o->least;
     shape = true;
-    ISC_GO(run_shape(&out, s));
+    if (own.least > own.tokens)
+      ISC_GO(isc_fail(ISC_E_USAGE, "--least %lld: the texts of %s have %lld words at most",
+                      (long long)own.least, own.name, (long long)own.tokens));
+    ISC_GO(run_shape(&out, &own));
   }
   if (!shape) ISC_GO(isc_fail(ISC_E_USAGE, "\"%s\": no such shape; --help lists them", o->shape));
   if (!out.any) ISC_GO(isc_fail(ISC_E_USAGE, "\"%s\": no such stage; --help lists them", o->stage));

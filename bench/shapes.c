@@ -3,8 +3,8 @@
  * The shapes that are timed, and how many floating-point operations each stage needs in them.
  *
  * Counted is what the mathematics needs, with the savings that cost nothing (collapsed scores, no weight gradients of
- * frozen layers, no work behind the last site): what an implementation does beyond that lowers its share. Norms,
- * activations, softmax and AdamW are not counted.
+ * frozen layers, no work behind the last site, no padding): what an implementation does beyond that lowers its share.
+ * Norms, activations, softmax and AdamW are not counted.
  */
 #include "bench.h"
 
@@ -44,6 +44,28 @@ const bench_shape bench_shapes[] = {{.name = "gpt2-small",
                                      .samples = 16,
                                      .draws = 17,
                                      .gemm = 1},
+                                    {.name = "llama-1b",
+                                     .layers = 16,
+                                     .heads = 32,
+                                     .width = 2048,
+                                     .mlp = 8192,
+                                     .vocab = 8192,
+                                     .prompts = 16,
+                                     .tokens = 24,
+                                     .gemm = 2,
+                                     .llama = true,
+                                     .kv_heads = 8},
+                                    {.name = "smoke-llama",
+                                     .layers = 4,
+                                     .heads = 4,
+                                     .width = 24,
+                                     .mlp = 40,
+                                     .vocab = 19,
+                                     .prompts = 6,
+                                     .tokens = 7,
+                                     .gemm = 12,
+                                     .llama = true,
+                                     .kv_heads = 2},
                                     {.name = "smoke",
                                      .layers = 2,
                                      .heads = 2,
@@ -98,9 +120,29 @@ static double condition(const bench_shape *s, isc_control_value value) {
   return keys + (value == ISC_VALUE_FULL ? 2 * d * (double)s->control_heads * d : 4 * d * narrow);
 }
 
+bool bench_harvest_only(const bench_shape *s) {
+  return s->llama || s->weights == ISC_BF16;
+}
+
+int64_t bench_words(const bench_shape *s, int64_t i) {
+  return s->least > 0 ? s->least + i % (s->tokens - s->least + 1) : s->tokens;
+}
+
+/* One text of n positions: of the last layer its heads, or the rest of it for the last position alone. */
+static double harvest_of(const bench_shape *s, double n) {
+  const double layers = (double)s->layers, d = (double)s->width;
+  const double kv = s->kv_heads ? d * (double)s->kv_heads / (double)s->heads : d;
+  const double qkv = 2 * d * (d + 2 * kv), matrices = s->llama ? 3 : 2;
+  const double rest = 2 * d * d + 2 * matrices * d * (double)s->mlp;
+  return (layers - 1) * n * (qkv + rest) + n * qkv + (s->llama ? rest : 0) +
+         (layers - 1) * 2 * d * n * (n + 1) + 4 * d * n;
+}
+
 double bench_flops_harvest(const bench_shape *s) {
-  double layers = (double)s->layers, n = (double)s->tokens, d = (double)s->width;
-  return (layers - 1) * n * block(s) + n * 6 * d * d + layers * attention(s, s->tokens);
+  double sum = 0;
+  for (int64_t i = 0; i < s->prompts; i++)
+    sum += harvest_of(s, (double)bench_words(s, i));
+  return sum / (double)s->prompts;
 }
 
 /* The gradients of a product are two more like it. */

@@ -46,7 +46,7 @@ static isc_status make_prompts(const bench_study *b, prompts *p) {
     ISC_TRY(isc_calloc(n * (size_t)b->sites.site[g].stored, sizeof(float), "activations",
                        (void **)&p->out[g]));
   for (int64_t i = 0; i < p->n; i++) {
-    ISC_TRY(bench_text(b, i, b->shape->tokens, &p->text[i]));
+    ISC_TRY(bench_text(b, i, bench_words(b->shape, i), &p->text[i]));
     p->data[i] = p->text[i].data;
     p->len[i] = p->text[i].len;
   }
@@ -249,7 +249,8 @@ enum { HARVEST, BACKBONE, CONTROL, CONTROL_PROJECTED, SAMPLE, SAMPLE_APART, STAG
 
 bool bench_stage(const bench_shape *s, int64_t k, bench_result *out) {
   int64_t texts = s->rows * s->samples;
-  int64_t all_sites = (s->layers * s->heads + s->control_batch - 1) / s->control_batch;
+  int64_t batch = s->control_batch > 0 ? s->control_batch : 1;
+  int64_t all_sites = (s->layers * s->heads + batch - 1) / batch;
   const bench_result all[] = {
       [HARVEST] = {"harvest", "prompts/s", (double)s->prompts, bench_flops_harvest(s), 1},
       [BACKBONE] = {"backbone", "tokens/s", (double)(s->batch * s->len), bench_flops_backbone(s),
@@ -262,7 +263,7 @@ bool bench_stage(const bench_shape *s, int64_t k, bench_result *out) {
                   bench_flops_sample(s, ISC_VALUE_FULL, s->samples), 1},
       [SAMPLE_APART] = {"sample-apart", "texts/s", (double)texts,
                         bench_flops_sample(s, ISC_VALUE_FULL, 1), 1}};
-  if (k < 0 || k >= STAGES) return false;
+  if (k < 0 || k >= (bench_harvest_only(s) ? HARVEST + 1 : STAGES)) return false;
   *out = all[k];
   return true;
 }

@@ -89,8 +89,64 @@ done:
   return st;
 }
 
+/* Of a large model: the same numbers of a normal law again and again, and norms of 1. */
+static isc_status fill(isc_decoder *d) {
+  enum { SOME = 1 << 20 };
+  isc_status st = ISC_OK;
+  isc_params *params = isc_decoder_params(d);
+  isc_rng r = isc_rng_at(SEED, ISC_RNG_USER, 0);
+  int64_t most = 0;
+  void *memory = NULL;
+  for (int64_t i = 0; i < isc_params_count(params); i++) {
+    const int64_t n = isc_tensor_size(&isc_params_at(params, i)->value);
+    most = n > most ? n : most;
+  }
+  ISC_GO(isc_malloc((size_t)most * sizeof(float), "weights", &memory));
+  float *x = memory;
+  isc_rng_normals(&r, x, most < SOME ? most : SOME);
+  for (int64_t i = 0; i < most; i++)
+    x[i] = i < SOME ? 0.02f * x[i] : x[i - SOME];
+  for (int64_t i = 0; i < isc_params_count(params); i++) {
+    isc_param *q = isc_params_at(params, i);
+    if (q->value.ndim == 2)
+      ISC_GO(isc_param_set(params, q, x));
+    else
+      ISC_GO(isc_param_fill(params, q, strstr(q->name, "bias") ? 0 : 1));
+  }
+done:
+  free(memory);
+  return st;
+}
+
+static isc_status harvest_decoder(const bench_study *b, isc_decoder **out) {
+  const bench_shape *s = b->shape;
+  isc_decoder_spec spec = {.size = sizeof spec,
+                           .n_layer = s->layers,
+                           .n_head = s->heads,
+                           .n_kv_head = s->kv_heads,
+                           .d_model = s->width,
+                           .d_head = s->width / s->heads,
+                           .d_mlp = s->mlp,
+                           .vocab = s->vocab,
+                           .n_ctx = 2 * s->tokens,
+                           .act = ISC_ACT_GELU_TANH,
+                           .norm_eps = 1e-5,
+                           .weights = s->weights};
+  if (s->llama) {
+    spec.act = ISC_ACT_SILU;
+    spec.norm = ISC_RMSNORM;
+    spec.positions = ISC_ROTARY;
+    spec.rope_theta = 500000;
+    spec.mlp = ISC_MLP_GATED;
+    spec.no_qkv_bias = spec.no_attn_out_bias = spec.no_mlp_bias = spec.out_in = true;
+  }
+  ISC_TRY(isc_decoder_new(b->device, &spec, out));
+  return fill(*out);
+}
+
 isc_status bench_decoder(const bench_study *b, isc_decoder **out) {
   const bench_shape *s = b->shape;
+  if (bench_harvest_only(s)) return harvest_decoder(b, out);
   const isc_decoder_spec spec = {.size = sizeof spec,
                                  .n_layer = s->layers,
                                  .n_head = s->heads,
@@ -125,7 +181,9 @@ static const isc_target_ops TARGET = {.size = sizeof TARGET,
                                       .head_map = target_head_map};
 
 static isc_status open_target(bench_study *b) {
-  static const char *const every_head[] = {"head.*.*"};
+  static const char *const every_head[] = {"head.*.*"}, *const every_fourth[] = {
+                                                            "resid_post.3", "resid_post.7",
+                                                            "resid_post.11", "resid_post.15"};
   const bench_shape *s = b->shape;
   ISC_TRY(bench_decoder(b, &b->decoder));
   b->target = (isc_target){.ops = &TARGET,
@@ -136,8 +194,10 @@ static isc_status open_target(bench_study *b) {
                                     .d_model = s->width,
                                     .d_head = s->width / s->heads,
                                     .n_ctx = isc_decoder_get_spec(b->decoder)->n_ctx,
-                                    .vocab = s->vocab}};
-  return isc_sites_select(&b->target, every_head, 1, &b->sites);
+                                    .vocab = s->vocab,
+                                    .packed = true}};
+  return s->llama ? isc_sites_select(&b->target, every_fourth, s->layers / 4, &b->sites)
+                  : isc_sites_select(&b->target, every_head, 1, &b->sites);
 }
 
 /* ---- noise */

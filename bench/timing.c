@@ -7,6 +7,7 @@
  */
 #include "bench.h"
 #include "base/base.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -125,6 +126,17 @@ static isc_status look_at_machine(bench_gemm *g) {
   return ISC_OK;
 }
 
+/* The lap is told, and the next begins when it is asked for; false: none is. */
+static bool paced(const bench_timer *t) {
+  int c;
+  if (t->n > 0) printf("%.9f %.9f\n", t->wall[t->n - 1], t->core[t->n - 1]);
+  fflush(stdout);
+  do
+    c = getchar();
+  while (c != '\n' && c != EOF);
+  return c == '\n';
+}
+
 static void begin(bench_timer *t) {
   if (t->n == 0 && t->account) bench_account_clear(t->account);
   t->core_at = bench_core_seconds();
@@ -153,6 +165,11 @@ isc_status bench_timer_lap(bench_timer *t, bool *enough) {
     t->wall[t->n] = wall;
     t->core[t->n++] = core;
     t->spent += wall;
+  }
+  if (t->limits.paced) {
+    *enough = t->n >= t->limits.repeat || (t->skip == 0 && !paced(t));
+    begin(t);
+    return ISC_OK;
   }
   ISC_TRY(look_at_machine(t->gemm));
   *enough = t->n >= t->limits.repeat || (t->n >= 2 && t->spent >= t->limits.seconds);
