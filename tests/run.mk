@@ -12,6 +12,7 @@ check_PROGRAMS += \
   tests/test_cli_model \
   tests/test_cli_signals \
   tests/test_large_model \
+  tests/test_rehearsal \
   tests/test_run \
   tests/test_run_errors \
   tests/test_run_kill \
@@ -23,6 +24,8 @@ tests_test_baselines_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_test_baselines_LDADD = $(run_ldadd) $(JANSSON_LIBS)
 tests_test_large_model_SOURCES = tests/test_large_model.c tests/faulty_io.c
 tests_test_large_model_LDADD = $(run_ldadd)
+tests_test_rehearsal_SOURCES = tests/test_rehearsal.c tests/faulty_io.c
+tests_test_rehearsal_LDADD = $(run_ldadd)
 tests_test_run_SOURCES = tests/test_run.c tests/faulty_io.c
 tests_test_run_LDADD = $(run_ldadd)
 tests_test_run_kill_SOURCES = tests/test_run_kill.c tests/faulty_io.c

@@ -5,7 +5,9 @@
 #include "cli/events.h"
 #include "cli/memory_show.h"
 #include "report/report.h"
+#include "run/rehearsal.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +56,68 @@ static void show_plan(const isc_study *s, const isc_study_plan *p) {
   show_free(p);
 }
 
+static void show_time(double flops, double rate) {
+  const double s = flops / rate;
+  if (s < 120)
+    printf("%8.0f s", s);
+  else if (s < 7200)
+    printf("%6.0f min", s / 60);
+  else if (s < 172800)
+    printf("%8.1f h", s / 3600);
+  else
+    printf("%5.0f days", s / 86400);
+}
+
+static void show_work(const char *name, const char *steps, double flops, double memory,
+                      double rate) {
+  printf("  %-28s %16s %10.3g ", isc_cli_safe(name), steps, flops);
+  show_time(flops, rate);
+  if (memory > 0) printf("  %12s", isc_cli_bytes(memory));
+  putchar('\n');
+}
+
+static isc_status show_method(const isc_study *s, const isc_study_plan *p,
+                              const isc_study_method *m, const char *scratch, double rate) {
+  isc_rehearsal r;
+  char name[96];
+  ISC_TRY(isc_rehearse(s, p, m, scratch, &r));
+  for (int64_t k = 0; k < r.n_stages; k++) {
+    snprintf(name, sizeof name, "%s%s", m->below, r.stage[k].name);
+    show_work(name, isc_cli_count(r.stage[k].steps), r.stage[k].flops, r.stage[k].memory, rate);
+  }
+  snprintf(name, sizeof name, "%ssample, at most", m->below);
+  show_work(name, "", r.sampling_flops, r.sampling_memory, rate);
+  if (m->budget != ISC_BUDGET_NONE)
+    printf("  %-28s its training ends after as many %s as that of %s\n", "",
+           isc_budget_names[m->budget], isc_cli_safe(s->method[0].name));
+  return ISC_OK;
+}
+
+/* What the stages take. A method whose rehearsal fails says why; the others are shown. */
+static isc_status show_stages(const isc_study *s, const isc_study_plan *p) {
+  const char *tmp = getenv("TMPDIR");
+  char *scratch = NULL;
+  double rate;
+  ISC_TRY(isc_measure_rate(s->device, &rate));
+  ISC_TRY(isc_asprintf(&scratch, "%s/inversescope-XXXXXX", tmp && *tmp ? tmp : "/tmp"));
+  if (!mkdtemp(scratch)) {
+    const isc_status st = isc_fail(ISC_E_IO, "%s: %s", scratch, strerror(errno));
+    free(scratch);
+    return st;
+  }
+  printf("\n%-30s %16s %10s %10s  %12s\n", "stages", "steps", "FLOP", "time", "device memory");
+  show_work("harvest", "", isc_harvest_flops(p), p->harvest.peak, rate);
+  for (int64_t i = 0; i < s->n_methods; i++)
+    if (show_method(s, p, &s->method[i], scratch, rate) != ISC_OK)
+      printf("  %-28s unknown: %s\n", isc_cli_safe(s->method[i].name), isc_cli_safe(isc_error()));
+  printf("\nTimes are at %.3g FLOP/s, which this device reached in products of f32 just now; "
+         "nothing runs "
+         "faster, and small models run slower.\n",
+         rate);
+  free(scratch);
+  return ISC_OK;
+}
+
 static int dry_run(const isc_run_request *req) {
   isc_study *s = NULL;
   isc_study_plan plan;
@@ -62,6 +126,7 @@ static int dry_run(const isc_run_request *req) {
   show_study(s);
   st = isc_study_plan_make(s, &plan);
   if (st == ISC_OK) show_plan(s, &plan);
+  if (st == ISC_OK) st = show_stages(s, &plan);
   isc_study_close(s);
   if (st == ISC_E_UNSUPPORTED)
     return printf("memory      unknown: %s\n", isc_cli_safe(isc_error())), 0;
@@ -109,8 +174,9 @@ const isc_command isc_command_run = {
     .help =
         "  --set PATH=VALUE          override a setting: --set evaluate.samples=32\n"
         "  --dir DIR                 the run directory, instead of run.dir\n"
-        "  --dry-run                 read the config, tell what memory the target and the harvest "
-        "take, and end\n"
+        "  --dry-run                 read the config, tell what memory, operations and time each "
+        "stage takes, "
+        "and end\n"
         "  --allow-outside-includes  let @include leave the config's own directory\n\n"
         "What has not changed since the last run is not redone. Ctrl-C checkpoints and exits 75.\n",
     .run = run};

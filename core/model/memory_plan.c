@@ -8,37 +8,8 @@
 #include "model/memory_plan.h"
 #include "model/decoder_internal.h"
 #include "base/base.h"
-#include <inversescope/backend.h>
+#include "tensor/paper.h"
 #include <string.h>
-
-/* ---- a device of paper */
-
-static isc_status paper_alloc(void *impl, size_t bytes, void **out) {
-  static char nothing[64];
-  (void)impl, (void)bytes;
-  *out = nothing;
-  return ISC_OK;
-}
-
-static void paper_free(void *impl, void *p) {
-  (void)impl, (void)p;
-}
-
-static isc_status paper_zero(void *impl, void *dst, size_t bytes) {
-  (void)impl, (void)dst, (void)bytes;
-  return ISC_OK;
-}
-
-static isc_status paper_rotary(void *impl, const isc_rotary *a) {
-  (void)impl, (void)a;
-  return isc_fail(ISC_E_INTERNAL, "a decoder that was made for planning was run");
-}
-
-static const isc_backend_ops PAPER = {.size = sizeof PAPER,
-                                      .alloc = paper_alloc,
-                                      .free = paper_free,
-                                      .zero = paper_zero,
-                                      .rotary = paper_rotary};
 
 static isc_status no_layer(void *user, isc_decoder *d, int64_t layer) {
   (void)user, (void)d, (void)layer;
@@ -56,7 +27,8 @@ static void add(isc_memory_plan *p, const isc_param *q) {
 
 static isc_status plan(isc_family_files *files, const isc_decoder_spec *spec, bool streamed,
                        isc_memory_plan *out) {
-  isc_device paper = {.ops = &PAPER};
+  isc_paper sums = {0};
+  isc_device paper = isc_paper_device(&sums);
   isc_decoder_spec own = *spec;
   isc_decoder *d;
   *out = (isc_memory_plan){.spec = *spec, .streamed = streamed};

@@ -22,6 +22,8 @@ libinversescope_la_SOURCES += \
   core/run/plan.h \
   core/run/pretrain_run.c \
   core/run/pretrain_run.h \
+  core/run/rehearsal.c \
+  core/run/rehearsal.h \
   core/run/run.c \
   core/run/run.h \
   core/run/run_dir.c \

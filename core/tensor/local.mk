@@ -17,6 +17,8 @@ libinversescope_la_SOURCES += \
   core/tensor/op_packed.c \
   core/tensor/op_xent.c \
   core/tensor/packed.h \
+  core/tensor/paper.c \
+  core/tensor/paper.h \
   core/tensor/params.c \
   core/tensor/params.h \
   core/tensor/shape.c \

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The environment and the training loop of a rehearsal.
+ */
+#include "run/rehearsal.h"
+
+#include "run/model.h"
+#include "run/stage.h"
+#include "tensor/count.h"
+#include "tensor/paper.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Training inputs of a rehearsal: enough for any batch, few enough to make up activations for. */
+enum { INPUTS = 2048, STEPS = 2 };
+
+typedef struct stage_env {
+  isc_method_env env;
+  const isc_study *study;
+  isc_paper paper;
+  isc_device device;
+  isc_site *site; /* [n_sites] */
+  char (*name)[32];
+  float *map; /* [d_head, d_model] of zeros but the diagonal, every head's */
+  isc_kernel kernel;
+  const isc_kernel **kernels; /* [n_sites] the same one: all have d_model */
+  isc_tokenizer *tokenizer;
+} stage_env;
+
+static isc_status env_text(const isc_method_env *env, int64_t i, isc_text *out) {
+  const stage_env *e = env->core;
+  return isc_study_text(e->study, ISC_TRAIN, i, out);
+}
+
+/* Numbers with a norm, the same for the same input. */
+static isc_status env_activations(const isc_method_env *env, int64_t site, const int64_t *rows,
+                                  int64_t n, float *out) {
+  const int64_t stored = isc_method_site(env, site)->stored;
+  for (int64_t i = 0; i < n; i++)
+    for (int64_t k = 0; k < stored; k++)
+      out[i * stored + k] = (float)cos((double)(1 + k) * (double)(3 + (rows ? rows[i] : i)));
+  return ISC_OK;
+}
+
+static isc_status make_sites(stage_env *e, const isc_study_plan *plan) {
+  const isc_site_sum *sum = &plan->harvest.sites;
+  const isc_decoder_spec *spec = &plan->memory.spec;
+  const size_t n = (size_t)sum->sites;
+  ISC_TRY(isc_calloc(n, sizeof *e->site, "sites", (void **)&e->site));
+  ISC_TRY(isc_calloc(n, sizeof *e->name, "sites", (void **)&e->name));
+  ISC_TRY(isc_calloc(n, sizeof *e->kernels, "sites", (void **)&e->kernels));
+  ISC_TRY(isc_calloc((size_t)spec->d_head, (size_t)spec->d_model * sizeof(float), "sites",
+                     (void **)&e->map));
+  for (int64_t k = 0; k < spec->d_head && k < spec->d_model; k++)
+    e->map[k * spec->d_model + k] = 1;
+  for (int64_t i = 0; i < sum->sites; i++) {
+    const bool head = i < sum->heads;
+    snprintf(e->name[i], sizeof e->name[i], "site.%lld", (long long)i);
+    e->site[i] = (isc_site){.name = e->name[i],
+                            .dim = spec->d_model,
+                            .stored = head ? spec->d_head : spec->d_model,
+                            .map = head ? e->map : NULL};
+    e->kernels[i] = &e->kernel;
+  }
+  return ISC_OK;
+}
+
+static isc_status make_kernel(stage_env *e, const isc_study *s, int64_t dim) {
+  e->kernel = (isc_kernel){.ops = s->kernel_class->ops, .name = s->kernel_class->name};
+  return e->kernel.ops->open(s->kernel_conf, dim, &e->kernel.self);
+}
+
+static isc_status make_tokenizer(stage_env *e, const isc_study *s) {
+  const isc_decoder_family *family;
+  const isc_decoder_options *options;
+  isc_target_family(s->target_class, s->target_conf, &family, &options);
+  return isc_decoder_family_tokenizer(options, &e->tokenizer);
+}
+
+static isc_status env_new(const isc_study *s, const isc_study_plan *plan, stage_env *e) {
+  *e = (stage_env){.study = s};
+  e->device = isc_paper_device(&e->paper);
+  ISC_TRY(make_sites(e, plan));
+  ISC_TRY(make_kernel(e, s, plan->memory.spec.d_model));
+  ISC_TRY(make_tokenizer(e, s));
+  e->env = (isc_method_env){.size = sizeof e->env,
+                            .device = &e->device,
+                            .seed = (uint64_t)s->run.seed,
+                            .prior = &s->prior,
+                            .target_tokenizer = e->tokenizer,
+                            .sites = e->site,
+                            .site_size = sizeof(isc_site),
+                            .n_sites = plan->harvest.sites.sites,
+                            .kernels = e->kernels,
+                            .n_train = s->n_train < INPUTS ? s->n_train : INPUTS,
+                            .text = env_text,
+                            .activations = env_activations,
+                            .core = e};
+  return ISC_OK;
+}
+
+static void env_free(stage_env *e) {
+  if (e->kernel.self) e->kernel.ops->close(e->kernel.self);
+  isc_tokenizer_close(e->tokenizer);
+  free(e->site);
+  free(e->name);
+  free(e->kernels);
+  free(e->map);
+}
+
+/* ---- a stage */
+
+typedef struct listener {
+  const isc_device *device;
+  double from, flops; /* of the last step */
+  int64_t total;
+  bool ends; /* after the first step: its number of steps is all that is asked */
+} listener;
+
+static isc_status on_progress(isc_train_io *io, int64_t done, int64_t total, const isc_metric *m,
+                              int64_t n) {
+  listener *l = io->core;
+  (void)done, (void)m, (void)n;
+  l->flops = l->device->flops - l->from;
+  l->total = total;
+  return l->ends ? isc_fail(ISC_E_INTERRUPTED, "the rehearsal has what it asked for") : ISC_OK;
+}
+
+static bool on_step(isc_train_io *io) {
+  listener *l = io->core;
+  l->from = l->device->flops;
+  return false;
+}
+
+static isc_status train(const isc_study_method *m, void *self, int64_t stage, const char *dir,
+                        int64_t max_steps, listener *l) {
+  isc_train_io io = {.size = sizeof io,
+                     .dir = dir,
+                     .core = l,
+                     .progress = on_progress,
+                     .should_stop = on_step,
+                     .max_steps = max_steps};
+  return m->ops->train(self, stage, &io);
+}
+
+/* How many steps the stage has; then a short one, whose end the next stage begins from. */
+static isc_status rehearse_stage(stage_env *e, const isc_study_method *m, void *self, int64_t k,
+                                 const char *dir, isc_rehearsal *out) {
+  listener whole = {.device = &e->device, .ends = true}, few = {.device = &e->device};
+  ISC_TRY(isc_mkdirs(dir));
+  const isc_status st = train(m, self, k, dir, 0, &whole);
+  if (st != ISC_OK && !(st == ISC_E_INTERRUPTED && whole.total)) return st;
+  ISC_TRY(isc_stage_remove(dir));
+  ISC_TRY(isc_mkdirs(dir));
+  e->paper.peak = e->paper.bytes;
+  ISC_TRY(train(m, self, k, dir, STEPS, &few));
+  out->stage[k].name = isc_method_stage(m, k);
+  out->stage[k].steps = whole.total;
+  out->stage[k].flops = few.flops * (double)whole.total;
+  out->stage[k].memory = e->paper.peak;
+  return m->ops->load(self, k, dir);
+}
+
+static isc_status count_text(void *user, int64_t row, int64_t j, const char *text, size_t len,
+                             double log_q) {
+  (void)user, (void)row, (void)j, (void)text, (void)len, (void)log_q;
+  return ISC_OK;
+}
+
+static isc_status rehearse_sampling(stage_env *e, const isc_study_method *m, void *self,
+                                    isc_rehearsal *out) {
+  const isc_study *s = e->study;
+  const isc_site *site = &e->site[0];
+  float *z = NULL;
+  ISC_TRY(isc_calloc((size_t)site->dim, sizeof *z, "an activation", (void **)&z));
+  z[0] = 1;
+  const int64_t where = 0, rows = s->evaluate.batch / s->evaluate.samples;
+  const uint64_t index = 0;
+  const float *const at = z;
+  const isc_invert req = {.size = sizeof req,
+                          .n = 1,
+                          .site = &where,
+                          .z = &at,
+                          .samples = s->evaluate.samples,
+                          .temperature = 1,
+                          .seed = 1,
+                          .index = &index,
+                          .batch = s->evaluate.batch,
+                          .sample = count_text};
+  const double from = e->device.flops, held = e->paper.bytes;
+  e->paper.peak = held;
+  const isc_status st = m->ops->invert(self, &req);
+  free(z);
+  const double n = (double)e->env.n_sites * (double)s->n_conditions;
+  out->sampling_flops = (e->device.flops - from) * n;
+  /* What a row of conditions takes, times the rows that are decoded together. */
+  out->sampling_memory = held + (e->paper.peak - held) * (rows < 1           ? 1
+                                                          : (double)rows < n ? (double)rows
+                                                                             : n);
+  return st;
+}
+
+static isc_status rehearse_stages(stage_env *e, const isc_study_method *m, void *self,
+                                  const char *scratch, isc_rehearsal *out) {
+  for (int64_t k = 0; isc_method_stage(m, k); k++) {
+    char *dir = NULL;
+    if (k == ISC_REHEARSED)
+      return isc_fail(ISC_E_UNSUPPORTED, "method %s has more than %d stages", m->name,
+                      ISC_REHEARSED);
+    ISC_TRY(isc_path_join(scratch, isc_method_stage(m, k), &dir));
+    const isc_status st = rehearse_stage(e, m, self, k, dir, out);
+    free(dir);
+    ISC_TRY(st);
+    out->n_stages = k + 1;
+  }
+  return ISC_OK;
+}
+
+isc_status isc_rehearse(const isc_study *s, const isc_study_plan *plan, const isc_study_method *m,
+                        const char *scratch, isc_rehearsal *out) {
+  isc_status st = ISC_OK;
+  stage_env e;
+  isc_study_method own = *m;
+  *out = (isc_rehearsal){.parameters = -1};
+  ISC_GO(env_new(s, plan, &e));
+  ISC_GO(m->ops->open(m->conf, &e.env, &own.self));
+  ISC_GO(rehearse_stages(&e, &own, own.self, scratch, out));
+  if (m->ops->parameters) out->parameters = m->ops->parameters(own.self);
+  ISC_GO(rehearse_sampling(&e, &own, own.self, out));
+done:
+  if (own.self) m->ops->close(own.self);
+  env_free(&e);
+  const isc_status removed = isc_stage_remove(scratch);
+  return st == ISC_OK ? removed : st;
+}
+
+/* ---- the harvest, and this machine */
+
+double isc_harvest_flops(const isc_study_plan *p) {
+  const isc_decoder_spec *s = &p->memory.spec;
+  const isc_harvest_plan *h = &p->harvest;
+  const double d = (double)s->d_model, heads = (double)(s->n_head * s->d_head),
+               kv = (double)((s->n_kv_head ? s->n_kv_head : s->n_head) * s->d_head),
+               mlp = (double)s->d_mlp * (s->mlp == ISC_MLP_GATED ? 3 : 2);
+  const double kept = 2 * d * 2 * kv,
+               layer = kept + 4 * d * heads + 2 * d * mlp + 2 * heads * ((double)h->len + 1);
+  /* Of the deepest layer only keys and values are made for every token, when nothing behind its heads is asked for. */
+  const double last = h->sites.heads == h->sites.sites ? kept : layer;
+  return (double)h->texts * (double)h->len * (layer * (double)h->sites.last_layer + last);
+}
+
+static isc_status products(isc_device *dev, const isc_gemm *g, double *rate) {
+  double best = 0;
+  for (int k = 0; k < 6; k++) { /* the first ones warm up */
+    const double flops = dev->flops, start = isc_now();
+    ISC_TRY(isc_device_gemm(dev, g));
+    ISC_TRY(dev->ops->sync(dev->impl));
+    const double r = (dev->flops - flops) / (isc_now() - start);
+    if (r > best) best = r;
+  }
+  *rate = best;
+  return ISC_OK;
+}
+
+isc_status isc_measure_rate(isc_device *dev, double *flops_per_second) {
+  enum { M = 1536, K = 768, N = 3072 };
+  isc_status st = ISC_OK;
+  void *a = NULL, *b = NULL, *c = NULL;
+  ISC_GO(dev->ops->alloc(dev->impl, sizeof(float) * M * K, &a));
+  ISC_GO(dev->ops->alloc(dev->impl, sizeof(float) * K * N, &b));
+  ISC_GO(dev->ops->alloc(dev->impl, sizeof(float) * M * N, &c));
+  ISC_GO(dev->ops->zero(dev->impl, a, sizeof(float) * M * K));
+  ISC_GO(dev->ops->zero(dev->impl, b, sizeof(float) * K * N));
+  const isc_gemm g = {.batch = 1,
+                      .m = M,
+                      .n = N,
+                      .k = K,
+                      .a = a,
+                      .b = b,
+                      .c = c,
+                      .lda = K,
+                      .ldb = N,
+                      .ldc = N,
+                      .alpha = 1};
+  ISC_GO(products(dev, &g, flops_per_second));
+done:
+  dev->ops->free(dev->impl, a);
+  dev->ops->free(dev->impl, b);
+  dev->ops->free(dev->impl, c);
+  return st;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a rehearsal says a study takes is what the study then takes.
+ */
+#include "support.h"
+#include "support_run.h"
+
+#include "run/rehearsal.h"
+#include "run/spent.h"
+
+#include <math.h>
+
+static isc_rehearsal rehearse(const char *dir, double *harvest) {
+  isc_study *s;
+  isc_study_plan plan;
+  isc_rehearsal r;
+  const isc_config_source source = {.path = isc_test_path(dir, "study.cfg")};
+  isc_assert_ok(isc_study_read(&source, isc_test_path(dir, "study"), &s));
+  isc_assert_ok(isc_study_plan_make(s, &plan));
+  isc_assert_ok(isc_rehearse(s, &plan, &s->method[0], isc_test_path(dir, "scratch"), &r));
+  *harvest = isc_harvest_flops(&plan);
+  isc_study_close(s);
+  return r;
+}
+
+static double took(const char *dir, const char *stage) {
+  isc_spent s;
+  isc_assert_ok(isc_spent_read(isc_test_path(isc_test_path(dir, "study"), stage), &s));
+  return s.flops;
+}
+
+Test(rehearsal, operations_are_those_of_the_run) {
+  const char *dir = isc_micro_new("rehearsal");
+  double harvest;
+  const isc_rehearsal r = rehearse(dir, &harvest);
+  isc_assert_ok(isc_micro_run(dir, "study", NULL, NULL, NULL));
+  cr_assert_eq(r.n_stages, 2);
+  cr_assert_str_eq(r.stage[0].name, "backbone");
+  cr_assert_eq(r.stage[0].steps, 60);
+  cr_assert_eq(r.stage[1].steps, 20);
+  for (int k = 0; k < 2; k++) {
+    const double have = took(dir, r.stage[k].name);
+    cr_assert(fabs(r.stage[k].flops / have - 1) < 0.05, "%s: %g foretold, %g taken",
+              r.stage[k].name, r.stage[k].flops, have);
+    /* Parameters, their gradients and two moments, at the least. */
+    cr_assert(r.stage[k].memory > 16e3 && r.stage[k].memory < 1e9, "%g bytes", r.stage[k].memory);
+  }
+  const double sampled = took(dir, "sample"), read = took(dir, "harvest");
+  cr_assert(r.sampling_flops > 0.5 * sampled && r.sampling_flops < 4 * sampled,
+            "sampling: %g foretold, %g taken", r.sampling_flops, sampled);
+  cr_assert(harvest > 0.8 * read && harvest < 1.5 * read, "harvest: %g foretold, %g taken", harvest,
+            read);
+  cr_assert(!isc_is_dir(isc_test_path(dir, "scratch")), "the scratch directory is left behind");
+  cr_assert(r.parameters > 1000);
+}
