@@ -6,6 +6,7 @@ check_PROGRAMS += \
   tests/test_decoder_cache \
   tests/test_decoder_files \
   tests/test_decoder_gradient \
+  tests/test_decoder_prefix \
   tests/test_decoder_weights \
   tests/test_families \
   tests/test_family_tokenizer \
@@ -26,6 +27,7 @@ tests_test_decoder_SOURCES = tests/test_decoder.c
 tests_test_decoder_cache_SOURCES = tests/test_decoder_cache.c
 tests_test_decoder_files_SOURCES = tests/test_decoder_files.c
 tests_test_decoder_gradient_SOURCES = tests/test_decoder_gradient.c
+tests_test_decoder_prefix_SOURCES = tests/test_decoder_prefix.c
 tests_test_decoder_weights_SOURCES = tests/test_decoder_weights.c
 tests_test_family_tokenizer_SOURCES = tests/test_family_tokenizer.c
 tests_test_generate_SOURCES = tests/test_generate.c

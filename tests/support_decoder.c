@@ -113,38 +113,65 @@ static double *linear(isc_decoder *d, int64_t layer, const char *name, const dou
 }
 
 /* One query of one head: qkv rows of a sequence, out [d_head]. */
-static void attend(const isc_decoder_spec *s, double scale, const double *qkv, int64_t t,
+/* What a query may attend to: slots, then tokens; rows of keys and values, [n_head·d_head] each. */
+typedef struct visible {
+  int64_t n;
+  const double *k[64], *v[64];
+} visible;
+
+static void attend(const isc_decoder_spec *s, double scale, const double *q, const visible *seen,
                    int64_t head, double *out) {
-  int64_t width = s->n_head * s->d_head, at = head * s->d_head;
+  int64_t at = head * s->d_head;
   double p[64], top = -INFINITY, sum = 0;
-  for (int64_t k = 0; k <= t; k++) {
+  for (int64_t k = 0; k < seen->n; k++) {
     p[k] = 0;
     for (int64_t i = 0; i < s->d_head; i++)
-      p[k] += scale * qkv[t * 3 * width + at + i] * qkv[k * 3 * width + width + at + i];
+      p[k] += scale * q[at + i] * seen->k[k][at + i];
     top = fmax(top, p[k]);
   }
-  for (int64_t k = 0; k <= t; k++)
+  for (int64_t k = 0; k < seen->n; k++)
     sum += p[k] = exp(p[k] - top);
   for (int64_t i = 0; i < s->d_head; i++)
-    for (int64_t k = 0; k <= t; k++)
-      out[i] += p[k] / sum * qkv[k * 3 * width + 2 * width + at + i];
+    for (int64_t k = 0; k < seen->n; k++)
+      out[i] += p[k] / sum * seen->v[k][at + i];
 }
 
-static double *heads(isc_decoder *d, int64_t layer, const double *x, int64_t batch, int64_t len) {
+static double *widened(const float *x, int64_t n) {
+  double *y = doubles(n);
+  for (int64_t i = 0; x && i < n; i++)
+    y[i] = x[i];
+  return y;
+}
+
+static double *heads(isc_decoder *d, int64_t layer, const double *x, int64_t batch, int64_t len,
+                     const isc_test_slots *slots) {
   const isc_decoder_spec *s = isc_decoder_get_spec(d);
-  int64_t width = s->n_head * s->d_head;
+  int64_t width = s->n_head * s->d_head, n = slots ? slots->n : 0;
   double *h = norm(d, layer, "ln_1", x, batch * len), *out = doubles(batch * len * width);
   double *qkv =
       linear(d, layer, "attn.c_attn", h, batch * len, s->d_model, 3 * width, ISC_ACT_NONE);
+  double *sk = widened(n ? slots->k[layer] : NULL, batch * n * width),
+         *sv = widened(n ? slots->v[layer] : NULL, batch * n * width);
   double scale = s->attn_scale != 0 ? s->attn_scale : 1 / sqrt((double)s->d_head);
   if (s->scale_by_layer) scale /= (double)(layer + 1);
-  for (int64_t b = 0; b < batch; b++)
-    for (int64_t t = 0; t < len; t++)
+  for (int64_t b = 0; b < batch; b++) {
+    visible seen = {.n = n};
+    for (int64_t i = 0; i < n; i++) {
+      seen.k[i] = sk + (b * n + i) * width;
+      seen.v[i] = sv + (b * n + i) * width;
+    }
+    for (int64_t t = 0; t < len; t++) {
+      const double *row = qkv + (b * len + t) * 3 * width;
+      seen.k[seen.n] = row + width;
+      seen.v[seen.n++] = row + 2 * width;
       for (int64_t m = 0; m < s->n_head; m++)
-        attend(s, scale, qkv + b * len * 3 * width, t, m,
-               out + (b * len + t) * width + m * s->d_head);
+        attend(s, scale, row, &seen, m, out + (b * len + t) * width + m * s->d_head);
+    }
+  }
   free(h);
   free(qkv);
+  free(sk);
+  free(sv);
   return out;
 }
 
@@ -180,6 +207,11 @@ static double *unembed(isc_decoder *d, const double *h, int64_t rows) {
 }
 
 isc_test_pass isc_test_reference(isc_decoder *d, const int32_t *ids, int64_t batch, int64_t len) {
+  return isc_test_reference_behind(d, ids, batch, len, NULL);
+}
+
+isc_test_pass isc_test_reference_behind(isc_decoder *d, const int32_t *ids, int64_t batch,
+                                        int64_t len, const isc_test_slots *slots) {
   const isc_decoder_spec *s = isc_decoder_get_spec(d);
   int64_t rows = batch * len, n = s->d_model, width = s->n_head * s->d_head;
   isc_test_pass p = {.rows = rows, .layers = s->n_layer};
@@ -187,7 +219,7 @@ isc_test_pass isc_test_reference(isc_decoder *d, const int32_t *ids, int64_t bat
     double *x = p.at[ISC_RESID_PRE][l] =
         l ? sum(p.at[ISC_RESID_MID][l - 1], p.at[ISC_MLP_OUT][l - 1], rows * n)
           : embed(d, ids, batch, len);
-    p.at[ISC_HEADS][l] = heads(d, l, x, batch, len);
+    p.at[ISC_HEADS][l] = heads(d, l, x, batch, len, slots);
     p.at[ISC_ATTN_OUT][l] =
         linear(d, l, "attn.c_proj", p.at[ISC_HEADS][l], rows, width, n, ISC_ACT_NONE);
     p.at[ISC_RESID_MID][l] = sum(x, p.at[ISC_ATTN_OUT][l], rows * n);

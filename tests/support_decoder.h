@@ -22,6 +22,13 @@ typedef struct isc_test_pass {
   double *logits;                               /* [rows, vocab]   */
 } isc_test_pass;
 isc_test_pass isc_test_reference(isc_decoder *d, const int32_t *ids, int64_t batch, int64_t len);
+/* The same behind n key/value slots of each sequence; k, v [n_layer] of host [batch, n, n_head·d_head]. */
+typedef struct isc_test_slots {
+  int64_t n;
+  const float *k[ISC_TEST_LAYERS], *v[ISC_TEST_LAYERS];
+} isc_test_slots;
+isc_test_pass isc_test_reference_behind(isc_decoder *d, const int32_t *ids, int64_t batch,
+                                        int64_t len, const isc_test_slots *slots);
 void isc_test_pass_free(isc_test_pass *p);
 /* Floats in a row at a place. */
 int64_t isc_test_width(const isc_decoder_spec *s, isc_place place);

@@ -142,12 +142,24 @@ typedef struct isc_kv_cache isc_kv_cache; /* keys and values of the positions se
  * decoder's device and must be freed before that is closed; the decoder may go first. */
 ISC_API isc_status isc_kv_cache_new(isc_decoder *d, int64_t batch, int64_t n_ctx,
                                     isc_kv_cache **out);
+/* The same with room for n_prefix key/value slots before the first position (isc_kv_prefix below). Since 1.1. */
+ISC_API isc_status isc_kv_cache_new_prefixed(isc_decoder *d, int64_t batch, int64_t n_ctx,
+                                             int64_t n_prefix, isc_kv_cache **out);
 ISC_API void isc_kv_cache_free(isc_kv_cache *c);                /* NULL is fine               */
 ISC_API int64_t isc_kv_cache_len(const isc_kv_cache *c);        /* positions of each sequence */
 ISC_API void isc_kv_cache_rewind(isc_kv_cache *c, int64_t len); /* forget positions ≥ len */
 /* The cache's sequences become rows `row[0…n)` (host) of the present ones, in this order: drops finished sequences, and
  * repeats one that branches. n is at most the batch the cache was made for; another row or n → ISC_E_SHAPE. */
 ISC_API isc_status isc_kv_cache_select(isc_kv_cache *c, const int64_t *row, int64_t n);
+
+/* Keys and values before the first token: slots without a query and a position, which every token attends to. The pass's
+ * sequences are cut evenly among the `rows` of k and v, in order. Gradients flow to both. Layers with a window →
+ * ISC_E_UNSUPPORTED. Since 1.1. */
+typedef struct isc_kv_prefix {
+  size_t size;                     /* sizeof(isc_kv_prefix) */
+  int64_t n;                       /* slots, ≥ 1            */
+  isc_tensor *const *k, *const *v; /* [n_layer] of [rows, n, n_kv_head·d_head] */
+} isc_kv_prefix;
 
 /* What goes into a forward pass. */
 typedef struct isc_decoder_input {
@@ -167,6 +179,9 @@ typedef struct isc_decoder_input {
   /* since 1.1: only each sequence's last position is asked for in the block where the taps stop the pass, which they must:
    * there the places from ISC_HEADS on have one row for each sequence, [batch, …], the same bits as in the whole. Without cache and tape. */
   bool last;
+  /* since 1.1: NULL = no slots. With a cache, given to the pass that begins it (length 0), which keeps them: later passes
+   * give none, and isc_kv_cache_select takes a sequence's slots with it. They count as no position. Not with `lens` or `last`. */
+  const isc_kv_prefix *prefix;
 } isc_decoder_input;
 
 /* *hidden = final-norm output [batch·len, d_model] (NULL when the taps stop earlier). Longer than n_ctx →

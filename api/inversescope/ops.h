@@ -96,6 +96,11 @@ ISC_API isc_status isc_op_rotary(isc_step *s, isc_tensor *qkv, const isc_heads *
 ISC_API isc_status isc_op_attend(isc_step *s, isc_tensor *qkv, const isc_heads *h,
                                  isc_tensor *k_cache, isc_tensor *v_cache, int64_t past,
                                  isc_tensor **out);
+/* The fused rows of qkv with those of `n` slots before each sequence's: k and v [rows, n, n_kv_head·d_head] are their keys and
+ * values, their queries are 0. The h->batch sequences are cut evenly among `rows`, in order. → [batch, n + len, width of a
+ * fused row]. Since 1.1. */
+ISC_API isc_status isc_op_prepend(isc_step *s, isc_tensor *qkv, const isc_heads *h, isc_tensor *k,
+                                  isc_tensor *v, isc_tensor **out);
 /* out[i] = x[row[i]]; x [rows, d]; row host [n]. */
 ISC_API isc_status isc_op_gather(isc_step *s, isc_tensor *x, const int64_t *row, int64_t n,
                                  isc_tensor **out);

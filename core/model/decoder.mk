@@ -8,6 +8,7 @@ libinversescope_la_SOURCES += \
   core/model/decoder_forward.c \
   core/model/decoder_internal.h \
   core/model/decoder_load.c \
+  core/model/decoder_prefix.c \
   core/model/decoder_rotary.c \
   core/model/decoder_spec.c \
   core/model/decoder_target.c \

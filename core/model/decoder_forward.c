@@ -17,10 +17,11 @@ typedef struct pass {
   isc_step *s;
   const isc_decoder_input *in;
   const isc_taps *taps;
-  int64_t past;   /* positions already in the cache              */
-  int64_t rows;   /* of the residual stream                      */
-  int32_t *pos;   /* [rows] each row's position                  */
-  isc_span *span; /* [spans] NULL unless packed or with `last`   */
+  int64_t past;                /* positions already in the cache              */
+  const isc_kv_prefix *prefix; /* of this pass; NULL = none, or the cache has it */
+  int64_t rows;                /* of the residual stream                      */
+  int32_t *pos;                /* [rows] each row's position                  */
+  isc_span *span;              /* [spans] NULL unless packed or with `last`   */
   int64_t spans;
   bool stopped;
 } pass;
@@ -135,6 +136,23 @@ static bool is_narrow(const pass *p, int64_t layer) {
   return p->in->last && p->taps->stop_layer == layer;
 }
 
+static isc_status check_prefix(const pass *p) {
+  const isc_kv_cache *c = p->in->cache;
+  if (!p->prefix) return ISC_OK;
+  if (p->in->lens || p->in->last)
+    return isc_fail(ISC_E_USAGE, "a pass with key/value slots has sequences of one length, all of "
+                                 "whose positions are asked for");
+  if (c && p->past > 0)
+    return isc_fail(ISC_E_USAGE,
+                    "key/value slots are given to the pass that begins a cache; this "
+                    "one has %lld positions already",
+                    (long long)p->past);
+  if (c && p->prefix->n > c->room)
+    return isc_fail(ISC_E_SHAPE, "%lld key/value slots for a cache with room for %lld",
+                    (long long)p->prefix->n, (long long)c->room);
+  return isc_decoder_check_prefix(p->d, p->prefix, p->in->batch);
+}
+
 static isc_status tap(pass *p, isc_place place, int64_t layer, isc_tensor **x) {
   ISC_TRY(isc_tap(p->taps, p->s, place, layer, *x, x));
   p->stopped = isc_tap_stops(p->taps, place, layer);
@@ -192,13 +210,35 @@ static isc_status rotate(pass *p, int64_t layer, const isc_heads *h, isc_tensor 
   return isc_op_rotary(p->s, *qkv, h, p->past, &t->cos, &t->sin, qkv);
 }
 
+/* Over this pass's own rows and, before each sequence's, those of its slots, whose outputs are dropped. */
+static isc_status attend_behind(pass *p, int64_t layer, isc_tensor *qkv, isc_heads h,
+                                isc_tensor **out) {
+  const int64_t n = p->prefix->n, len = h.len;
+  void *memory;
+  ISC_TRY(isc_op_prepend(p->s, qkv, &h, p->prefix->k[layer], p->prefix->v[layer], &qkv));
+  h.len += n;
+  ISC_TRY(isc_op_attend(p->s, qkv, &h, NULL, NULL, 0, out));
+  ISC_TRY(isc_step_host_alloc(p->s, (size_t)(h.batch * len) * sizeof(int64_t), &memory));
+  int64_t *row = memory;
+  for (int64_t i = 0; i < h.batch * len; i++)
+    row[i] = i / len * h.len + n + i % len;
+  return isc_op_gather(p->s, *out, row, h.batch * len, out);
+}
+
+static isc_status attend_cached(pass *p, int64_t layer, isc_tensor *qkv, const isc_heads *h,
+                                isc_tensor **out) {
+  isc_kv_cache *cache = p->in->cache;
+  if (p->prefix) ISC_TRY(isc_kv_cache_begin(cache, layer, p->prefix));
+  return isc_op_attend(p->s, qkv, h, &cache->k[layer], &cache->v[layer], cache->prefix + p->past,
+                       out);
+}
+
 /* qkv [rows, queries, keys and values], changed in place where it can be → [rows, n_head·d_head], or of a narrow layer
  * [sequences, n_head·d_head] */
 static isc_status attend(pass *p, int64_t layer, isc_tensor *qkv, isc_tensor **out) {
   const isc_decoder_spec *spec = &p->d->spec;
   const isc_decoder_layer *l = &p->d->layer[layer];
   const isc_heads h = heads_of(p, layer);
-  isc_kv_cache *cache = p->in->cache;
   isc_tensor *mixed;
   if (spec->head_norms)
     ISC_TRY(isc_op_norm_heads(p->s, qkv, &h, &l->q_norm->value, &l->k_norm->value, spec->norm_eps,
@@ -206,8 +246,12 @@ static isc_status attend(pass *p, int64_t layer, isc_tensor *qkv, isc_tensor **o
   if (spec->positions == ISC_ROTARY) ISC_TRY(rotate(p, layer, &h, &qkv));
   if (p->span)
     return isc_op_attend_spans(p->s, qkv, &h, p->span, p->spans, is_narrow(p, layer), out);
-  ISC_TRY(isc_op_attend(p->s, qkv, &h, cache ? &cache->k[layer] : NULL,
-                        cache ? &cache->v[layer] : NULL, p->past, &mixed));
+  if (p->in->cache)
+    ISC_TRY(attend_cached(p, layer, qkv, &h, &mixed));
+  else if (p->prefix)
+    ISC_TRY(attend_behind(p, layer, qkv, h, &mixed));
+  else
+    ISC_TRY(isc_op_attend(p->s, qkv, &h, NULL, NULL, 0, &mixed));
   return isc_tensor_reshape(p->s, mixed, 2, (int64_t[]){p->rows, h.n_head * h.d_head}, out);
 }
 
@@ -291,6 +335,7 @@ static isc_status thrifty_block(pass *p, int64_t layer, isc_tensor *x) {
 isc_status isc_decoder_forward(isc_decoder *d, isc_step *s, const isc_decoder_input *in,
                                const isc_taps *taps, isc_tensor **hidden) {
   isc_decoder_input input;
+  isc_kv_prefix prefix;
   isc_taps tapped;
   isc_tensor *x;
   *hidden = NULL;
@@ -304,8 +349,15 @@ isc_status isc_decoder_forward(isc_decoder *d, isc_step *s, const isc_decoder_in
             .in = &input,
             .taps = taps ? &tapped : NULL,
             .past = input.cache ? input.cache->len : 0};
+  if (input.prefix) {
+    ISC_TRY(isc_struct_read(input.prefix, "key/value slots", ISC_SIZE_TO(isc_kv_prefix, v),
+                            sizeof prefix, &prefix));
+    p.prefix = &prefix;
+  }
   bool thrifty = !isc_tape_on(s) && (!taps || tapped.transient);
   ISC_TRY(check_input(&p));
+  ISC_TRY(check_prefix(&p));
+  if (input.cache && p.past == 0) input.cache->prefix = p.prefix ? prefix.n : 0;
   ISC_TRY(find_spans(&p));
   if (d->wpe || p.span) ISC_TRY(find_positions(&p));
   const int64_t end = input.end_layer ? input.end_layer : d->spec.n_layer;

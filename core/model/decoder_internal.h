@@ -53,9 +53,16 @@ struct isc_kv_cache {
   isc_device *dev;
   int64_t n_layer, capacity; /* capacity: sequences there is room for                 */
   int64_t batch, n_ctx, width, len;
-  isc_tensor *k, *v; /* [n_layer] of [n_ctx, batch, width = n_kv_head·d_head] */
-  isc_tensor spare;  /* [n_ctx, capacity, width]: where a selection is made   */
+  int64_t room, prefix; /* slots before the first position: there is room for, and in use */
+  isc_tensor *k, *v;    /* [n_layer] of [room + n_ctx, batch, width = n_kv_head·d_head] */
+  isc_tensor spare;     /* [room + n_ctx, capacity, width]: where a selection is made   */
 };
+
+/* Layer `layer`'s slots of a cache that is about to begin. */
+isc_status isc_kv_cache_begin(isc_kv_cache *c, int64_t layer, const isc_kv_prefix *prefix);
+/* ISC_E_SHAPE unless the prefix fits `batch` sequences of the decoder. */
+isc_status isc_decoder_check_prefix(const isc_decoder *d, const isc_kv_prefix *prefix,
+                                    int64_t batch);
 
 /* A decoder with one layer's parameters, filled from `source`, which is taken over, also when this fails. */
 isc_status isc_decoder_new_streamed(isc_device *dev, const isc_decoder_spec *spec,

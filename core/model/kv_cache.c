@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 static isc_status new_buffers(isc_kv_cache *c) {
-  const int64_t shape[3] = {c->n_ctx, c->batch, c->width};
+  const int64_t shape[3] = {c->room + c->n_ctx, c->batch, c->width};
   for (int64_t l = 0; l < c->n_layer; l++) {
     ISC_TRY(isc_tensor_alloc(c->dev, 3, shape, &c->k[l]));
     ISC_TRY(isc_tensor_alloc(c->dev, 3, shape, &c->v[l]));
@@ -18,7 +18,8 @@ static isc_status new_buffers(isc_kv_cache *c) {
   return isc_tensor_alloc(c->dev, 3, shape, &c->spare);
 }
 
-isc_status isc_kv_cache_new(isc_decoder *d, int64_t batch, int64_t n_ctx, isc_kv_cache **out) {
+isc_status isc_kv_cache_new_prefixed(isc_decoder *d, int64_t batch, int64_t n_ctx, int64_t n_prefix,
+                                     isc_kv_cache **out) {
   isc_status st = ISC_OK;
   isc_kv_cache *c = NULL;
   *out = NULL;
@@ -27,12 +28,16 @@ isc_status isc_kv_cache_new(isc_decoder *d, int64_t batch, int64_t n_ctx, isc_kv
                     "a key/value cache of %lld sequences by %lld positions: both must be "
                     "at least 1, and the model has %lld positions",
                     (long long)batch, (long long)n_ctx, (long long)d->spec.n_ctx);
+  if (n_prefix < 0 || n_prefix > INT32_MAX)
+    return isc_fail(ISC_E_SHAPE, "a key/value cache with %lld slots before its positions",
+                    (long long)n_prefix);
   ISC_TRY(isc_calloc(1, sizeof *c, "a key/value cache", (void **)&c));
   *c = (isc_kv_cache){.dev = d->dev,
                       .n_layer = d->spec.n_layer,
                       .capacity = batch,
                       .batch = batch,
                       .n_ctx = n_ctx,
+                      .room = n_prefix,
                       .width = isc_spec_kv_heads(&d->spec) * d->spec.d_head};
   ISC_GO(isc_calloc((size_t)c->n_layer, sizeof *c->k, "a key/value cache", (void **)&c->k));
   ISC_GO(isc_calloc((size_t)c->n_layer, sizeof *c->v, "a key/value cache", (void **)&c->v));
@@ -42,6 +47,10 @@ isc_status isc_kv_cache_new(isc_decoder *d, int64_t batch, int64_t n_ctx, isc_kv
 done:
   isc_kv_cache_free(c);
   return st;
+}
+
+isc_status isc_kv_cache_new(isc_decoder *d, int64_t batch, int64_t n_ctx, isc_kv_cache **out) {
+  return isc_kv_cache_new_prefixed(d, batch, n_ctx, 0, out);
 }
 
 void isc_kv_cache_free(isc_kv_cache *c) {
@@ -64,8 +73,33 @@ void isc_kv_cache_rewind(isc_kv_cache *c, int64_t len) {
   if (len >= 0 && len < c->len) c->len = len;
 }
 
+/* Slot i of every sequence's row of x [rows, n, width]: what a position adds lies together. */
+static isc_status fill_slots(isc_kv_cache *c, const isc_kv_prefix *prefix, const isc_tensor *x,
+                             isc_tensor *to, int64_t *row) {
+  const int64_t each = c->batch / x->shape[0];
+  for (int64_t i = 0; i < prefix->n; i++) {
+    for (int64_t b = 0; b < c->batch; b++)
+      row[b] = b / each * prefix->n + i;
+    ISC_TRY(c->dev->ops->gather(c->dev->impl, c->batch, c->width, x->data, row,
+                                to->data + i * c->batch * c->width));
+  }
+  return ISC_OK;
+}
+
+isc_status isc_kv_cache_begin(isc_kv_cache *c, int64_t layer, const isc_kv_prefix *prefix) {
+  isc_status st = ISC_OK;
+  int64_t *row = NULL;
+  if (c->batch == 0) return ISC_OK;
+  ISC_GO(isc_calloc((size_t)c->batch, sizeof *row, "a key/value cache", (void **)&row));
+  ISC_GO(fill_slots(c, prefix, prefix->k[layer], &c->k[layer], row));
+  ISC_GO(fill_slots(c, prefix, prefix->v[layer], &c->v[layer], row));
+done:
+  free(row);
+  return st;
+}
+
 static isc_status select_rows(isc_kv_cache *c, isc_tensor *t, const int64_t *row, int64_t n) {
-  for (int64_t i = 0; i < c->len; i++)
+  for (int64_t i = 0; i < c->prefix + c->len; i++)
     ISC_TRY(c->dev->ops->gather(c->dev->impl, n, c->width, t->data + i * c->batch * c->width, row,
                                 c->spare.data + i * n * c->width));
   float *old = t->data;

@@ -15,6 +15,7 @@ libinversescope_la_SOURCES += \
   core/tensor/op_linear.c \
   core/tensor/op_normalise.c \
   core/tensor/op_packed.c \
+  core/tensor/op_prepend.c \
   core/tensor/op_xent.c \
   core/tensor/packed.h \
   core/tensor/paper.c \
