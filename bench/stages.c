@@ -111,7 +111,8 @@ static isc_status backbone(bench_study *b, bench_timer *t) {
   isc_decoder *decoder = NULL; /* not the study's: training it would leave its gradients behind */
   const isc_recipe r = recipe(b->shape->batch);
   isc_train_io io = training_io(b, t);
-  ISC_GO(isc_corpus_fill(&corpus, &b->env, b->tokenizer, 0));
+  ISC_GO(isc_corpus_fill(&corpus, &b->env, b->tokenizer, isc_tokenizer_eos(b->tokenizer),
+                         isc_tokenizer_eos(b->tokenizer), 0));
   ISC_GO(bench_decoder(b, &decoder));
   const isc_lm_training training = {.decoder = decoder,
                                     .device = b->device,

@@ -252,3 +252,25 @@ Test(params_io, survives_every_failing_allocation) {
   free_model(&a);
   free_model(&b);
 }
+
+/* ---- one set by its directory and name */
+
+Test(params_io, one_set_comes_back_from_its_file) {
+  isc_device *dev;
+  const char *dir = isc_test_dir("one_set");
+  float want[N], got[N];
+  isc_assert_ok(isc_device_open("cpu", NULL, &dev, NULL));
+  model a = random_model(dev), b = new_model(dev);
+  isc_assert_ok(isc_params_write(a.set[0], dir, "weights.safetensors"));
+  isc_assert_ok(isc_params_read(b.set[0], dir, "weights.safetensors"));
+  isc_assert_ok(isc_param_get(a.set[0], a.w, want));
+  isc_assert_ok(isc_param_get(b.set[0], b.w, got));
+  cr_assert_arr_eq(got, want, sizeof want);
+  isc_assert_fails(isc_params_read(b.set[1], dir, "weights.safetensors"), ISC_E_SHAPE,
+                   "weights.safetensors");
+  isc_assert_fails(isc_params_read(b.set[0], dir, "none.safetensors"), ISC_E_MISSING,
+                   "none.safetensors");
+  free_model(&a);
+  free_model(&b);
+  isc_device_close(dev);
+}

@@ -4,9 +4,9 @@
  */
 #include "support.h"
 #include "support_method.h"
-#include "method/corpus.h"
+#include <inversescope/corpus.h>
 #include "method/lm_trainer.h"
-#include "method/dropout.h"
+#include <inversescope/dropout.h>
 #include "method/factors.h"
 #include "method/vocabulary.h"
 #include "base/base.h"
@@ -23,7 +23,8 @@ Test(trainer, a_text_becomes_bos_tokens_eos_and_its_targets_the_next_tokens) {
   isc_corpus_batch b;
   isc_step *s;
   isc_toy_open(&t, dev, 2);
-  isc_assert_ok(isc_corpus_fill(&c, &t.env, t.tokenizer, 0));
+  isc_assert_ok(isc_corpus_fill(&c, &t.env, t.tokenizer, isc_tokenizer_eos(t.tokenizer),
+                                isc_tokenizer_eos(t.tokenizer), 0));
   cr_assert_eq(c.n, ISC_TOY_TRAIN);
   cr_assert_eq(c.longest, 5);
   const int32_t longer[] = {0, 1, 2, 3, 4, 5, 0};
@@ -58,9 +59,13 @@ Test(trainer, a_text_the_tokenizer_does_not_keep_is_refused) {
   isc_toy t;
   isc_corpus c = {0};
   isc_toy_open(&t, NULL, 2);
-  isc_assert_fails(isc_corpus_fill(&c, &t.env, t.tokenizer, 4), ISC_E_SHAPE, "5 tokens");
+  isc_assert_fails(isc_corpus_fill(&c, &t.env, t.tokenizer, isc_tokenizer_eos(t.tokenizer),
+                                   isc_tokenizer_eos(t.tokenizer), 4),
+                   ISC_E_SHAPE, "5 tokens");
   t.env.text = double_space;
-  isc_assert_fails(isc_corpus_fill(&c, &t.env, t.tokenizer, 0), ISC_E_SHAPE, "\"x1  y1 z1\"");
+  isc_assert_fails(isc_corpus_fill(&c, &t.env, t.tokenizer, isc_tokenizer_eos(t.tokenizer),
+                                   isc_tokenizer_eos(t.tokenizer), 0),
+                   ISC_E_SHAPE, "\"x1  y1 z1\"");
   isc_corpus_free(&c);
   isc_toy_close(&t);
 }
@@ -131,7 +136,8 @@ Test(trainer, a_language_model_reaches_its_datas_entropy) {
   isc_corpus c = {0};
   isc_decoder *d;
   isc_toy_open(&t, dev, 2);
-  isc_assert_ok(isc_corpus_fill(&c, &t.env, t.tokenizer, 0));
+  isc_assert_ok(isc_corpus_fill(&c, &t.env, t.tokenizer, isc_tokenizer_eos(t.tokenizer),
+                                isc_tokenizer_eos(t.tokenizer), 0));
   const isc_decoder_spec spec = {.size = sizeof spec,
                                  .n_layer = 1,
                                  .n_head = 2,
@@ -143,7 +149,7 @@ Test(trainer, a_language_model_reaches_its_datas_entropy) {
                                  .act = ISC_ACT_GELU_TANH,
                                  .norm_eps = 1e-5};
   isc_assert_ok(isc_decoder_new(dev, &spec, &d));
-  isc_assert_ok(isc_lm_init(d, 1, 0.1));
+  isc_assert_ok(isc_decoder_init_std(d, 1, 0.1));
   isc_recipe recipe = isc_toy_conf().backbone.recipe;
   isc_toy_io io = isc_toy_io_new(isc_test_dir("lm"));
   io.io.core = &io;
@@ -181,7 +187,8 @@ Test(trainer, a_gradient_that_is_not_finite_stops_training_at_its_step) {
   io.io.core = &io;
   isc_assert_ok(isc_params_new(dev, &p));
   isc_assert_ok(isc_params_add(p, "w", 1, one, 0, &q));
-  const isc_train_loop loop = {.device = dev,
+  const isc_train_loop loop = {.size = sizeof loop,
+                               .device = dev,
                                .params = p,
                                .recipe = &recipe,
                                .io = &io.io,

@@ -61,6 +61,11 @@ ISC_API isc_status isc_param_fill(isc_params *p, isc_param *q, float x); /* ever
 ISC_API isc_status isc_param_get_moments(isc_params *p, const isc_param *q, float *m, float *v);
 ISC_API isc_status isc_param_set_moments(isc_params *p, isc_param *q, int64_t steps, const float *m,
                                          const float *v);
+/* All values to and from the file `name` of a directory (safetensors), written atomically; bit-exact. Reading wants every
+ * parameter with its shape, which is checked before anything is changed: ISC_E_FORMAT or ISC_E_SHAPE naming the file.
+ * Since 1.1. */
+ISC_API isc_status isc_params_write(isc_params *p, const char *dir, const char *name);
+ISC_API isc_status isc_params_read(isc_params *p, const char *dir, const char *name);
 /* Total elements. */
 ISC_API int64_t isc_params_elements(const isc_params *p);
 

@@ -12,7 +12,7 @@
  * it count as zero. Structs without a size are either made by the library alone (a plugin reads them
  * through a pointer, never copies or makes them) or frozen: isc_list, isc_text, isc_rng, isc_metric,
  * isc_noise_draw, isc_step_mark, isc_template_slot, isc_template_conf, isc_template_list_conf, isc_regex_conf,
- * isc_word_count, isc_tensor. What is added to a struct begins behind its old end, never in
+ * isc_word_count, isc_tensor, isc_recipe, isc_corpus, isc_corpus_batch, isc_dropout. What is added to a struct begins behind its old end, never in
  * what was padding.
  */
 #ifndef ISC_PLUGIN_H

@@ -104,12 +104,15 @@ static isc_status prepare(isc_inversescope *m, const char *dir, isc_corpus *corp
   ISC_TRY(make_tokenizer(m, dir));
   if (pretrained(m)) {
     ISC_TRY(open_decoder(m, m->conf->backbone.path));
-    return isc_corpus_fill(corpus, m->env, m->tokenizer, isc_decoder_get_spec(m->backbone)->n_ctx);
+    return isc_corpus_fill(corpus, m->env, m->tokenizer, isc_tokenizer_eos(m->tokenizer),
+                           isc_tokenizer_eos(m->tokenizer),
+                           isc_decoder_get_spec(m->backbone)->n_ctx);
   }
-  ISC_TRY(isc_corpus_fill(corpus, m->env, m->tokenizer, m->conf->backbone.context));
+  ISC_TRY(isc_corpus_fill(corpus, m->env, m->tokenizer, isc_tokenizer_eos(m->tokenizer),
+                          isc_tokenizer_eos(m->tokenizer), m->conf->backbone.context));
   ISC_TRY(scratch_spec(m, corpus->longest, &spec));
   ISC_TRY(isc_decoder_new(m->env->device, &spec, &m->backbone));
-  return isc_lm_init(m->backbone, m->env->seed, m->conf->backbone.init_std);
+  return isc_decoder_init_std(m->backbone, m->env->seed, m->conf->backbone.init_std);
 }
 
 /* Samples may be twice as long as the longest of the first training texts: enough for any text of the prior, and a
@@ -119,7 +122,8 @@ static isc_status limit_tokens(isc_inversescope *m) {
   isc_corpus sample = {0};
   int64_t most = isc_decoder_get_spec(m->backbone)->n_ctx;
   if (few.n_train > 1024) few.n_train = 1024;
-  isc_status st = isc_corpus_fill(&sample, &few, m->tokenizer, 0);
+  isc_status st = isc_corpus_fill(&sample, &few, m->tokenizer, isc_tokenizer_eos(m->tokenizer),
+                                  isc_tokenizer_eos(m->tokenizer), 0);
   m->max_tokens = 2 * sample.longest < most ? 2 * sample.longest : most;
   isc_corpus_free(&sample);
   return st;

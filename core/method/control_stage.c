@@ -4,7 +4,7 @@
  *
  * Loss: mean −log q(token | its prefix, ẑ + r) over the texts' tokens and their end.
  */
-#include "method/corpus.h"
+#include <inversescope/corpus.h>
 #include "method/inversescope.h"
 #include "method/watch.h"
 #include "base/base.h"
@@ -121,8 +121,9 @@ static isc_status prepare(training *t, const isc_train_io *io) {
                                   .candidates = c->candidates};
   ISC_TRY(new_layers(m));
   ISC_TRY(isc_control_layers_init(m->control, m->env->seed));
-  ISC_TRY(
-      isc_corpus_fill(&t->corpus, m->env, m->tokenizer, isc_decoder_get_spec(m->backbone)->n_ctx));
+  ISC_TRY(isc_corpus_fill(&t->corpus, m->env, m->tokenizer, isc_tokenizer_eos(m->tokenizer),
+                          isc_tokenizer_eos(m->tokenizer),
+                          isc_decoder_get_spec(m->backbone)->n_ctx));
   ISC_TRY(isc_factors_new(m->env, c->memory << 20, &t->factors));
   ISC_TRY(set_scales(t));
   const isc_sampler sampler = {.device = m->env->device,
@@ -166,6 +167,7 @@ isc_status isc_control_train(isc_inversescope *m, isc_train_io *io) {
   ISC_GO(isc_mkdirs(io->dir));
   ISC_GO(prepare(&t, io));
   const isc_train_loop loop = {
+      .size = sizeof loop,
       .device = m->env->device,
       .params = m->control->params,
       .recipe = &c->recipe,

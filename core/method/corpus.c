@@ -5,7 +5,7 @@
  * Every text must survive its tokenizer: the generator's output is compared with the prior as text, so a
  * tokenizer that loses a space would make every sample invalid, long after the cause.
  */
-#include "method/corpus.h"
+#include <inversescope/corpus.h>
 #include "base/base.h"
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +57,7 @@ void isc_corpus_free(isc_corpus *c) {
 typedef struct reader {
   const isc_tokenizer *tok;
   isc_text text, back;
+  int32_t bos, eos;
   int32_t *ids; /* [cap] BOS, tokens, EOS */
   int64_t cap;
 } reader;
@@ -75,36 +76,33 @@ static isc_status check_round_trip(reader *r, int64_t i, int64_t n) {
   ISC_TRY(isc_tokenizer_decode(r->tok, r->ids + 1, n, &r->back));
   if (r->back.len == r->text.len && memcmp(r->back.data, r->text.data, r->text.len) == 0)
     return ISC_OK;
-  return isc_fail(
-      ISC_E_SHAPE,
-      "training input %lld, \"%.200s\", comes back from the backbone's tokenizer as \"%.200s\"; "
-      "choose another backbone.tokenizer, or a backbone whose tokenizer keeps such texts",
-      (long long)i, r->text.data, r->back.data);
+  return isc_fail(ISC_E_SHAPE,
+                  "training input %lld, \"%.200s\", comes back from the tokenizer as \"%.200s\"; "
+                  "choose another tokenizer, or a model whose tokenizer keeps such texts",
+                  (long long)i, r->text.data, r->back.data);
 }
 
 static isc_status add_text(isc_corpus *c, const isc_method_env *env, reader *r, int64_t i,
                            int64_t max) {
   int64_t n;
-  int32_t eos = isc_tokenizer_eos(r->tok);
   ISC_TRY(env->text(env, i, &r->text));
   ISC_TRY(encode(r, &n));
   ISC_TRY(check_round_trip(r, i, n));
   if (max && n + 2 > max)
     return isc_fail(ISC_E_SHAPE,
                     "training input %lld, \"%.200s\", is %lld tokens with its begin and end; the "
-                    "backbone has %lld "
-                    "positions: shorten the texts or raise backbone.context",
+                    "decoder has %lld positions: shorten the texts or raise its context",
                     (long long)i, r->text.data, (long long)(n + 2), (long long)max);
-  r->ids[0] = eos;
-  r->ids[n + 1] = eos;
+  r->ids[0] = r->bos;
+  r->ids[n + 1] = r->eos;
   return isc_corpus_add(c, r->ids, n + 2, 1);
 }
 
 isc_status isc_corpus_fill(isc_corpus *c, const isc_method_env *env, const isc_tokenizer *tok,
-                           int64_t max) {
+                           int32_t bos, int32_t eos, int64_t max) {
   isc_status st = ISC_OK;
   void *p = NULL;
-  reader r = {.tok = tok, .cap = 256};
+  reader r = {.tok = tok, .bos = bos, .eos = eos, .cap = 256};
   if (env->n_train < 1) return isc_fail(ISC_E_USAGE, "there are no training inputs");
   ISC_TRY(isc_calloc((size_t)r.cap, sizeof *r.ids, "a text's tokens", &p));
   r.ids = p;

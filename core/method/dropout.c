@@ -2,7 +2,7 @@
  *
  * Dropout masks from Philox, multiplied in at the decoder's taps.
  */
-#include "method/dropout.h"
+#include <inversescope/dropout.h>
 
 #include <inversescope/rng.h>
 

@@ -6,7 +6,7 @@
  * their factors and the noise's direction in the full space are the device's work.
  */
 #include "method/examples.h"
-#include "method/corpus.h"
+#include <inversescope/corpus.h>
 #include "method/neighbours.h"
 #include "base/base.h"
 #include "model/safetensors.h"

@@ -10,7 +10,7 @@
 
 #include "method/control.h"
 #include "method/examples.h"
-#include "method/recipe.h"
+#include <inversescope/training_loop.h>
 
 /* The method's class, for isc_registry_add_builtin. */
 ISC_API const isc_class *isc_method_inversescope_class(void);

@@ -3,9 +3,7 @@
  * Next-token training steps over a corpus.
  */
 #include "method/lm_trainer.h"
-#include "method/dropout.h"
-#include <math.h>
-#include <string.h>
+#include <inversescope/dropout.h>
 
 static isc_status forward(void *user, isc_step *s, int64_t k, isc_tensor **loss, isc_metric *m,
                           int64_t *n) {
@@ -35,7 +33,8 @@ static isc_status forward(void *user, isc_step *s, int64_t k, isc_tensor **loss,
 
 isc_status isc_lm_train(const isc_lm_training *t) {
   isc_lm_training copy = *t;
-  const isc_train_loop loop = {.device = t->device,
+  const isc_train_loop loop = {.size = sizeof loop,
+                               .device = t->device,
                                .params = isc_decoder_params(t->decoder),
                                .recipe = t->recipe,
                                .io = t->io,
@@ -44,17 +43,4 @@ isc_status isc_lm_train(const isc_lm_training *t) {
                                .user = &copy,
                                .forward = forward};
   return isc_train_run(&loop);
-}
-
-/* Residual projections are smaller by 1/sqrt(2·n_layer), as GPT-2's. */
-isc_status isc_lm_init(isc_decoder *d, uint64_t seed, double std) {
-  isc_params *params = isc_decoder_params(d);
-  double depth = sqrt(2.0 * (double)isc_decoder_get_spec(d)->n_layer);
-  ISC_TRY(isc_decoder_init(d, seed));
-  for (int64_t i = 0; i < isc_params_count(params); i++) {
-    isc_param *p = isc_params_at(params, i);
-    if (p->value.ndim != 2) continue;
-    ISC_TRY(isc_param_init_normal(params, p, seed, strstr(p->name, "c_proj") ? std / depth : std));
-  }
-  return ISC_OK;
 }

@@ -5,8 +5,8 @@
 #ifndef ISC_CORE_LM_TRAINER_H
 #define ISC_CORE_LM_TRAINER_H
 
-#include "method/corpus.h"
-#include "method/train_loop.h"
+#include <inversescope/corpus.h>
+#include <inversescope/training_loop.h>
 #include "method/watch.h"
 #include <inversescope/decoder.h>
 
@@ -23,9 +23,5 @@ typedef struct isc_lm_training {
 
 /* Minimise the mean −log p over the targets of each batch; see isc_train_run for stopping and resuming. One thread. */
 ISC_API isc_status isc_lm_train(const isc_lm_training *t);
-
-/* isc_decoder_init with every weight's standard deviation `std` where GPT-2 has 0.02. Small decoders learn several
- * times faster from about 0.1. */
-ISC_API isc_status isc_lm_init(isc_decoder *d, uint64_t seed, double std);
 
 #endif

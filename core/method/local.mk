@@ -6,7 +6,6 @@ libinversescope_la_SOURCES += \
   core/method/control_params.c \
   core/method/control_stage.c \
   core/method/corpus.c \
-  core/method/corpus.h \
   core/method/env.c \
   core/method/examples.c \
   core/method/examples.h \
@@ -15,7 +14,6 @@ libinversescope_la_SOURCES += \
   core/method/inversescope.c \
   core/method/inversescope.h \
   core/method/dropout.c \
-  core/method/dropout.h \
   core/method/lm_trainer.c \
   core/method/lm_trainer.h \
   core/method/neighbours.c \
@@ -23,12 +21,10 @@ libinversescope_la_SOURCES += \
   core/method/options.c \
   core/method/pretrain.c \
   core/method/pretrain.h \
-  core/method/recipe.h \
   core/method/sampler.c \
   core/method/sampler.h \
   core/method/state.c \
   core/method/train_loop.c \
-  core/method/train_loop.h \
   core/method/vocabulary.c \
   core/method/vocabulary.h \
   core/method/watch.c \

@@ -6,8 +6,6 @@
  */
 #include "method/inversescope.h"
 
-const char *const isc_schedule_names[] = {"constant", "linear", "cosine", NULL};
-
 static const char *const tokenizers[] = {"target", "words", "chars", NULL};
 static const char *const values[] = {"full", "projected", NULL};
 static const char *const norms[] = {"none", "rms", "layernorm", NULL};
@@ -78,15 +76,16 @@ const isc_option isc_inversescope_options[] = {
                        "constant"),
     ISC_OPTIONS_END};
 
-#define RECIPE(p)                                                                                  \
-  p "steps", p "batch", p "lr", p "warmup", p "schedule", p "final_lr", p "beta2",                 \
-      p "weight_decay", p "clip"
-
-const char *const isc_inversescope_backbone_options[] = {"backbone.path",     "backbone.tokenizer",
-                                                         "backbone.layers",   "backbone.heads",
-                                                         "backbone.width",    "backbone.mlp",
-                                                         "backbone.context",  "backbone.init_std",
-                                                         RECIPE("backbone."), NULL};
+const char *const isc_inversescope_backbone_options[] = {"backbone.path",
+                                                         "backbone.tokenizer",
+                                                         "backbone.layers",
+                                                         "backbone.heads",
+                                                         "backbone.width",
+                                                         "backbone.mlp",
+                                                         "backbone.context",
+                                                         "backbone.init_std",
+                                                         ISC_RECIPE_NAMES("backbone."),
+                                                         NULL};
 
 const char *const isc_inversescope_control_options[] = {"control.heads",
                                                         "control.head_dim",
@@ -97,5 +96,5 @@ const char *const isc_inversescope_control_options[] = {"control.heads",
                                                         "control.neighbour_share",
                                                         "control.candidates",
                                                         "control.site_lr",
-                                                        RECIPE("control."),
+                                                        ISC_RECIPE_NAMES("control."),
                                                         NULL};

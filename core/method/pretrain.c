@@ -6,7 +6,7 @@
  */
 #include "method/pretrain.h"
 #include "method/lm_trainer.h"
-#include "method/recipe.h"
+#include <inversescope/training_loop.h>
 #include "method/vocabulary.h"
 #include "base/base.h"
 #include <math.h>
@@ -155,7 +155,7 @@ static isc_status make_decoder(maker *m, int64_t longest) {
                                  .act = ISC_ACT_GELU_TANH,
                                  .norm_eps = 1e-5};
   ISC_TRY(isc_decoder_new(m->dev, &spec, &m->decoder));
-  return isc_lm_init(m->decoder, (uint64_t)c->seed, c->init_std);
+  return isc_decoder_init_std(m->decoder, (uint64_t)c->seed, c->init_std);
 }
 
 /* ---- accuracy */

@@ -7,7 +7,7 @@
 #ifndef ISC_CORE_PRETRAIN_H
 #define ISC_CORE_PRETRAIN_H
 
-#include "method/train_loop.h"
+#include <inversescope/training_loop.h>
 #include <inversescope/prior.h>
 
 typedef struct isc_pretrain_conf { /* group `pretrain` */

@@ -5,7 +5,7 @@
  * Nothing here draws a random number or looks at a clock: what a step does depends on its number and
  * the parameters alone.
  */
-#include "method/train_loop.h"
+#include <inversescope/training_loop.h>
 #include "base/base.h"
 #include "model/params_io.h"
 #include <errno.h>
@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+const char *const isc_schedule_names[] = {"constant", "linear", "cosine", NULL};
 
 static const char *const NO_PREFIX[] = {""};
 
@@ -100,9 +102,11 @@ static isc_status stopped(const isc_train_loop *t, const char *path, int64_t don
 
 isc_status isc_train_run(const isc_train_loop *given) {
   isc_status st = ISC_OK;
-  isc_train_io *io = given->io;
-  isc_recipe recipe = *given->recipe;
-  isc_train_loop loop = *given, *const t = &loop;
+  isc_train_loop loop, *const t = &loop;
+  ISC_TRY(isc_struct_read(given, "a training loop", ISC_SIZE_TO(isc_train_loop, forward),
+                          sizeof loop, &loop));
+  isc_train_io *io = loop.io;
+  isc_recipe recipe = *loop.recipe;
   isc_step *s = NULL;
   char *path = NULL;
   int64_t done = 0;

@@ -186,18 +186,21 @@ static bool ends_with(const char *s, const char *end) {
   return n >= m && strcmp(s + n - m, end) == 0;
 }
 
-static isc_status init_one(isc_decoder *d, isc_param *q, uint64_t seed) {
+static isc_status init_one(isc_decoder *d, isc_param *q, uint64_t seed, double std) {
   if (ends_with(q->name, ".bias")) return isc_param_fill(d->params, q, 0.0f);
   if (q->value.ndim == 1) return isc_param_fill(d->params, q, 1.0f);
-  double std = 0.02;
   if (ends_with(q->name, "c_proj.weight")) std /= sqrt(2.0 * (double)d->spec.n_layer);
   return isc_param_init_normal(d->params, q, seed, std);
 }
 
-isc_status isc_decoder_init(isc_decoder *d, uint64_t seed) {
+isc_status isc_decoder_init_std(isc_decoder *d, uint64_t seed, double std) {
   for (int64_t i = 0; i < isc_params_count(d->params); i++)
-    ISC_TRY(init_one(d, isc_params_at(d->params, i), seed));
+    ISC_TRY(init_one(d, isc_params_at(d->params, i), seed, std));
   return ISC_OK;
+}
+
+isc_status isc_decoder_init(isc_decoder *d, uint64_t seed) {
+  return isc_decoder_init_std(d, seed, 0.02);
 }
 
 isc_status isc_decoder_head_map(isc_decoder *d, int64_t layer, int64_t head, float *out) {

@@ -8,6 +8,7 @@
 #include "model/params_io.h"
 #include "base/base.h"
 #include "tensor/params.h"
+#include <stdlib.h>
 #include <string.h>
 
 enum { NAME_SIZE = 320, SHAPE_SIZE = 192 };
@@ -249,5 +250,25 @@ isc_status isc_params_restore(const char *path, isc_params *const *set, const ch
   ISC_GO(restore_sets(f, path, &s, FILL));
 done:
   if (f) isc_st_close(f);
+  return st;
+}
+
+/* ---- one set, as methods keep it */
+
+static const char *const NO_PREFIX[] = {""};
+
+isc_status isc_params_write(isc_params *p, const char *dir, const char *name) {
+  char *path = NULL;
+  ISC_TRY(isc_path_join(dir, name, &path));
+  isc_status st = isc_params_save(path, &p, NO_PREFIX, 1, NULL, 0);
+  free(path);
+  return st;
+}
+
+isc_status isc_params_read(isc_params *p, const char *dir, const char *name) {
+  char *path = NULL;
+  ISC_TRY(isc_path_join(dir, name, &path));
+  isc_status st = isc_params_restore(path, &p, NO_PREFIX, 1, NULL, 0);
+  free(path);
   return st;
 }
