@@ -18,10 +18,13 @@ check_PROGRAMS += \
   tests/test_run_kill \
   tests/test_run_score \
   tests/test_samples \
-  tests/test_store
+  tests/test_store \
+  tests/test_study_harvest
 tests_test_baselines_SOURCES = tests/test_baselines.c tests/faulty_io.c
 tests_test_baselines_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_test_baselines_LDADD = $(run_ldadd) $(JANSSON_LIBS)
+tests_test_study_harvest_SOURCES = tests/test_study_harvest.c
+tests_test_study_harvest_LDADD = $(run_ldadd)
 tests_test_large_model_SOURCES = tests/test_large_model.c tests/faulty_io.c
 tests_test_large_model_LDADD = $(run_ldadd)
 tests_test_rehearsal_SOURCES = tests/test_rehearsal.c tests/faulty_io.c

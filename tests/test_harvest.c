@@ -205,3 +205,34 @@ Test(harvest, names_the_text_it_cannot_take) {
   free_output(&f.sites, out);
   teardown(&f);
 }
+
+/* A position of its own for each text, and one site alone: the same bits, and less of the pass. */
+ISC_TEST_ON_BOTH(harvest, takes_each_texts_own_position_at_the_sites_wanted) {
+  fixture f = setup(dev, EVERYTHING, 1);
+  const int64_t position[N] = {0, 4, 0, 7, 2, -1, 1}, at[N] = {0, 4, 0, 7, 2, 2, 1};
+  float **whole = new_output(&f.sites, N);
+  isc_harvest h = {.target = &f.t.target,
+                   .sites = &f.sites,
+                   .text = TEXT,
+                   .len = f.len,
+                   .n = N,
+                   .batch = 2,
+                   .out = whole,
+                   .positions = position};
+  isc_assert_ok(isc_harvest_run(&h, f.s));
+  for (int i = 0; i < N; i++)
+    check_text(&f, whole, i, at[i]);
+  for (int64_t k = 0; k < f.sites.n; k += 3) {
+    float **one = calloc((size_t)f.sites.n, sizeof *one);
+    const int64_t values = N * f.sites.site[k].stored;
+    one[k] = calloc((size_t)values, sizeof **one);
+    h.out = one;
+    isc_assert_ok(isc_harvest_run(&h, f.s));
+    cr_assert_eq(memcmp(one[k], whole[k], (size_t)values * sizeof(float)), 0, "%s",
+                 f.sites.site[k].name);
+    free(one[k]);
+    free(one);
+  }
+  free_output(&f.sites, whole);
+  teardown(&f);
+}

@@ -4,7 +4,7 @@
  *
  * A method trains in named stages on data the core serves, saves and resumes its own state in a
  * directory, and then inverts or classifies. It sees training inputs only, by `text` and `activations` of its
- * environment. Of the prior it may ask what a text's probability, answer and slots are and what values a slot can
+ * environment, or fresh ones by `harvest`. Of the prior it may ask what a text's probability, answer and slots are and what values a slot can
  * take; `draw` and `enumerate` would give it held-out inputs, so it calls neither. All functions are called from one
  * thread at a time.
  */
@@ -48,6 +48,11 @@ typedef struct isc_method_env {
   isc_status (*activations)(const struct isc_method_env *env, int64_t site, const int64_t *rows,
                             int64_t n, float *out);
   void *core; /* the core's own */
+  /* since 1.1: fresh from the target, the stored factors at token position[i] of training input row[i], 0 ≤ i < n, at
+   * `site`: host out [n, stored]. Tokens are counted as isc_tokenizer_encode gives them with the target's tokenizer, from 0;
+   * a text without that position is ISC_E_SHAPE. What runs the target once for all of them is one call. */
+  isc_status (*harvest)(const struct isc_method_env *env, int64_t site, const int64_t *row,
+                        const int64_t *position, int64_t n, float *out);
 } isc_method_env;
 
 /* Site i, 0 ≤ i < n_sites, whatever size isc_site has in the library. */
@@ -58,6 +63,9 @@ static inline const isc_site *isc_method_site(const isc_method_env *env, int64_t
 /* Whole activations instead of factors: host z [n, dim]. `rows` as above. */
 ISC_API isc_status isc_method_activations(const isc_method_env *env, int64_t site,
                                           const int64_t *rows, int64_t n, float *z);
+/* The same fresh, by env->harvest: host z [n, dim]; ISC_E_UNSUPPORTED where the environment cannot. Since 1.1. */
+ISC_API isc_status isc_method_harvest(const isc_method_env *env, int64_t site, const int64_t *row,
+                                      const int64_t *position, int64_t n, float *z);
 /* For labels that are the values of a slot of the prior: the number of the slot `name` (NULL = the first that has a list of
  * values) and how many values it can take; ISC_E_CONFIG naming those there are. Then the label of training input i, −1 when
  * its text has none; prior->ops->slot_choice names it. */

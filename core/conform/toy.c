@@ -93,18 +93,32 @@ static int64_t row_of(const isc_task *t, int slot, int64_t value) {
   return (int64_t)isc_rng_permute(t->seed, purpose, HADAMARD, (uint64_t)value);
 }
 
-void isc_task_factor(const isc_task *t, int64_t site, isc_split split, int64_t i, float *a) {
+/* `told`: does the site tell its slot's value? `draw` numbers the noise. */
+static void make_factor(const isc_task *t, int64_t site, int64_t number, uint64_t draw, bool told,
+                        float *a) {
   static const float NOISE[ISC_TASK_SITES] = {0.2f, 0.2f, 1};
-  const int64_t number = number_of(t, split, i), stored = t->site[site].stored;
+  const int64_t stored = t->site[site].stored;
   const uint32_t purpose = (uint32_t)ISC_RNG_USER + ISC_TASK_SLOTS + (uint32_t)site;
-  isc_rng rng = isc_rng_at(t->seed, purpose, (uint64_t)number);
+  isc_rng rng = isc_rng_at(t->seed, purpose, draw);
   int64_t value[ISC_TASK_SLOTS];
   values_of(number, value);
   isc_rng_normals(&rng, a, stored);
   for (int64_t k = 0; k < stored; k++)
     a[k] *= NOISE[site];
-  for (int64_t k = 0; k < HADAMARD && site != ISC_TASK_SITE_NOISE; k++)
+  for (int64_t k = 0; k < HADAMARD && told; k++)
     a[k] += hadamard(row_of(t, (int)site, value[site]), k);
+}
+
+void isc_task_factor(const isc_task *t, int64_t site, isc_split split, int64_t i, float *a) {
+  const int64_t number = number_of(t, split, i);
+  make_factor(t, site, number, (uint64_t)number, site != ISC_TASK_SITE_NOISE, a);
+}
+
+/* The words stand in the order of their slots, and a site has its slot's number. */
+void isc_task_factor_at(const isc_task *t, int64_t site, int64_t i, int64_t position, float *a) {
+  const int64_t number = number_of(t, ISC_TRAIN, i), before = ISC_TASK_SLOTS - 1 - position;
+  make_factor(t, site, number, (uint64_t)(number + before * ISC_TASK_TEXTS),
+              site != ISC_TASK_SITE_NOISE && position >= site, a);
 }
 
 void isc_task_activation(const isc_task *t, int64_t site, isc_split split, int64_t i, float *z) {

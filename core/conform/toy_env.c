@@ -30,26 +30,46 @@ static isc_status text(const isc_method_env *env, int64_t i, isc_text *out) {
                   t->env.n_train);
 }
 
-static isc_status factor(isc_task *t, int64_t site, int64_t row, float *out) {
-  if (row >= 0 && row < t->env.n_train) {
-    isc_task_factor(t, site, ISC_TRAIN, row, out);
-    return ISC_OK;
-  }
+static isc_status check_row(isc_task *t, int64_t row) {
+  if (row >= 0 && row < t->env.n_train) return ISC_OK;
   offend(t, "it asked for the activation of training input %" PRId64 " of %" PRId64, row,
          t->env.n_train);
   return isc_fail(ISC_E_USAGE, "method asked for the activation of training input %" PRId64, row);
 }
 
-static isc_status activations(const isc_method_env *env, int64_t site, const int64_t *rows,
-                              int64_t n, float *out) {
-  isc_task *t = env->core;
+static isc_status check_site(isc_task *t, int64_t site) {
   t->counts.activations++;
   if (!t->harvested)
     return isc_fail(ISC_E_INTERNAL, "activations were asked for before the harvest");
   if (site < 0 || site >= ISC_TASK_SITES)
     return isc_fail(ISC_E_USAGE, "method asked for site %" PRId64, site);
-  for (int64_t i = 0; i < n; i++)
-    ISC_TRY(factor(t, site, rows ? rows[i] : i, out + i * t->site[site].stored));
+  return ISC_OK;
+}
+
+static isc_status activations(const isc_method_env *env, int64_t site, const int64_t *rows,
+                              int64_t n, float *out) {
+  isc_task *t = env->core;
+  ISC_TRY(check_site(t, site));
+  for (int64_t i = 0; i < n; i++) {
+    const int64_t row = rows ? rows[i] : i;
+    ISC_TRY(check_row(t, row));
+    isc_task_factor(t, site, ISC_TRAIN, row, out + i * t->site[site].stored);
+  }
+  return ISC_OK;
+}
+
+static isc_status harvest(const isc_method_env *env, int64_t site, const int64_t *row,
+                          const int64_t *position, int64_t n, float *out) {
+  isc_task *t = env->core;
+  ISC_TRY(check_site(t, site));
+  for (int64_t i = 0; i < n; i++) {
+    ISC_TRY(check_row(t, row[i]));
+    if (position[i] < 0 || position[i] >= ISC_TASK_SLOTS)
+      return isc_fail(ISC_E_SHAPE,
+                      "training input %" PRId64 " has %d tokens and no position %" PRId64, row[i],
+                      (int)ISC_TASK_SLOTS, position[i]);
+    isc_task_factor_at(t, site, row[i], position[i], out + i * t->site[site].stored);
+  }
   return ISC_OK;
 }
 
@@ -209,7 +229,8 @@ isc_status isc_task_open_env(isc_task *t, isc_device *dev, int64_t n_train) {
                             .n_train = n_train,
                             .text = text,
                             .activations = activations,
-                            .core = t};
+                            .core = t,
+                            .harvest = harvest};
   return ISC_OK;
 }
 

@@ -12,5 +12,7 @@ isc_status isc_task_open_env(isc_task *t, isc_device *dev, int64_t n_train);
 void isc_task_close_env(isc_task *t);
 /* The stored factor of an input, host [stored]. */
 void isc_task_factor(const isc_task *t, int64_t site, isc_split split, int64_t i, float *a);
+/* That of a training input at token `position` < ISC_TASK_SLOTS: before a slot's word is read nothing tells its value. */
+void isc_task_factor_at(const isc_task *t, int64_t site, int64_t i, int64_t position, float *a);
 
 #endif

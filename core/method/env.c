@@ -21,20 +21,43 @@ static void expand(const isc_site *s, const float *a, int64_t n, float *z) {
   }
 }
 
-isc_status isc_method_activations(const isc_method_env *env, int64_t site, const int64_t *rows,
-                                  int64_t n, float *z) {
+static isc_status check_site(const isc_method_env *env, int64_t site) {
+  if (site >= 0 && site < env->n_sites) return ISC_OK;
+  return isc_fail(ISC_E_USAGE, "there is no site number %" PRId64, site);
+}
+
+/* Factors of n rows at a site: stored ones, or, with `position`, fresh ones. */
+static isc_status factors(const isc_method_env *env, int64_t site, const int64_t *rows,
+                          const int64_t *position, int64_t n, float *out) {
+  return position ? env->harvest(env, site, rows, position, n, out)
+                  : env->activations(env, site, rows, n, out);
+}
+
+static isc_status activations(const isc_method_env *env, int64_t site, const int64_t *rows,
+                              const int64_t *position, int64_t n, float *z) {
   void *a = NULL;
   size_t values;
-  if (site < 0 || site >= env->n_sites)
-    return isc_fail(ISC_E_USAGE, "there is no site number %" PRId64, site);
+  ISC_TRY(check_site(env, site));
   const isc_site *s = isc_method_site(env, site);
-  if (!s->map) return env->activations(env, site, rows, n, z);
+  if (!s->map) return factors(env, site, rows, position, n, z);
   ISC_TRY(isc_mul_size((size_t)n, (size_t)s->stored, "activations", &values));
   ISC_TRY(isc_calloc(values, sizeof(float), "activations", &a));
-  isc_status st = env->activations(env, site, rows, n, a);
+  isc_status st = factors(env, site, rows, position, n, a);
   if (st == ISC_OK) expand(s, a, n, z);
   free(a);
   return st;
+}
+
+isc_status isc_method_activations(const isc_method_env *env, int64_t site, const int64_t *rows,
+                                  int64_t n, float *z) {
+  return activations(env, site, rows, NULL, n, z);
+}
+
+isc_status isc_method_harvest(const isc_method_env *env, int64_t site, const int64_t *row,
+                              const int64_t *position, int64_t n, float *z) {
+  if (env->size < ISC_SIZE_TO(isc_method_env, harvest) || !env->harvest)
+    return isc_fail(ISC_E_UNSUPPORTED, "fresh activations: this environment has no target");
+  return activations(env, site, row, position, n, z);
 }
 
 /* "A, B, PLACE": the slots whose values are a list. */

@@ -353,7 +353,12 @@ isc_status isc_generate(const isc_generation *q, isc_step *s) {
   ISC_TRY(check(q));
   if (isc_tape_on(s)) return isc_fail(ISC_E_USAGE, "generating has no gradient");
   r.seed = isc_rng_u64(&own); /* no draw is shared with the sampler of a method */
-  const isc_sequence_source texts = {q->target, q->text, q->len, q->n, -1, NULL, true};
+  const isc_sequence_source texts = {.target = q->target,
+                                     .text = q->text,
+                                     .len = q->len,
+                                     .n = q->n,
+                                     .position = -1,
+                                     .begin = true};
   ISC_GO(isc_sequences_make(&texts, &r.prompts));
   if (q->n == 0 || q->samples == 0) goto done;
   ISC_GO(allocate(&r));

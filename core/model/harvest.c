@@ -3,7 +3,7 @@
  * Activations of many texts at every selected site, one position each, in batches of like length.
  *
  * Attention is causal, so a sequence is run only up to the position asked for, and the pass ends after
- * the deepest site, in whose layer only that position goes beyond the keys and values. Sequences of a batch are
+ * the deepest site wanted, in whose layer only that position goes beyond the keys and values. Sequences of a batch are
  * packed, not padded, where the target can. Nothing of it changes a bit of the result, nor does the batch a text is in.
  *
  * Where a layer is costly to begin, because its weights are fetched for it, as many batches as their residual streams leave
@@ -16,6 +16,14 @@
 #include <string.h>
 
 /* ---- one batch */
+
+/* Sites are in the order a pass comes to them. −1 when none is wanted. */
+static int64_t deepest(const isc_harvest *h) {
+  int64_t i = h->sites->n - 1;
+  while (i >= 0 && !h->out[i])
+    i--;
+  return i;
+}
 
 typedef struct batch {
   const isc_harvest *h;
@@ -30,13 +38,15 @@ static bool is_packed(const isc_harvest *h) {
 
 /* Does a tensor at the place have only the rows that are asked for? */
 static bool is_narrow(const isc_harvest *h, isc_place place, int64_t layer) {
-  return is_packed(h) && layer == h->sites->last_layer && place >= ISC_HEADS;
+  return is_packed(h) && layer == h->sites->layer[deepest(h)] && place >= ISC_HEADS;
 }
 
 static bool wants(void *user, isc_place place, int64_t layer) {
   const batch *b = user;
   int64_t first;
-  return isc_sites_at(b->h->sites, place, layer, &first) > 0;
+  for (int64_t n = isc_sites_at(b->h->sites, place, layer, &first); n > 0; n--)
+    if (b->h->out[first + n - 1]) return true;
+  return false;
 }
 
 /* picked [n, width]: the rows of every sequence's position */
@@ -61,7 +71,7 @@ static isc_status at(void *user, isc_step *s, isc_place place, int64_t layer, is
   ISC_TRY(isc_step_host_alloc(s, (size_t)isc_tensor_size(picked) * sizeof(float), &host));
   ISC_TRY(isc_tensor_download(s, picked, host));
   for (int64_t i = 0; i < n; i++)
-    keep(b, first + i, host, x->shape[1]);
+    if (b->h->out[first + i]) keep(b, first + i, host, x->shape[1]);
   return ISC_OK;
 }
 
@@ -73,14 +83,15 @@ static int64_t count_rows(const isc_harvest *h, const isc_sequences *c, int64_t 
 /* Blocks [first, end) of one batch; `resid` is what flows between parts, NULL for a whole pass (first = end = 0). */
 static isc_status run_batch(const isc_harvest *h, isc_step *s, const isc_sequences *c, int64_t from,
                             int64_t n, isc_tensor *resid, int64_t first, int64_t end) {
+  const int64_t last = deepest(h);
   batch b = {.h = h, .seq = c->seq + from, .n = n, .total = count_rows(h, c, from, n)};
   isc_taps taps = {.size = sizeof taps,
                    .user = &b,
                    .wants = wants,
                    .at = at,
                    .transient = true,
-                   .stop_layer = h->sites->last_layer,
-                   .stop_place = h->sites->last_place};
+                   .stop_layer = h->sites->layer[last],
+                   .stop_place = h->sites->place[last]};
   int32_t *ids;
   int64_t *rows, *lens = NULL, len;
   isc_tensor *hidden;
@@ -129,7 +140,8 @@ static int64_t group_size(const isc_harvest *h, const isc_sequences *c, int64_t 
 /* Every batch of a group through every layer that a site needs; resid [batches of the group]. */
 static isc_status run_layers(const isc_harvest *h, isc_step *s, const isc_sequences *c,
                              int64_t from, int64_t n, isc_tensor *resid) {
-  for (int64_t layer = 0; layer <= h->sites->last_layer; layer++)
+  const int64_t last = h->sites->layer[deepest(h)];
+  for (int64_t layer = 0; layer <= last; layer++)
     for (int64_t i = 0; i < n; i += h->batch) {
       if (isc_cancelled()) return isc_fail(ISC_E_INTERRUPTED, "a harvest was stopped on request");
       ISC_TRY(run_batch(h, s, c, from + i, batch_at(h, c, from + i), &resid[i / h->batch], layer,
@@ -170,16 +182,24 @@ static isc_status run_by_layer(const isc_harvest *h, isc_step *s, const isc_sequ
 static void zero_bad(const isc_harvest *h) {
   for (int64_t i = 0; h->bad && i < h->n; i++)
     for (int64_t k = 0; h->bad[i] && k < h->sites->n; k++) {
+      if (!h->out[k]) continue;
       const int64_t stored = h->sites->site[k].stored;
       memset(h->out[k] + i * stored, 0, (size_t)stored * sizeof(float));
     }
 }
 
 isc_status isc_harvest_run(const isc_harvest *h, isc_step *s) {
-  const isc_sequence_source source = {h->target, h->text, h->len, h->n, h->position, h->bad, false};
+  const isc_sequence_source source = {.target = h->target,
+                                      .text = h->text,
+                                      .len = h->len,
+                                      .n = h->n,
+                                      .position = h->position,
+                                      .bad = h->bad,
+                                      .positions = h->positions};
   isc_sequences c;
   if (h->batch < 1) return isc_fail(ISC_E_USAGE, "a harvest's batch is %lld", (long long)h->batch);
   if (isc_tape_on(s)) return isc_fail(ISC_E_USAGE, "a harvest has no gradient");
+  if (deepest(h) < 0) return ISC_OK;
   ISC_TRY(isc_sequences_make(&source, &c));
   zero_bad(h);
   isc_status st = h->target->info.by_layer ? run_by_layer(h, s, &c) : run_whole(h, s, &c);

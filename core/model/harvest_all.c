@@ -57,7 +57,12 @@ isc_status isc_harvest_all_run(const isc_harvest_all *h, isc_step *s) {
   isc_status st = ISC_OK;
   run r = {.h = h, .s = s};
   if (h->batch < 1) return isc_fail(ISC_E_USAGE, "a harvest's batch is %lld", (long long)h->batch);
-  const isc_sequence_source source = {h->target, h->text, h->len, h->n, -1, h->bad, false};
+  const isc_sequence_source source = {.target = h->target,
+                                      .text = h->text,
+                                      .len = h->len,
+                                      .n = h->n,
+                                      .position = -1,
+                                      .bad = h->bad};
   ISC_GO(isc_sequences_make(&source, &r.texts));
   ISC_GO(isc_calloc((size_t)h->sites->n, sizeof *r.all, "activations", (void **)&r.all));
   ISC_GO(isc_calloc((size_t)h->sites->n, sizeof *r.one, "activations", (void **)&r.one));

@@ -111,7 +111,12 @@ static isc_status run_all(const pairing *k, isc_step *s) {
 }
 
 isc_status isc_patch_pairs_run(const isc_patch_pairs *p, isc_step *s) {
-  const isc_sequence_source into = {p->target, p->into, p->into_len, p->n, -1, NULL, false};
+  const isc_sequence_source into = {.target = p->target,
+                                    .text = p->into,
+                                    .len = p->into_len,
+                                    .n = p->n,
+                                    .position = -1,
+                                    .begin = false};
   pairing k = {.p = p};
   isc_status st = ISC_OK;
   if (p->batch < 1)

@@ -101,7 +101,12 @@ isc_status isc_score_texts(const isc_scoring *q, isc_step *s) {
     return isc_fail(ISC_E_USAGE, "scoring: %lld texts, %lld at once", (long long)q->n,
                     (long long)q->batch);
   if (isc_tape_on(s)) return isc_fail(ISC_E_USAGE, "scoring has no gradient");
-  const isc_sequence_source texts = {q->target, q->text, q->len, q->n, -1, NULL, true};
+  const isc_sequence_source texts = {.target = q->target,
+                                     .text = q->text,
+                                     .len = q->len,
+                                     .n = q->n,
+                                     .position = -1,
+                                     .begin = true};
   ISC_GO(isc_sequences_make(&texts, &r.prompts));
   for (int64_t i = 0, n; i < r.prompts.n; i += n) {
     const int64_t group = isc_sequences_alike(&r.prompts, i),

@@ -55,7 +55,8 @@ static isc_status add_text(const isc_sequence_source *h, const isc_tokenizer *to
   }
   if (n == 0 && h->begin && isc_tokenizer_bos(tok) >= 0)
     c->ids[c->n_ids + n++] = isc_tokenizer_bos(tok);
-  int64_t position = h->position < 0 ? n + h->position : h->position;
+  const int64_t asked = h->positions ? h->positions[i] : h->position;
+  const int64_t position = asked < 0 ? n + asked : asked;
   if (n > n_ctx) {
     snprintf(why, sizeof why, "has %lld tokens, and the target %lld positions", (long long)n,
              (long long)n_ctx);
@@ -63,7 +64,7 @@ static isc_status add_text(const isc_sequence_source *h, const isc_tokenizer *to
   }
   if (position < 0 || position >= n) {
     snprintf(why, sizeof why, "has %lld tokens and no position %lld", (long long)n,
-             (long long)h->position);
+             (long long)asked);
     return refuse(h, i, why);
   }
   c->seq[c->n++] = (isc_sequence){.text = i, .start = c->n_ids, .len = position + 1};

@@ -22,11 +22,12 @@ typedef struct isc_sequences {
 
 typedef struct isc_sequence_source {
   const isc_target *target;
-  const char *const *text; /* [n] */
-  const size_t *len;       /* [n] */
-  int64_t n, position;     /* as in isc_harvest                                                */
-  bool *bad;               /* [n] marked for a text that cannot be run; NULL = that is an error */
-  bool begin;              /* a text without tokens is the BOS, where there is one             */
+  const char *const *text;  /* [n] */
+  const size_t *len;        /* [n] */
+  int64_t n, position;      /* as in isc_harvest                                                */
+  bool *bad;                /* [n] marked for a text that cannot be run; NULL = that is an error */
+  bool begin;               /* a text without tokens is the BOS, where there is one             */
+  const int64_t *positions; /* [n] each text's own in place of `position`; or NULL              */
 } isc_sequence_source;
 
 isc_status isc_sequences_make(const isc_sequence_source *from, isc_sequences *out);

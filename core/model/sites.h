@@ -55,15 +55,17 @@ ISC_API int64_t isc_sites_find(const isc_site_set *s, const char *name);
  * ≥ 0 from the start): out[site] is host [n, stored]. Texts are tokenised with the target's tokenizer, bucketed by length
  * and run `batch` at a time; the results do not depend on `batch`. A text that has no such position, is longer than n_ctx
  * or cannot be tokenised is an error naming it; with `bad` given (host [n], preset to false) it is marked there instead
- * and its rows are zero. */
+ * and its rows are zero. `positions` (host [n]) gives each text its own in place of `position`. Sites whose `out` is NULL are left
+ * out, and the pass ends behind the deepest of the others. */
 typedef struct isc_harvest {
   const isc_target *target;
   const isc_site_set *sites;
   const char *const *text; /* [n] */
   const size_t *len;       /* [n] */
   int64_t n, position, batch;
-  float *const *out; /* [sites->n] host [n, stored] */
+  float *const *out; /* [sites->n] host [n, stored], or NULL */
   bool *bad;
+  const int64_t *positions; /* [n] or NULL */
 } isc_harvest;
 /* Bytes of residual streams that may wait between the layers of a streamed target, beside a batch's own. */
 enum { ISC_HARVEST_WAITING = 1 << 30 };

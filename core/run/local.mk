@@ -52,6 +52,8 @@ libinversescope_la_SOURCES += \
   core/run/store.h \
   core/run/study.c \
   core/run/study.h \
+  core/run/study_harvest.c \
+  core/run/study_harvest.h \
   core/run/study_methods.c \
   core/run/study_open.c \
   core/run/study_open.h

@@ -7,6 +7,7 @@
 
 #include "method/inversescope.h"
 #include "plugin/registry.h"
+#include "run/study_harvest.h"
 #include "run/study_open.h"
 
 #include <stdarg.h>
@@ -175,7 +176,8 @@ static isc_status open_methods(isc_study *s) {
                             .n_train = s->n_train,
                             .text = env_text,
                             .activations = env_activations,
-                            .core = s};
+                            .core = s,
+                            .harvest = isc_study_env_harvest};
   for (int64_t i = 0; i < s->n_methods; i++) {
     isc_study_method *m = &s->method[i];
     ISC_TRY(m->ops->open(m->conf, &s->env, &m->self));
