@@ -360,7 +360,7 @@ Test(sampler, a_failing_receiver_stops_it) {
 
 Test(sampler, wrong_requests_are_refused) {
   world w = world_open(1);
-  const int64_t site = SITES;
+  int64_t site = SITES;
   const float z[DIM] = {0}, *at = z;
   const uint64_t index = 0;
   isc_invert req = {.size = sizeof req,
@@ -374,6 +374,7 @@ Test(sampler, wrong_requests_are_refused) {
                     .batch = 4,
                     .sample = keep};
   isc_assert_fails(isc_sampler_run(&w.sampler, &req), ISC_E_USAGE, "site 2 of 2");
+  site = 0;
   req.batch = 0;
   isc_assert_fails(isc_sampler_run(&w.sampler, &req), ISC_E_USAGE, "batches of 0");
   req.batch = 4;

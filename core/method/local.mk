@@ -13,6 +13,7 @@ libinversescope_la_SOURCES += \
   core/method/factors.h \
   core/method/inversescope.c \
   core/method/inversescope.h \
+  core/method/decoding.c \
   core/method/dropout.c \
   core/method/lm_trainer.c \
   core/method/lm_trainer.h \
