@@ -34,6 +34,7 @@ dist_conform_DATA = \
   conf/conform/kernel_gaussian.cfg \
   conf/conform/kernel_hard.cfg \
   conf/conform/method_inversescope.cfg \
+  conf/conform/method_inversionview.cfg \
   conf/conform/prior_addition.cfg \
   conf/conform/prior_ioi.cfg \
   conf/conform/prior_text.cfg \
