@@ -19,6 +19,14 @@ extern "C" {
 /* The two halves of a prior's inputs. */
 typedef enum isc_split { ISC_TRAIN = 0, ISC_TEST = 1 } isc_split;
 
+/* How often a text may come in a split. Append only. */
+typedef enum isc_draws {
+  ISC_DRAWS_DISTINCT = 0, /* once: for texts that are all equally likely               */
+  ISC_DRAWS_REPEAT =
+      1 /* as often as P says: draw(i) has the law P(x | split) for each i, whatever other
+                             draws give; for texts of unequal probability, which inputs that come once misrepresent */
+} isc_draws;
+
 /* The ops table of a prior. Texts come in *out, replaced; an index outside its range → ISC_E_USAGE. */
 typedef struct isc_prior_ops {
   size_t size; /* sizeof(isc_prior_ops) */
@@ -26,7 +34,8 @@ typedef struct isc_prior_ops {
    * the order. *self goes to all below; on failure it is left NULL. */
   isc_status (*open)(const void *conf, uint64_t seed, void **self);
   void (*close)(void *self); /* gives everything back */
-  /* Number of distinct inputs in a split; draw(i) needs 0 ≤ i < count. A training set of N inputs is its first N. */
+  /* Number of inputs in a split, distinct unless `draws` says otherwise; draw(i) needs 0 ≤ i < count. A training set of
+   * N inputs is its first N. Both counts together are the support, where that is known. */
   int64_t (*count)(void *self, isc_split split);
   isc_status (*draw)(void *self, isc_split split, int64_t i, isc_text *out);
   /* What follows x in the world (the indirect object, the sum), for training a target and for its accuracy, with the
@@ -50,6 +59,7 @@ typedef struct isc_prior_ops {
   const char *(*slot_choice)(void *self, int64_t k, int64_t j);
   /* Bytes of the longest text, so that its tokens can be bounded before any is made; NULL member or 0 = unknown. */
   int64_t (*max_bytes)(void *self);
+  isc_draws draws; /* 0 = ISC_DRAWS_DISTINCT */
 } isc_prior_ops;
 
 /* An opened prior, as features and methods see it. */

@@ -150,11 +150,11 @@ done:
   return st;
 }
 
-/* Two inputs of one hash: the same text, or a coincidence of hashes. */
+/* Two inputs of one hash: the same text, which a split may repeat if it says so, or a coincidence of hashes. */
 static isc_status differ(const isc_prior *p, reading a, reading b) {
   isc_text x = {0}, y = {0};
   isc_status st = ISC_OK;
-  if (a.split == b.split && a.i == b.i) return ISC_OK;
+  if (a.split == b.split && (a.i == b.i || p->ops->draws == ISC_DRAWS_REPEAT)) return ISC_OK;
   ISC_GO(isc_conform_draw(p, a.split, a.i, &x));
   ISC_GO(isc_conform_draw(p, b.split, b.i, &y));
   if (isc_same_text(&x, &y))
@@ -297,10 +297,11 @@ const isc_check isc_checks_prior[] = {
     {"prior.seed", ISC_OF(ISC_PRIOR), ISC_PER_CASE, 20, "Another seed draws other texts.",
      "Pass the seed of `open` on to isc_split_index, or to isc_rng_at.", seeds},
     {"prior.split", ISC_OF(ISC_PRIOR), ISC_PER_CASE, 30,
-     "No text comes twice, neither within a split nor in both, and the splits together are as "
-     "large as the support.",
+     "No text comes in both splits, nor twice in one unless `draws` is ISC_DRAWS_REPEAT, and the "
+     "splits together are as large as the support.",
      "Number the distinct texts and let isc_split_count and isc_split_index share them out; "
-     "refuse lists with repeated values.",
+     "refuse lists with repeated values. Where texts are not equally likely, let each text fall on "
+     "one side for good, and draw until one of the wanted side comes.",
      split},
     {"prior.bounds", ISC_OF(ISC_PRIOR), ISC_PER_CASE, 10,
      "A number outside its range is an error with a message in draw, enumerate and slot, and gives "

@@ -2,9 +2,10 @@
  *
  * Conformance check of priors: what is drawn has the frequencies that log P says.
  *
- * A training set is the first inputs of its split, so those must look like the prior. Draws are without replacement: of
- * S equally likely texts the first N are a simple random sample, whose counts vary by (S − N)/(S − 1) of what Pearson's
- * statistic supposes. A prior with unequal probabilities is looked at only as far as repeats would be rare.
+ * A training set is the first inputs of its split, so those must look like the prior. Of S equally likely texts drawn
+ * without replacement the first N are a simple random sample, whose counts vary by (S − N)/(S − 1) of what Pearson's
+ * statistic supposes. A prior with unequal probabilities is looked at only as far as repeats are rare: no further does a
+ * split, which has some of the texts, look like the whole prior.
  */
 #include "conform/prior_use.h"
 #include "eval/goodness.h"
@@ -207,7 +208,8 @@ static isc_status compare(tally *s, isc_split split, int64_t column, const uint6
   count_votes(&c, s->n + n, n);
   isc_fit f = s->exact ? isc_fit_expected(c.n, c.drawn, c.expected)
                        : isc_fit_samples(c.n, c.drawn, c.listed);
-  if (s->exact && s->uniform) f.x *= (double)(s->support - 1) / (double)(s->support - n);
+  if (s->exact && s->uniform && s->prior->ops->draws == ISC_DRAWS_DISTINCT)
+    f.x *= (double)(s->support - 1) / (double)(s->support - n);
   const int64_t t = s->tests++;
   s->fit[t] = f;
   s->p[t] = isc_fit_p(f);
