@@ -36,6 +36,7 @@ dist_conform_DATA = \
   conf/conform/method_inversescope.cfg \
   conf/conform/method_inversionview.cfg \
   conf/conform/prior_addition.cfg \
+  conf/conform/prior_counting.cfg \
   conf/conform/prior_ioi.cfg \
   conf/conform/prior_text.cfg \
   conf/conform/prior_text.txt \

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 check_PROGRAMS += \
+  tests/test_counting \
   tests/test_features \
   tests/test_gguf \
   tests/test_gguf_real \
@@ -47,6 +48,7 @@ tests_test_weights_SOURCES = tests/test_weights.c
 tests_test_weights_verify_SOURCES = tests/test_weights_verify.c
 
 tests_test_features_SOURCES = tests/test_features.c tests/support_plugin.c tests/support_plugin.h
+tests_test_counting_SOURCES = tests/test_counting.c tests/support_plugin.c tests/support_plugin.h
 tests_test_priors_SOURCES = tests/test_priors.c tests/support_plugin.c tests/support_plugin.h
 
 # What tests/golden/make_tokenizers.py reads; built by hand.
