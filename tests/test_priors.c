@@ -296,23 +296,53 @@ Test(addition, the_defaults_are_all_pairs_of_three_digit_numbers) {
   isc_test_prior_close(&p);
 }
 
+/* Digit k of a number, 0 being that of the ones. */
+static long digit_of(long v, int k) {
+  while (k-- > 0)
+    v /= 10;
+  return v % 10;
+}
+
 Test(addition, digits_are_slots) {
   isc_prior p = opened("addition", "answer_digits = 4;");
-  static const char *const name[] = {"a1", "a2", "a3", "b1", "b2", "b3"}, *const value[] = {
-                                                                              "2", "9", "4",
-                                                                              "5", "8", "7"};
+  static const char *const name[] = {"a1", "a2", "a3", "b1", "b2", "b3",
+                                     "s1", "s2", "s3", "c1", "c2", "c3"};
+  /* 4 + 7 = 11, 9 + 8 + 1 = 18, 2 + 5 + 1 = 8 */
+  static const char *const value[] = {"2", "9", "4", "5", "8", "7", "8", "8", "1", "0", "1", "1"};
   isc_text x = {0};
   isc_assert_ok(isc_text_set(&x, "294+587=", 8));
-  cr_assert_eq(p.ops->n_slots(p.self), 6);
-  for (int64_t k = 0; k < 6; k++) {
+  cr_assert_eq(p.ops->n_slots(p.self), 12);
+  for (int64_t k = 0; k < 12; k++) {
     cr_assert_str_eq(p.ops->slot_name(p.self, k), name[k]);
-    cr_assert_str_eq(slot(&p, &x, k), value[k]);
-    cr_assert_eq(p.ops->slot_choices(p.self, k), 10);
+    cr_assert_str_eq(slot(&p, &x, k), value[k], "%s", name[k]);
+    cr_assert_eq(p.ops->slot_choices(p.self, k), k < 9 ? 10 : 2);
   }
   cr_assert_str_eq(p.ops->slot_choice(p.self, 0, 9), "9");
+  cr_assert_str_eq(p.ops->slot_choice(p.self, 9, 1), "1");
+  cr_assert_null(p.ops->slot_choice(p.self, 9, 2));
   cr_assert_str_eq(answer(&p, x.data, x.len), "0881");
   isc_assert_ok(isc_text_set(&x, "294+58=", 7));
   cr_assert_str_eq(slot(&p, &x, 0), "");
+  cr_assert_str_eq(slot(&p, &x, 11), "");
+  isc_text_free(&x);
+  isc_test_prior_close(&p);
+}
+
+/* By the numbers: digit k of the sum, and a carry where the digits up to k add up to more than they have room for. */
+Test(addition, the_sum_and_its_carries_are_slots) {
+  isc_prior p = opened("addition", "digits = 4; min = 0;");
+  isc_text x = {0};
+  for (int64_t i = 0; i < 2000; i++) {
+    long a, b, room = 1;
+    isc_assert_ok(p.ops->draw(p.self, ISC_TRAIN, i, &x));
+    cr_assert_eq(sscanf(x.data, "%4ld+%4ld=", &a, &b), 2);
+    for (int k = 0; k < 4; k++) {
+      const int64_t column = 3 - k;
+      room *= 10;
+      cr_assert_eq(atol(slot(&p, &x, 8 + column)), digit_of(a + b, k), "%s", x.data);
+      cr_assert_eq(atol(slot(&p, &x, 12 + column)), a % room + b % room >= room, "%s", x.data);
+    }
+  }
   isc_text_free(&x);
   isc_test_prior_close(&p);
 }

@@ -2,7 +2,9 @@
  *
  * The prior of addition problems: "123+456=", every pair of operands in a range equally likely.
  *
- * Operands are written with a fixed number of digits; each digit is a slot, a1 b1 being the first.
+ * Operands are written with a fixed number of digits. Each digit is a slot, a1 and b1 being the first, and so is what the
+ * addition makes of the column ak bk: its digit sk of the sum, and ck, which is 1 when it carries and 0 when not; c1 is the
+ * digit of the sum before s1.
  */
 #include <inversescope/uniform.h>
 #include <inttypes.h>
@@ -98,16 +100,35 @@ static isc_status addition_answer(void *self, const char *text, size_t len, isc_
   return isc_text_format(out, "%0*" PRId64, p->answer_digits, 2 * p->min + i / p->n + i % p->n);
 }
 
+/* ---- slots */
+
+enum { A, B, SUM, CARRY, ROWS }; /* each has as many slots as an operand has digits */
+
 static int64_t addition_n_slots(void *self) {
-  return 2 * ((const addition *)self)->digits;
+  return ROWS * ((const addition *)self)->digits;
 }
 
 static const char *addition_slot_name(void *self, int64_t k) {
-  static const char *const name[2][MAX_DIGITS] = {
+  static const char *const name[ROWS][MAX_DIGITS] = {
       {"a1", "a2", "a3", "a4", "a5", "a6", "a7", "a8", "a9"},
-      {"b1", "b2", "b3", "b4", "b5", "b6", "b7", "b8", "b9"}};
+      {"b1", "b2", "b3", "b4", "b5", "b6", "b7", "b8", "b9"},
+      {"s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9"},
+      {"c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c9"}};
   const int digits = ((const addition *)self)->digits;
-  return k >= 0 && k < 2 * digits ? name[k / digits][k % digits] : NULL;
+  return k >= 0 && k < ROWS * digits ? name[k / digits][k % digits] : NULL;
+}
+
+/* Row `row` of a column, counted from 0; the columns behind it say whether something is carried into it. */
+static int column_value(const addition *p, const char *text, int row, int column) {
+  int value[ROWS] = {0};
+  for (int i = p->digits - 1; i >= column; i--) {
+    value[A] = text[i] - '0';
+    value[B] = text[p->digits + 1 + i] - '0'; /* the plus sign lies between */
+    const int sum = value[A] + value[B] + value[CARRY];
+    value[SUM] = sum % 10;
+    value[CARRY] = sum / 10;
+  }
+  return value[row];
 }
 
 static isc_status addition_slot(void *self, const char *text, size_t len, int64_t k,
@@ -116,11 +137,14 @@ static isc_status addition_slot(void *self, const char *text, size_t len, int64_
   if (!addition_slot_name(self, k))
     return isc_fail(ISC_E_USAGE, "prior addition: there is no slot number %" PRId64, k);
   if (index_of(self, text, len) < 0) return isc_text_set(out, "", 0);
-  return isc_text_set(out, text + k + (k >= p->digits), 1); /* the plus sign lies between */
+  const char digit =
+      (char)('0' + column_value(p, text, (int)(k / p->digits), (int)(k % p->digits)));
+  return isc_text_set(out, &digit, 1);
 }
 
 static int64_t addition_slot_choices(void *self, int64_t k) {
-  return addition_slot_name(self, k) ? 10 : 0;
+  if (!addition_slot_name(self, k)) return 0;
+  return k / ((const addition *)self)->digits == CARRY ? 2 : 10;
 }
 
 static const char *addition_slot_choice(void *self, int64_t k, int64_t j) {
