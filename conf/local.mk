@@ -5,6 +5,9 @@ dist_conf_DATA = \
   conf/addition-pretrain.cfg \
   conf/addition-prior.inc \
   conf/addition.cfg \
+  conf/counting-pretrain.cfg \
+  conf/counting-prior.inc \
+  conf/counting.cfg \
   conf/ioi-tiny-pretrain.cfg \
   conf/ioi-tiny-prior.inc \
   conf/ioi-tiny-templates.txt \
@@ -21,6 +24,12 @@ dist_additionmodel_DATA = \
   conf/models/addition/model.safetensors \
   conf/models/addition/tokenizer.json \
   conf/models/addition/tokenizer_config.json
+countingmodeldir = $(confdir)/models/counting
+dist_countingmodel_DATA = \
+  conf/models/counting/config.json \
+  conf/models/counting/model.safetensors \
+  conf/models/counting/tokenizer.json \
+  conf/models/counting/tokenizer_config.json
 # Settings to check the shipped plugins with.
 conformdir = $(confdir)/conform
 dist_conform_DATA = \

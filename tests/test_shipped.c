@@ -2,7 +2,7 @@
  *
  * Facts about what is shipped: each config opens, its target is small and right on inputs it never saw.
  *
- * The right answer comes from the prior (the name that occurs once, the sum), not from the model.
+ * The right answer comes from the prior (the name that occurs once, the sum, the count), not from the model.
  */
 #include "support.h"
 
@@ -92,6 +92,15 @@ Test(shipped, addition_is_right_and_small) {
   const double share = accuracy(s);
   cr_assert(share > 0.99, "right on %.3f of held-out sums", share);
   cr_assert(file_size("conf/models/addition/model.safetensors") < 3 << 20);
+  isc_study_close(s);
+}
+
+Test(shipped, counting_is_right_small_and_enumerable) {
+  isc_study *s = open_study("conf/counting.cfg");
+  const double share = accuracy(s);
+  cr_assert(share > 0.99, "right on %.3f of held-out texts", share);
+  cr_assert(file_size("conf/models/counting/model.safetensors") < 3 << 20);
+  cr_assert(s->prior.ops->support(s->prior.self) <= s->evaluate.max_support);
   isc_study_close(s);
 }
 
