@@ -129,6 +129,12 @@ Test(backend_bf16, agrees_with_double_across_its_inner_blocks) {
   }
 }
 
+/* One thread has all of a product, so that it comes to the ends of what is packed at once. */
+Test(backend_bf16, agrees_with_double_where_one_thread_has_many_rows_and_columns) {
+  EACH_KERNEL(b, 1)
+  check_shape(&b, 2101, 550, 37);
+}
+
 Test(backend_bf16, epilogues_and_batches) {
   EACH_KERNEL(b, 2)
   for (int act = ISC_ACT_NONE; act <= ISC_ACT_TANH; act++)

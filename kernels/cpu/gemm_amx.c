@@ -5,7 +5,7 @@
  * A tile is 16 rows of 32 bf16. Both operands are rounded as they are packed into tiles, except that few rows by a
  * transposed B of bf16 (a decoder's step) read B where it lies. Within blocks of BLOCK_K a tile adds up 32 products at
  * a time; the blocks' sums are added in sequence. The processor treats both factors alike, so which of them is read in
- * place changes no bit.
+ * place changes no bit. A is packed once for all columns, block by block of them B, which then stays in the second cache.
  */
 #include "cpu.h"
 
@@ -34,8 +34,8 @@ enum {
   BLOCK_K = 1024,  /* part of the order of every sum, so fixed */
   BLOCK_N = 512,
   BLOCK_N_FEW =
-      128, /* where B is met once: what is read and what is packed share the second cache */
-  BLOCK_M = 256,
+      128,        /* where B is met once: what is read and what is packed share the second cache */
+  BLOCK_M = 2048, /* rows that are packed once for all columns */
   BLOCK_STEPS = BLOCK_K / STEP,
   FEW_STEPS = 4,
   PACKED_B = BLOCK_N / SIDE * BLOCK_STEPS * TILE_BYTES,
@@ -232,25 +232,35 @@ static void finish_pair(const isc_gemm *g, const tile_place *p, int64_t steps, c
 
 /* ---- blocks */
 
-/* Rows of C against the packed panels of p->cols columns. */
-static void rows_block(const isc_gemm *g, const source *a, const tile_place *p, int64_t k0,
-                       int64_t steps, const char *panels, char *strips) {
-  tile_place q = *p;
+/* Strips of p->rows rows of A: pairs of tiles, `steps` of them to a pair. */
+static void pack_strips(const isc_gemm *g, const source *a, const tile_place *p, int64_t k0,
+                        int64_t steps, char *strips) {
   packing pack = {.from = a, .down = g->trans_a, .turned = g->trans_a};
   for (int64_t i = 0; i < p->rows; i += PAIR) {
     pack.first = p->i + i;
     pack.count = p->rows - i > SIDE ? 2 : 1;
     pack_tiles(&pack, k0, steps, strips + i / SIDE * steps * TILE_BYTES);
   }
-  for (int64_t j = 0; j < p->cols; j += PAIR)
-    for (int64_t i = 0; i < p->rows; i += PAIR) {
-      q.i = p->i + i;
+}
+
+/* p->rows by p->cols of C. A strip meets all panels, which are in the second cache, and the next strip is fetched into that
+ * meanwhile. */
+static void multiply_block(const isc_gemm *g, const tile_place *p, int64_t steps,
+                           const char *strips, const char *panels) {
+  tile_place q = *p;
+  const int64_t strip = 2 * steps * TILE_BYTES, some = (strip * PAIR / p->cols + 63) / 64 * 64;
+  for (int64_t i = 0; i < p->rows; i += PAIR, strips += strip) {
+    const char *next = strips + strip;
+    q.i = p->i + i;
+    q.rows = min64(PAIR, p->rows - i);
+    for (int64_t j = 0; j < p->cols; j += PAIR, next += some) {
+      for (int64_t x = 0; i + PAIR < p->rows && x < some; x += 64)
+        __builtin_prefetch(next + x, 0, 2);
       q.j = p->j + j;
-      q.rows = min64(PAIR, p->rows - i);
       q.cols = min64(PAIR, p->cols - j);
-      finish_pair(g, &q, steps, strips + i / SIDE * steps * TILE_BYTES,
-                  panels + j / SIDE * steps * TILE_BYTES);
+      finish_pair(g, &q, steps, strips, panels + j / SIDE * steps * TILE_BYTES);
     }
+  }
 }
 
 /* The panels of p->cols columns of B. Where the rows of B run along them, some steps of all panels are packed before
@@ -274,12 +284,13 @@ static void packed_block(const isc_gemm *g, int64_t m0, int64_t m1, int64_t n0, 
   const int64_t steps = (k + STEP - 1) / STEP;
   tile_place p = {.first = k0 == 0, .last = k0 + k >= g->k};
   const int64_t most = m1 - m0 <= PAIR ? BLOCK_N_FEW : BLOCK_N;
-  for (p.j = n0; p.j < n1; p.j += p.cols) {
-    p.cols = min64(most, n1 - p.j);
-    pack_panels(&b, g->trans_b, &p, k0, steps, pack);
-    for (p.i = m0; p.i < m1; p.i += p.rows) {
-      p.rows = min64(BLOCK_M, m1 - p.i);
-      rows_block(g, &a, &p, k0, steps, pack, pack + PACKED_B);
+  for (p.i = m0; p.i < m1; p.i += p.rows) {
+    p.rows = min64(BLOCK_M, m1 - p.i);
+    pack_strips(g, &a, &p, k0, steps, pack + PACKED_B);
+    for (p.j = n0; p.j < n1; p.j += p.cols) {
+      p.cols = min64(most, n1 - p.j);
+      pack_panels(&b, g->trans_b, &p, k0, steps, pack);
+      multiply_block(g, &p, steps, pack + PACKED_B, pack);
     }
   }
 }

@@ -57,7 +57,7 @@ static void gemm_divide(gemm_grid *d, int64_t threads) {
       if (mp < 1) continue;
       const double rows = (double)(ceil_div(tiles, mp) * k->rows),
                    cols = (double)(ceil_div(panels, np) * k->cols);
-      const double rounds = (double)ceil_div(np * mp, threads) + 0.5;
+      const double rounds = (double)ceil_div(np * mp, threads) + (threads > 1 ? 0.5 : 0);
       const double time = rounds * (rows * cols + k->packing * (rows + cols));
       if (time >= best) continue;
       best = time;
