@@ -101,8 +101,8 @@ typedef struct isc_method_ops {
    * read yet. *self goes to all below; on failure it is left NULL. */
   isc_status (*open)(const void *conf, const isc_method_env *env, void **self);
   void (*close)(void *self); /* gives everything back */
-  /* Names of the training stages in order, NULL-terminated: [a-z][a-z0-9-]*, and not "harvest", "sample", "score" or
-   * "report", which are the run's. */
+  /* Names of the training stages in order, NULL-terminated: [a-z][a-z0-9-]*, and not "harvest", "sample", "score",
+   * "compare" or "report", which are the run's. */
   const char *const *(*stages)(void *self);
   /* What stage k depends on beyond its conf (e.g. a pretrained directory's hash), 32 hex digits; NULL member = nothing. */
   isc_status (*fingerprint)(void *self, int64_t stage, char hex[33]);

@@ -44,6 +44,12 @@ static isc_status env_activations(const isc_method_env *env, int64_t site, const
   return ISC_OK;
 }
 
+static isc_status env_harvest(const isc_method_env *env, int64_t site, const int64_t *row,
+                              const int64_t *position, int64_t n, float *out) {
+  (void)position;
+  return env_activations(env, site, row, n, out);
+}
+
 static isc_status make_sites(stage_env *e, const isc_study_plan *plan) {
   const isc_site_sum *sum = &plan->harvest.sites;
   const isc_decoder_spec *spec = &plan->memory.spec;
@@ -97,6 +103,7 @@ static isc_status env_new(const isc_study *s, const isc_study_plan *plan, stage_
                             .n_train = s->n_train < INPUTS ? s->n_train : INPUTS,
                             .text = env_text,
                             .activations = env_activations,
+                            .harvest = env_harvest,
                             .core = e};
   return ISC_OK;
 }
