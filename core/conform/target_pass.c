@@ -51,13 +51,14 @@ static int64_t width_of(const isc_subject *s, int64_t entry) {
 }
 
 /* Any grouping of the right number of elements is taken; that it is not the declared one is remembered. */
-static isc_status keep(isc_subject *s, isc_pass *p, int64_t entry, const isc_tensor *x) {
-  int64_t width = width_of(s, entry), size = p->rows * width;
+static isc_status keep(isc_subject *s, isc_pass *p, int64_t entry, int64_t rows,
+                       const isc_tensor *x) {
+  int64_t width = width_of(s, entry), size = rows * width;
   if (isc_tensor_size(x) != size)
     return isc_fail(ISC_E_SHAPE, "%s has %lld elements; [%lld, %lld] is declared",
-                    isc_pass_name(s, entry), (long long)isc_tensor_size(x), (long long)p->rows,
+                    isc_pass_name(s, entry), (long long)isc_tensor_size(x), (long long)rows,
                     (long long)width);
-  if ((x->ndim != 2 || x->shape[0] != p->rows || x->shape[1] != width) && p->odd_ndim < 0)
+  if ((x->ndim != 2 || x->shape[0] != rows || x->shape[1] != width) && p->odd_ndim < 0)
     p->odd_ndim = entry;
   p->width[entry] = width;
   if (!p->at[entry])
@@ -84,6 +85,12 @@ static isc_status replace(const recorder *r, int64_t entry, const isc_tensor *x,
   return isc_tensor_from(r->s->step, x->ndim, x->shape, copy, out);
 }
 
+/* One for each sequence where only its last position is asked for. */
+static int64_t rows_at(const recorder *r, isc_place place, int64_t layer) {
+  const isc_pass_request *q = r->request;
+  return q->last && layer == q->stop_layer && place >= ISC_HEADS ? q->batch : r->pass->rows;
+}
+
 static bool patched_here(const isc_pass_request *q, isc_place place, int64_t layer) {
   if (q->patching == ISC_PATCH_SHIFT) return q->patch_place == place && q->patch_layer == layer;
   return q->patching == ISC_PATCH_SELF;
@@ -103,7 +110,7 @@ static isc_status at_place(void *user, isc_step *step, isc_place place, int64_t 
   int64_t entry = isc_pass_entry(place, layer);
   if (p->offered[entry]++ == 0) p->order[p->n_offered] = entry;
   p->n_offered += p->offered[entry] == 1;
-  ISC_TRY(keep(r->s, p, entry, x));
+  ISC_TRY(keep(r->s, p, entry, rows_at(r, place, layer), x));
   return patched_here(r->request, place, layer) ? replace(r, entry, x, p->at[entry], out) : ISC_OK;
 }
 
@@ -115,7 +122,10 @@ static bool wants_one(void *user, isc_place place, int64_t layer) {
 /* ---- running */
 
 static isc_status make(isc_subject *s, const isc_pass_request *r, isc_pass *out) {
-  *out = (isc_pass){.rows = r->batch * r->len, .entries = isc_pass_logits(s) + 1, .odd_ndim = -1};
+  int64_t rows = r->lens ? 0 : r->batch * r->len;
+  for (int64_t i = 0; r->lens && i < r->batch; i++)
+    rows += r->lens[i];
+  *out = (isc_pass){.rows = rows, .entries = isc_pass_logits(s) + 1, .odd_ndim = -1};
   size_t n = (size_t)out->entries;
   ISC_TRY(isc_calloc(n, sizeof *out->at, "a pass", (void **)&out->at));
   ISC_TRY(isc_calloc(n, sizeof *out->width, "a pass", (void **)&out->width));
@@ -126,10 +136,10 @@ static isc_status make(isc_subject *s, const isc_pass_request *r, isc_pass *out)
 static isc_status finish(isc_subject *s, isc_pass *out, isc_tensor *hidden) {
   isc_tensor *logits = NULL;
   if (!hidden) return ISC_OK;
-  ISC_TRY(keep(s, out, isc_pass_hidden(s), hidden));
+  ISC_TRY(keep(s, out, isc_pass_hidden(s), out->rows, hidden));
   ISC_TRY(s->target.ops->logits(s->target.self, s->step, hidden, &logits));
   if (!logits) return isc_fail(ISC_E_INTERNAL, "logits gave success and no tensor");
-  return keep(s, out, isc_pass_logits(s), logits);
+  return keep(s, out, isc_pass_logits(s), out->rows, logits);
 }
 
 isc_status isc_pass_run(isc_subject *s, const isc_pass_request *r, isc_pass *out) {
@@ -141,8 +151,13 @@ isc_status isc_pass_run(isc_subject *s, const isc_pass_request *r, isc_pass *out
                    .stop_layer = r->stops ? r->stop_layer : -1,
                    .stop_place = r->stop_place,
                    .transient = r->transient};
-  isc_decoder_input in = {
-      .size = sizeof in, .batch = r->batch, .len = r->len, .ids = r->ids, .cache = r->cache};
+  isc_decoder_input in = {.size = sizeof in,
+                          .batch = r->batch,
+                          .len = r->len,
+                          .ids = r->ids,
+                          .cache = r->cache,
+                          .lens = r->lens,
+                          .last = r->last};
   isc_tensor *hidden = NULL;
   isc_status st = make(s, r, out);
   if (st == ISC_OK)

@@ -62,6 +62,8 @@ typedef struct isc_pass_request {
   isc_place wanted_place;
   int64_t wanted_layer;
   bool transient, untapped;
+  const int64_t *lens; /* [batch] host: packed, ids [Σ lens]                                   */
+  bool last;           /* with `stops`                                                         */
 } isc_pass_request;
 
 /* What it gave. Entries are the places in order of the pass, then hidden, then logits. */

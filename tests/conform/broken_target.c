@@ -87,6 +87,7 @@ static void describe(void *self, isc_target_info *out) {
                            .vocab = CHARS + 1,
                            .parameters = isc_params_elements(isc_decoder_params(t->decoder))};
   if (BROKEN("target.info")) out->parameters = 0;
+  out->packed = BROKEN("target.packed");
 }
 
 static const isc_tokenizer *tokenizer(void *self) {
@@ -214,6 +215,7 @@ static float error_of(const target *t, const isc_decoder_input *in, const isc_ta
   if (BROKEN("target.causal")) return continued(t, in) ? 0.01f : 0;
   if (BROKEN("target.transient")) return taps && taps->transient ? 0.01f : 0;
   if (BROKEN("target.cache")) return in->cache ? 0.01f : 0;
+  if (BROKEN("target.packed")) return in->lens ? 0.01f : 0;
   return 0;
 }
 
