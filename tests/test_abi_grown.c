@@ -34,7 +34,8 @@ Test(abi_grown, the_headers_did_grow) {
   const isc_class *theirs = of_kind(old_plugin(), ISC_PRIOR);
   cr_assert_eq(theirs->size + sizeof(void *), sizeof(isc_class));
   cr_assert_eq(theirs->option_size + sizeof(void *), sizeof(isc_option));
-  cr_assert_eq(*(const size_t *)theirs->ops + sizeof(void *), sizeof(isc_prior_ops));
+  /* By more than that where today's is longer than the first. */
+  cr_assert_geq(sizeof(isc_prior_ops), *(const size_t *)theirs->ops + sizeof(void *));
 }
 
 #define CHECK_KIND(kind_, ops_type)                                                                \
