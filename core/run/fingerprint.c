@@ -150,6 +150,7 @@ isc_status isc_key_score(isc_study *s, const char sample[33], char key[33]) {
   add_int(&h, s->evaluate.max_support);
   add_int(&h, s->evaluate.bootstrap);
   add_int(&h, s->evaluate.any_position);
+  add_int(&h, s->evaluate.insight);
   /* The score document holds the sample tables. */
   add_int(&h, s->report.table_sites);
   add_int(&h, s->report.table_samples);

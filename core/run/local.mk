@@ -12,6 +12,11 @@ libinversescope_la_SOURCES += \
   core/run/conditions.h \
   core/run/curve.c \
   core/run/fingerprint.c \
+  core/run/insight.c \
+  core/run/insight.h \
+  core/run/insight_json.c \
+  core/run/insight_slots.c \
+  core/run/insight_words.c \
   core/run/inspect.c \
   core/run/inspect.h \
   core/run/judge.c \
@@ -36,6 +41,8 @@ libinversescope_la_SOURCES += \
   core/run/score_conditions.c \
   core/run/score_exact.c \
   core/run/score_json.c \
+  core/run/score_set.c \
+  core/run/score_value.c \
   core/run/settings.c \
   core/run/settings.h \
   core/run/spent.c \

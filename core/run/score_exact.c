@@ -119,14 +119,18 @@ static isc_status exact_sites(isc_score *s) {
   return ISC_OK;
 }
 
+int64_t isc_score_draws(const isc_study *study) {
+  return study->n_train < CHANCE_DRAWS ? study->n_train : CHANCE_DRAWS;
+}
+
 /* Labels of training inputs, when the prior is too large to enumerate. */
-static isc_status training_labels(isc_score *s, int64_t *n_out, int32_t **out) {
+static isc_status training_labels(isc_score *s) {
   const isc_study *study = s->study;
-  const int64_t n = study->n_train < CHANCE_DRAWS ? study->n_train : CHANCE_DRAWS;
+  const int64_t n = isc_score_draws(study);
   isc_text text = {0}, label = {0};
   isc_status st = ISC_OK;
-  ISC_GO(isc_calloc((size_t)(study->n_features + 1), (size_t)n * sizeof **out, "labels",
-                    (void **)out));
+  ISC_GO(isc_calloc((size_t)(study->n_features + 1), (size_t)n * sizeof *s->draw_label, "labels",
+                    (void **)&s->draw_label));
   for (int64_t i = 0; i < n; i++) {
     isc_text_clear(&text);
     ISC_GO(training_text(study, i, &text));
@@ -134,10 +138,10 @@ static isc_status training_labels(isc_score *s, int64_t *n_out, int32_t **out) {
       isc_text_clear(&label);
       ISC_GO(study->feature[f].ops->label(study->feature[f].self, text.data, text.len, &label));
       ISC_GO(isc_labels_intern(&s->judge.labels, label.data ? label.data : "", label.len,
-                               &(*out)[f * n + i]));
+                               &s->draw_label[f * n + i]));
     }
   }
-  *n_out = n;
+  s->n_draws = n;
 done:
   isc_text_free(&text);
   isc_text_free(&label);
@@ -146,18 +150,17 @@ done:
 
 static isc_status chance_levels(isc_score *s) {
   const isc_study *study = s->study;
-  int32_t *drawn = NULL;
-  int64_t n = s->support.n;
   isc_status st = ISC_OK;
   ISC_GO(isc_calloc((size_t)study->n_features + 1, (size_t)study->n_conditions * sizeof *s->chance,
                     "chance", (void **)&s->chance));
-  if (!n) ISC_GO(training_labels(s, &n, &drawn));
+  if (!s->support.n) ISC_GO(training_labels(s));
   for (int64_t f = 0; f < study->n_features; f++)
-    ISC_GO(isc_chance_by_condition(n, drawn ? drawn + f * n : s->support_label[f],
-                                   drawn ? NULL : s->support.log_p, study->n_conditions,
-                                   s->label_hat[f], s->chance + f * study->n_conditions));
+    ISC_GO(
+        isc_chance_by_condition(s->n_draws ? s->n_draws : s->support.n,
+                                s->n_draws ? s->draw_label + f * s->n_draws : s->support_label[f],
+                                s->n_draws ? NULL : s->support.log_p, study->n_conditions,
+                                s->label_hat[f], s->chance + f * study->n_conditions));
 done:
-  free(drawn);
   return st;
 }
 

@@ -4,65 +4,33 @@
  * config, such as times.
  */
 #include "model/safetensors.h"
+#include "run/insight.h"
 #include "run/score.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-static json_t *number(double x) {
-  if (isnan(x)) return json_null();
-  if (isinf(x)) return json_real(x > 0 ? 1e308 : -1e308);
-  return json_real(x);
-}
-
-static json_t *integer(int64_t x) {
-  return json_integer((json_int_t)x);
-}
-
-/* Text that may hold bytes no JSON string can: those become U+FFFD. */
-static json_t *string(const char *s) {
-  json_t *j = json_string(s ? s : "");
-  if (j) return j;
-  isc_sb b = {0};
-  char *clean = NULL;
-  isc_sb_add_json(&b, s, strlen(s));
-  if (isc_sb_finish(&b, &clean) != ISC_OK) return NULL;
-  j = json_loads(clean, JSON_DECODE_ANY, NULL);
-  free(clean);
-  return j;
-}
-
-static json_t *interval(const isc_interval *i) {
-  if (i->n == 0) return json_null();
-  json_t *j = json_object();
-  json_object_set_new(j, "value", number(i->estimate));
-  json_object_set_new(j, "lo", number(i->lo));
-  json_object_set_new(j, "hi", number(i->hi));
-  json_object_set_new(j, "n", integer(i->n));
-  return j;
-}
 
 static json_t *study_part(const isc_score *s) {
   const isc_study *t = s->study;
   const isc_target_info *m = &t->target.info;
   isc_text example = {0};
   json_t *j = json_object(), *run = json_object(), *target = json_object(), *prior = json_object();
-  json_object_set_new(run, "seed", integer(t->run.seed));
-  json_object_set_new(run, "device", string(t->device->cls->name));
-  json_object_set_new(target, "plugin", string(t->target.cls->name));
-  json_object_set_new(target, "n_layer", integer(m->n_layer));
-  json_object_set_new(target, "n_head", integer(m->n_head));
-  json_object_set_new(target, "d_model", integer(m->d_model));
-  json_object_set_new(target, "parameters", integer(m->parameters));
-  json_object_set_new(target, "position", integer(t->target_settings.position));
-  json_object_set_new(prior, "plugin", string(t->prior_class->name));
-  json_object_set_new(prior, "support", s->support.n ? integer(s->support.n) : json_null());
-  json_object_set_new(prior, "train", integer(t->n_train));
-  json_object_set_new(prior, "test", integer(t->n_test));
+  json_object_set_new(run, "seed", isc_score_integer(t->run.seed));
+  json_object_set_new(run, "device", isc_score_string(t->device->cls->name));
+  json_object_set_new(target, "plugin", isc_score_string(t->target.cls->name));
+  json_object_set_new(target, "n_layer", isc_score_integer(m->n_layer));
+  json_object_set_new(target, "n_head", isc_score_integer(m->n_head));
+  json_object_set_new(target, "d_model", isc_score_integer(m->d_model));
+  json_object_set_new(target, "parameters", isc_score_integer(m->parameters));
+  json_object_set_new(target, "position", isc_score_integer(t->target_settings.position));
+  json_object_set_new(prior, "plugin", isc_score_string(t->prior_class->name));
+  json_object_set_new(prior, "support",
+                      s->support.n ? isc_score_integer(s->support.n) : json_null());
+  json_object_set_new(prior, "train", isc_score_integer(t->n_train));
+  json_object_set_new(prior, "test", isc_score_integer(t->n_test));
   if (isc_study_text(t, ISC_TRAIN, 0, &example) == ISC_OK)
-    json_object_set_new(prior, "example", string(example.data));
+    json_object_set_new(prior, "example", isc_score_string(example.data));
   isc_text_free(&example);
   json_object_set_new(j, "run", run);
   json_object_set_new(j, "target", target);
@@ -74,27 +42,28 @@ static json_t *kernel_part(const isc_study *t) {
   static const char *const geometry[] = {"euclidean", "normalised", "angular"};
   const isc_kernel *k = t->site_kernel[0];
   json_t *j = json_object();
-  json_object_set_new(j, "plugin", string(k->name));
-  json_object_set_new(j, "geometry", string(geometry[k->ops->geometry(k->self)]));
-  json_object_set_new(j, "epsilon", number(k->ops->epsilon(k->self)));
-  json_object_set_new(j, "band", number(k->ops->band(k->self)));
+  json_object_set_new(j, "plugin", isc_score_string(k->name));
+  json_object_set_new(j, "geometry", isc_score_string(geometry[k->ops->geometry(k->self)]));
+  json_object_set_new(j, "epsilon", isc_score_number(k->ops->epsilon(k->self)));
+  json_object_set_new(j, "band", isc_score_number(k->ops->band(k->self)));
   return j;
 }
 
 static json_t *method_part(const isc_study_method *m) {
   json_t *j = json_object();
-  json_object_set_new(j, "name", string(m->name));
-  json_object_set_new(j, "plugin", string(m->cls->name));
+  json_object_set_new(j, "name", isc_score_string(m->name));
+  json_object_set_new(j, "plugin", isc_score_string(m->cls->name));
   json_object_set_new(j, "parameters",
-                      m->ops->parameters ? integer(m->ops->parameters(m->self)) : json_null());
+                      m->ops->parameters ? isc_score_integer(m->ops->parameters(m->self))
+                                         : json_null());
   return j;
 }
 
 static json_t *evaluate_part(const isc_study *t) {
   json_t *j = json_object();
-  json_object_set_new(j, "conditions", integer(t->n_conditions));
-  json_object_set_new(j, "samples", integer(t->evaluate.samples));
-  json_object_set_new(j, "temperature", number(t->evaluate.temperature));
+  json_object_set_new(j, "conditions", isc_score_integer(t->n_conditions));
+  json_object_set_new(j, "samples", isc_score_integer(t->evaluate.samples));
+  json_object_set_new(j, "temperature", isc_score_number(t->evaluate.temperature));
   return j;
 }
 
@@ -105,8 +74,8 @@ static json_t *unconditional_part(const isc_score *s) {
   for (int64_t j = 0; j < p->n_unconditional; j++)
     valid += s->log_p[p->unconditional[j]] > -INFINITY;
   json_t *j = json_object();
-  json_object_set_new(j, "n", integer(p->n_unconditional));
-  json_object_set_new(j, "validity", number((double)valid / (double)p->n_unconditional));
+  json_object_set_new(j, "n", isc_score_integer(p->n_unconditional));
+  json_object_set_new(j, "validity", isc_score_number((double)valid / (double)p->n_unconditional));
   return j;
 }
 
@@ -114,9 +83,9 @@ static json_t *features_part(const isc_score *s) {
   json_t *list = json_array();
   for (int64_t f = 0; f < s->study->n_features; f++) {
     json_t *j = json_object();
-    json_object_set_new(j, "name", string(s->study->feature[f].name));
-    json_object_set_new(j, "plugin", string(s->study->feature[f].cls->name));
-    json_object_set_new(j, "chance", number(s->eval->chance[f].estimate));
+    json_object_set_new(j, "name", isc_score_string(s->study->feature[f].name));
+    json_object_set_new(j, "plugin", isc_score_string(s->study->feature[f].cls->name));
+    json_object_set_new(j, "chance", isc_score_number(s->eval->chance[f].estimate));
     json_array_append_new(list, j);
   }
   return list;
@@ -128,8 +97,8 @@ static json_t *fcr_part(const isc_score *s, const isc_eval_site *site) {
     json_t *of = json_object();
     for (int e = 0; e < ISC_ESTIMATORS; e++) {
       const isc_fcr *r = &site->fcr[f * ISC_ESTIMATORS + e];
-      json_t *j = interval(&r->rate);
-      if (json_is_object(j)) json_object_set_new(j, "ess", number(r->ess));
+      json_t *j = isc_score_interval(&r->rate);
+      if (json_is_object(j)) json_object_set_new(j, "ess", isc_score_number(r->ess));
       json_object_set_new(of, isc_estimator_name((isc_estimator)e), j);
     }
     json_object_set_new(all, s->study->feature[f].name, of);
@@ -150,14 +119,14 @@ static json_t *sites_part(const isc_score *s) {
     const isc_eval_site *e = &s->eval->site[i];
     json_t *j = json_object(), *q = json_array();
     for (int k = 0; k < ISC_EVAL_QUANTILES; k++)
-      json_array_append_new(q, number(e->distance[k]));
-    json_object_set_new(j, "name", string(set->site[i].name));
-    json_object_set_new(j, "place", string(place_name(set->place[i])));
-    json_object_set_new(j, "layer", integer(set->layer[i]));
-    json_object_set_new(j, "head", integer(set->head[i]));
-    json_object_set_new(j, "refusal", interval(&e->refusal));
-    json_object_set_new(j, "validity", interval(&e->validity));
-    json_object_set_new(j, "ball", e->ball.n ? number(e->ball.estimate) : json_null());
+      json_array_append_new(q, isc_score_number(e->distance[k]));
+    json_object_set_new(j, "name", isc_score_string(set->site[i].name));
+    json_object_set_new(j, "place", isc_score_string(place_name(set->place[i])));
+    json_object_set_new(j, "layer", isc_score_integer(set->layer[i]));
+    json_object_set_new(j, "head", isc_score_integer(set->head[i]));
+    json_object_set_new(j, "refusal", isc_score_interval(&e->refusal));
+    json_object_set_new(j, "validity", isc_score_interval(&e->validity));
+    json_object_set_new(j, "ball", e->ball.n ? isc_score_number(e->ball.estimate) : json_null());
     json_object_set_new(j, "distance", q);
     json_object_set_new(j, "fcr", fcr_part(s, e));
     json_array_append_new(list, j);
@@ -168,19 +137,21 @@ static json_t *sites_part(const isc_score *s) {
 static json_t *summary_part(const isc_score *s) {
   json_t *j = json_object(), *features = json_object();
   const isc_eval *e = s->eval;
-  json_object_set_new(j, "refusal", number(e->refusal.estimate));
+  json_object_set_new(j, "refusal", isc_score_number(e->refusal.estimate));
   json_object_set_new(j, "max_refusal",
-                      e->worst >= 0 ? number(e->site[e->worst].refusal.estimate) : json_null());
-  json_object_set_new(j, "validity", e->validity.n ? number(e->validity.estimate) : json_null());
+                      e->worst >= 0 ? isc_score_number(e->site[e->worst].refusal.estimate)
+                                    : json_null());
+  json_object_set_new(j, "validity",
+                      e->validity.n ? isc_score_number(e->validity.estimate) : json_null());
   for (int64_t f = 0; f < s->study->n_features; f++) {
     int64_t top[5];
     const int64_t n = isc_eval_top(e, f, ISC_FCR_REJECT, 5, top);
     json_t *of = json_object(), *names = json_array();
     for (int64_t k = 0; k < n; k++)
-      json_array_append_new(names, string(s->study->sites.site[top[k]].name));
+      json_array_append_new(names, isc_score_string(s->study->sites.site[top[k]].name));
     json_object_set_new(of, "top", names);
-    json_object_set_new(of, "mean_error", number(e->agreement[f].mean_error));
-    json_object_set_new(of, "max_error", number(e->agreement[f].max_error));
+    json_object_set_new(of, "mean_error", isc_score_number(e->agreement[f].mean_error));
+    json_object_set_new(of, "max_error", isc_score_number(e->agreement[f].max_error));
     json_object_set_new(features, s->study->feature[f].name, of);
   }
   json_object_set_new(j, "features", features);
@@ -208,8 +179,8 @@ static isc_status noise_of_stage(const isc_score *s, const char *stage, json_t *
   ISC_GO(isc_quantiles(tensor->elements, x, ISC_EVAL_QUANTILES, isc_eval_quantile, q));
   json_t *j = json_object(), *values = json_array();
   for (int i = 0; i < ISC_EVAL_QUANTILES; i++)
-    json_array_append_new(values, number(q[i]));
-  json_object_set_new(j, "stage", string(stage));
+    json_array_append_new(values, isc_score_number(q[i]));
+  json_object_set_new(j, "stage", isc_score_string(stage));
   json_object_set_new(j, "quantiles", values);
   json_array_append_new(list, j);
 done:
@@ -228,15 +199,15 @@ static isc_status curve_part(const isc_score *s, const char *stage, json_t *list
   ISC_GO(isc_curve_read(&c, dir));
   json_t *j = json_object(), *names = json_array(), *points = json_array();
   for (int64_t i = 0; i < c.n_names; i++)
-    json_array_append_new(names, string(c.names[i]));
+    json_array_append_new(names, isc_score_string(c.names[i]));
   for (int64_t k = 0; k < c.n; k++) {
     json_t *p = json_array();
-    json_array_append_new(p, integer(c.point[k].step));
+    json_array_append_new(p, isc_score_integer(c.point[k].step));
     for (int64_t i = 0; i < c.n_names; i++)
-      json_array_append_new(p, number(c.point[k].value[i]));
+      json_array_append_new(p, isc_score_number(c.point[k].value[i]));
     json_array_append_new(points, p);
   }
-  json_object_set_new(j, "stage", string(stage));
+  json_object_set_new(j, "stage", isc_score_string(stage));
   json_object_set_new(j, "names", names);
   json_object_set_new(j, "points", points);
   json_array_append_new(list, j);
@@ -263,8 +234,9 @@ static json_t *labels_of(const isc_score *s, int32_t *const *label, int64_t at) 
   for (int64_t f = 0; f < s->study->n_features; f++) {
     const int32_t id = label[f][at];
     json_object_set_new(j, s->study->feature[f].name,
-                        id == ISC_LABEL_NULL ? json_null()
-                                             : string(isc_labels_text(&s->judge.labels, id)));
+                        id == ISC_LABEL_NULL
+                            ? json_null()
+                            : isc_score_string(isc_labels_text(&s->judge.labels, id)));
   }
   return j;
 }
@@ -274,8 +246,8 @@ static json_t *sample_row(const isc_score *s, int64_t site, ranked r) {
   const isc_kernel *k = s->study->site_kernel[site];
   const bool valid = !(s->log_p[text] == -INFINITY);
   json_t *j = json_object();
-  json_object_set_new(j, "d", isinf(r.d) ? json_null() : number(r.d));
-  json_object_set_new(j, "text", string(s->samples.string[text]));
+  json_object_set_new(j, "d", isinf(r.d) ? json_null() : isc_score_number(r.d));
+  json_object_set_new(j, "text", isc_score_string(s->samples.string[text]));
   json_object_set_new(j, "valid", json_boolean(valid));
   json_object_set_new(j, "accepted", json_boolean(valid && r.d < k->ops->epsilon(k->self)));
   json_object_set_new(j, "labels", labels_of(s, s->label, text));
@@ -293,9 +265,9 @@ static isc_status table(const isc_score *s, int64_t site, int64_t condition, con
   qsort(r, (size_t)n, sizeof *r, by_distance);
   json_t *j = json_object(), *rows = json_array();
   snprintf(title, sizeof title, "%s %s", why, feature);
-  json_object_set_new(j, "site", string(s->study->sites.site[site].name));
-  json_object_set_new(j, "why", string(title));
-  json_object_set_new(j, "text", string(s->condition_text[condition].data));
+  json_object_set_new(j, "site", isc_score_string(s->study->sites.site[site].name));
+  json_object_set_new(j, "why", isc_score_string(title));
+  json_object_set_new(j, "text", isc_score_string(s->condition_text[condition].data));
   json_object_set_new(j, "labels", labels_of(s, s->label_hat, condition));
   const int64_t most = s->study->report.table_samples;
   for (int64_t k = 0; k < n && k < most; k++)
@@ -341,6 +313,7 @@ isc_status isc_score_write(const isc_score *s, const char *path) {
   json_object_set_new(doc, "features", features_part(s));
   json_object_set_new(doc, "sites", sites_part(s));
   json_object_set_new(doc, "summary", summary_part(s));
+  json_object_set_new(doc, "insight", isc_insight_part(s, s->insight));
   json_object_set_new(doc, "noise", noise);
   json_object_set_new(doc, "curves", curves);
   json_object_set_new(doc, "tables", tables);

@@ -87,6 +87,10 @@ const isc_option isc_evaluate_options[] = {
          "Also tell the refusal where the nearest of all token positions of a sample counts, as "
          "InversionView "
          "does, and not the target's one alone; the samples go through the target a second time."},
+    {OPT(ISC_OPT_BOOL, isc_evaluate_settings, insight), .preset = "true",
+     .doc = "Rank every slot of the prior, and every equality of two, by its FCR's lift over "
+            "chance at each site, and list "
+            "the words that come back in the samples."},
     ISC_OPTIONS_END};
 
 const isc_option isc_report_options[] = {

@@ -55,6 +55,7 @@ typedef struct isc_evaluate_settings { /* group `evaluate` */
   int64_t max_support;
   int64_t bootstrap;
   bool any_position;
+  bool insight;
 } isc_evaluate_settings;
 
 typedef struct isc_report_settings { /* group `report` */

@@ -3,6 +3,7 @@
  * The score stage: every distinct sampled text goes through the target once; distances, labels and estimates follow.
  */
 #include "run/conditions.h"
+#include "run/insight.h"
 #include "run/score.h"
 
 #include <math.h>
@@ -33,6 +34,8 @@ static void score_free(isc_score *s) {
   free(s->exact_ess);
   free(s->ball);
   free(s->chance);
+  free(s->draw_label);
+  isc_insight_close(s->insight);
 }
 
 static isc_status label_arrays(const isc_study *study, int64_t n, int32_t ***out) {
@@ -144,19 +147,10 @@ done:
 
 static isc_status evaluate_site(isc_score *s, int64_t site, int64_t *start) {
   const isc_study *study = s->study;
-  const int64_t per_site = s->samples.n_conditions * s->samples.n_samples, at = site * per_site;
   const int64_t n_cond = study->n_conditions, n_feat = study->n_features;
-  for (int64_t c = 0; c <= n_cond; c++)
-    start[c] = c * s->samples.n_samples;
   const isc_eval_input in = {.name = study->sites.site[site].name,
                              .kernel = study->site_kernel[site],
-                             .samples = {.n_conditions = n_cond,
-                                         .n_texts = s->samples.n_texts,
-                                         .start = start,
-                                         .d = s->d + at,
-                                         .log_q = s->samples.log_q + at,
-                                         .text = s->samples.text + at,
-                                         .log_p = study->prior.ops->log_prob ? s->log_p : NULL},
+                             .samples = isc_score_set(s, site, start),
                              .label = (const int32_t *const *)s->label,
                              .label_hat = (const int32_t *const *)s->label_hat,
                              .exact = s->exact ? s->exact + site * n_feat * n_cond : NULL,
@@ -214,6 +208,7 @@ isc_status isc_stage_score(isc_run_state *r, void *arg) {
   ISC_GO(evaluate(&s));
   ISC_GO(isc_path_join(r->stage_dir, ISC_CONDITIONS_FILE, &conditions));
   ISC_GO(isc_score_conditions(&s, conditions));
+  if (r->study->evaluate.insight) ISC_GO(isc_insight_find(&s, &s.insight));
   ISC_GO(isc_path_join(r->stage_dir, "score.json", &json));
   ISC_GO(isc_score_write(&s, json));
 done:
