@@ -15,6 +15,7 @@ check_PROGRAMS += \
   tests/test_rehearsal \
   tests/test_run \
   tests/test_run_errors \
+  tests/test_run_insight \
   tests/test_run_kill \
   tests/test_run_score \
   tests/test_samples \
@@ -39,6 +40,9 @@ tests_test_samples_SOURCES = tests/test_samples.c
 tests_test_samples_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS)
 tests_test_samples_LDADD = $(LDADD) $(SQLITE_LIBS)
 tests_test_store_SOURCES = tests/test_store.c
+tests_test_run_insight_SOURCES = tests/test_run_insight.c tests/faulty_io.c
+tests_test_run_insight_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS) $(JANSSON_CFLAGS)
+tests_test_run_insight_LDADD = $(run_ldadd) $(SQLITE_LIBS) $(JANSSON_LIBS)
 tests_test_run_score_SOURCES = tests/test_run_score.c tests/faulty_io.c
 tests_test_run_score_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS) $(JANSSON_CFLAGS)
 tests_test_run_score_LDADD = $(run_ldadd) $(SQLITE_LIBS) $(JANSSON_LIBS)

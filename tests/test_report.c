@@ -62,6 +62,25 @@ Test(report, csv_has_each_estimator_of_each_site) {
   free(csv);
 }
 
+Test(report, insight_is_shown_with_its_numbers) {
+  char *html = slurp(written(), "report.html"), *csv = slurp(written(), "insight.csv"),
+       *words = slurp(written(), "words.csv");
+  cr_assert(strstr(html, "+0.510 <span class='sub'>[+0.430, +0.580]</span>"));
+  cr_assert(strstr(html, "A&lt;script&gt;</b> stands for first&lt;img src=x&gt; as well"));
+  cr_assert(strstr(html, "nothing above chance"), "a site without discoveries does not say so");
+  cr_assert(strstr(csv,
+                   "\n\"head.0.0\",2,\"'=PLACE = OBJECT\",\"equality\",\"\",2,0.75,0.8,0.05,0.01,"
+                   "0.09,200,0.004,0.008,,,\n"),
+            "%s", csv);
+  cr_assert(
+      strstr(csv, "\n\"head.0.3\",2,\"'=PLACE = OBJECT\",\"equality\",\"\",2,0.75,,,,,,,,,,\n"),
+      "%s", csv);
+  cr_assert(strstr(words, "\n\"head.0.0\",\"<img src=x>\",0.87,0.2,6.5,33\n"), "%s", words);
+  free(html);
+  free(csv);
+  free(words);
+}
+
 Test(report, table_shows_the_documents_numbers) {
   char *table = NULL;
   isc_assert_ok(isc_report_table(written(), &table));
@@ -72,8 +91,8 @@ Test(report, table_shows_the_documents_numbers) {
 }
 
 Test(report, same_scores_same_bytes) {
-  static const char *const files[] = {"report.html", "report.json", "fcr.csv",
-                                      "sites.csv",   "samples.csv", "curves.csv"};
+  static const char *const files[] = {"report.html", "report.json", "fcr.csv",     "sites.csv",
+                                      "samples.csv", "curves.csv",  "insight.csv", "words.csv"};
   const char *a = written(), *b = written();
   for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
     char *x = slurp(a, files[i]), *y = slurp(b, files[i]);

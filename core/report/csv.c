@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-static void add_text(isc_sb *b, const char *s) {
+void isc_csv_text(isc_sb *b, const char *s) {
   /* A field that a spreadsheet would run as a formula is defused by a leading apostrophe. */
   isc_sb_add(b, "\"");
   if (*s && strchr("=+-@\t\r", *s)) isc_sb_add(b, "'");
@@ -16,15 +16,15 @@ static void add_text(isc_sb *b, const char *s) {
   isc_sb_add(b, "\"");
 }
 
-static void add_number(isc_sb *b, double x) {
+void isc_csv_number(isc_sb *b, double x) {
   if (!isnan(x)) isc_sb_addf(b, "%.9g", x);
 }
 
-static void add_interval(isc_sb *b, isc_shown i) {
+void isc_csv_interval(isc_sb *b, isc_shown i) {
   const double v[3] = {i.value, i.lo, i.hi};
   for (int k = 0; k < 3; k++) {
     isc_sb_add(b, ",");
-    add_number(b, v[k]);
+    isc_csv_number(b, v[k]);
   }
 }
 
@@ -40,17 +40,17 @@ void isc_csv_fcr(isc_sb *b, const json_t *doc) {
       const json_t *cell =
           json_object_get(json_object_get(json_object_get(site, "fcr"), name), estimators[e]);
       if (!json_is_object(cell)) continue;
-      add_text(b, isc_doc_str(site, "name"));
+      isc_csv_text(b, isc_doc_str(site, "name"));
       isc_sb_add(b, ",");
-      add_text(b, name);
+      isc_csv_text(b, name);
       isc_sb_addf(b, ",%s", estimators[e]);
-      add_interval(b, isc_doc_fcr(site, name, estimators[e]));
+      isc_csv_interval(b, isc_doc_fcr(site, name, estimators[e]));
       isc_sb_add(b, ",");
-      add_number(b, isc_doc_num(cell, "ess"));
+      isc_csv_number(b, isc_doc_num(cell, "ess"));
       isc_sb_add(b, ",");
-      add_number(b, isc_doc_num(cell, "n"));
+      isc_csv_number(b, isc_doc_num(cell, "n"));
       isc_sb_add(b, ",");
-      add_number(b, isc_doc_num(feature, "chance"));
+      isc_csv_number(b, isc_doc_num(feature, "chance"));
       isc_sb_add(b, "\n");
     }
   }
@@ -63,14 +63,14 @@ void isc_csv_sites(isc_sb *b, const json_t *doc) {
                 "d50,d75,d95\n");
   json_array_foreach(json_object_get(doc, "sites"), i, site) {
     const json_t *q = json_object_get(site, "distance");
-    add_text(b, isc_doc_str(site, "name"));
-    add_interval(b, isc_doc_interval(site, "refusal"));
-    add_interval(b, isc_doc_interval(site, "validity"));
+    isc_csv_text(b, isc_doc_str(site, "name"));
+    isc_csv_interval(b, isc_doc_interval(site, "refusal"));
+    isc_csv_interval(b, isc_doc_interval(site, "validity"));
     isc_sb_add(b, ",");
-    add_number(b, isc_doc_num(site, "ball"));
+    isc_csv_number(b, isc_doc_num(site, "ball"));
     for (size_t k = 0; k < 5; k++) {
       isc_sb_add(b, ",");
-      if (json_array_get(q, k)) add_number(b, json_number_value(json_array_get(q, k)));
+      if (json_array_get(q, k)) isc_csv_number(b, json_number_value(json_array_get(q, k)));
     }
     isc_sb_add(b, "\n");
   }
@@ -82,16 +82,16 @@ void isc_csv_samples(isc_sb *b, const json_t *doc) {
   isc_sb_add(b, "site,why,condition,d,accepted,valid,sample\n");
   json_array_foreach(json_object_get(doc, "tables"), i, table)
       json_array_foreach(json_object_get(table, "samples"), k, sample) {
-    add_text(b, isc_doc_str(table, "site"));
+    isc_csv_text(b, isc_doc_str(table, "site"));
     isc_sb_add(b, ",");
-    add_text(b, isc_doc_str(table, "why"));
+    isc_csv_text(b, isc_doc_str(table, "why"));
     isc_sb_add(b, ",");
-    add_text(b, isc_doc_str(table, "text"));
+    isc_csv_text(b, isc_doc_str(table, "text"));
     isc_sb_add(b, ",");
-    add_number(b, isc_doc_num(sample, "d"));
+    isc_csv_number(b, isc_doc_num(sample, "d"));
     isc_sb_addf(b, ",%d,%d,", json_is_true(json_object_get(sample, "accepted")),
                 json_is_true(json_object_get(sample, "valid")));
-    add_text(b, isc_doc_str(sample, "text"));
+    isc_csv_text(b, isc_doc_str(sample, "text"));
     isc_sb_add(b, "\n");
   }
 }
@@ -103,11 +103,11 @@ void isc_csv_curves(isc_sb *b, const json_t *doc) {
   json_array_foreach(json_object_get(doc, "curves"), i, curve)
       json_array_foreach(json_object_get(curve, "points"), k, point)
           json_array_foreach(json_object_get(curve, "names"), m, name) {
-    add_text(b, isc_doc_str(curve, "stage"));
+    isc_csv_text(b, isc_doc_str(curve, "stage"));
     isc_sb_addf(b, ",%lld,", (long long)json_integer_value(json_array_get(point, 0)));
-    add_text(b, json_string_value(name) ? json_string_value(name) : "");
+    isc_csv_text(b, json_string_value(name) ? json_string_value(name) : "");
     isc_sb_add(b, ",");
-    add_number(b, json_number_value(json_array_get(point, m + 1)));
+    isc_csv_number(b, json_number_value(json_array_get(point, m + 1)));
     isc_sb_add(b, "\n");
   }
 }

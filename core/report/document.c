@@ -48,3 +48,10 @@ void isc_show_number(double x, char out[16]) {
   else
     snprintf(out, 16, "%.3f", x);
 }
+
+void isc_show_small(double x, char out[16]) {
+  if (isnan(x))
+    strcpy(out, "–");
+  else
+    snprintf(out, 16, x < 1e-4 ? "%.0e" : "%.4f", x);
+}

@@ -22,16 +22,21 @@ isc_shown isc_doc_fcr(const json_t *site, const char *feature, const char *estim
 /* "12.3 %" / "0.871" / "–" when NaN; 16 bytes. */
 void isc_show_percent(double x, char out[16]);
 void isc_show_number(double x, char out[16]);
+/* "0.0123", and below 0.0001 "3e-12". */
+void isc_show_small(double x, char out[16]);
 
 /* ---- the parts of a report, each appending to a string */
 void isc_csv_fcr(isc_sb *b, const json_t *doc);
 void isc_csv_sites(isc_sb *b, const json_t *doc);
 void isc_csv_samples(isc_sb *b, const json_t *doc);
 void isc_csv_curves(isc_sb *b, const json_t *doc);
+void isc_csv_insight(isc_sb *b, const json_t *doc);
+void isc_csv_words(isc_sb *b, const json_t *doc);
 void isc_html_page(isc_sb *b, const json_t *doc);
 /* Up to the end of the page's head, and its end; between them goes its body. */
 void isc_html_begin(isc_sb *b, const char *title);
 void isc_html_end(isc_sb *b);
+void isc_html_insight(isc_sb *b, const json_t *doc);
 void isc_terminal_table(isc_sb *b, const json_t *doc);
 
 /* ---- of a comparison document, or of all in a score document's "comparisons" */
@@ -39,6 +44,14 @@ void isc_html_comparison(isc_sb *b, const json_t *doc);
 void isc_terminal_comparison(isc_sb *b, const json_t *doc);
 void isc_csv_comparisons(isc_sb *b, const json_t *doc);
 void isc_svg_histograms(isc_sb *b, const json_t *doc);
+
+/* ---- what they are made of: escaped text, a table cell with a number; a field of a CSV, quoted, and one with a number,
+ * empty when NaN */
+void isc_html_text(isc_sb *b, const char *s);
+void isc_html_number(isc_sb *b, double x);
+void isc_csv_text(isc_sb *b, const char *s);
+void isc_csv_number(isc_sb *b, double x);
+void isc_csv_interval(isc_sb *b, isc_shown i); /* ",value,lo,hi" */
 
 /* ---- figures (SVG). `value(site, arg)` gives what a cell shows; NaN = no cell. */
 typedef double (*isc_cell_fn)(const json_t *site, const void *arg);

@@ -44,11 +44,13 @@ static const char STYLE[] =
     "var(--line);vertical-align:top}th{color:var(--soft);"
     "font-weight:600}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:"
     "nowrap}.yes{color:var(--good)}"
-    ".no{color:var(--bad)}tr.out{opacity:.55}.x{background:var(--card);border-left:3px solid "
+    ".no{color:var(--bad)}tr.out{opacity:.55}tr.part "
+    "td{border-bottom:0;padding-bottom:0}.word{white-space:nowrap;margin-right:.8em}"
+    ".x{background:var(--card);border-left:3px solid "
     "var(--accent);padding:.4rem .8rem;"
     "margin:.3rem 0}";
 
-static void text(isc_sb *b, const char *s) {
+void isc_html_text(isc_sb *b, const char *s) {
   isc_sb_add_html(b, s, strlen(s));
 }
 
@@ -65,9 +67,9 @@ static void percent_card(isc_sb *b, double x, const char *label) {
 void isc_html_begin(isc_sb *b, const char *title) {
   isc_sb_add(b, "<!doctype html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' "
                 "content='width=device-width,initial-scale=1'><title>");
-  text(b, title);
+  isc_html_text(b, title);
   isc_sb_addf(b, "</title><style>%s</style></head><body><h1>", STYLE);
-  text(b, title);
+  isc_html_text(b, title);
   isc_sb_add(b, "</h1>");
 }
 
@@ -81,21 +83,21 @@ static void head(isc_sb *b, const json_t *doc) {
   const json_t *ev = isc_doc_get(doc, "evaluate"), *summary = isc_doc_get(doc, "summary");
   isc_html_begin(b, isc_doc_str(doc, "title"));
   isc_sb_add(b, "<p class='sub'>Target ");
-  text(b, isc_doc_str(target, "plugin"));
+  isc_html_text(b, isc_doc_str(target, "plugin"));
   isc_sb_addf(b, ": %.0f layers × %.0f heads, width %.0f, %.0f parameters. Prior ",
               isc_doc_num(target, "n_layer"), isc_doc_num(target, "n_head"),
               isc_doc_num(target, "d_model"), isc_doc_num(target, "parameters"));
-  text(b, isc_doc_str(prior, "plugin"));
+  isc_html_text(b, isc_doc_str(prior, "plugin"));
   if (!isnan(isc_doc_num(prior, "support")))
     isc_sb_addf(b, " with %.0f inputs", isc_doc_num(prior, "support"));
   isc_sb_add(b, ", for example “");
-  text(b, isc_doc_str(prior, "example"));
+  isc_html_text(b, isc_doc_str(prior, "example"));
   isc_sb_add(b, "”</p><p class='sub'>Kernel ");
-  text(b, isc_doc_str(kernel, "plugin"));
+  isc_html_text(b, isc_doc_str(kernel, "plugin"));
   isc_sb_addf(b, ", ε = %.4g. %.0f held-out inputs × %.0f samples per site, temperature %.3g. ",
               isc_doc_num(kernel, "epsilon"), isc_doc_num(ev, "conditions"),
               isc_doc_num(ev, "samples"), isc_doc_num(ev, "temperature"));
-  text(b, isc_doc_str(doc, "program"));
+  isc_html_text(b, isc_doc_str(doc, "program"));
   isc_sb_addf(b, ", seed %.0f.</p><div class='cards'>",
               isc_doc_num(isc_doc_get(doc, "run"), "seed"));
   percent_card(b, isc_doc_num(summary, "refusal"), "mean refusal over sites");
@@ -125,7 +127,7 @@ static void heatmaps(isc_sb *b, const json_t *doc) {
     isc_sb title = {0};
     char *caption = NULL;
     isc_sb_add(&title, "FCR of ");
-    text(&title, isc_doc_str(feature, "name"));
+    isc_html_text(&title, isc_doc_str(feature, "name"));
     if (isc_sb_finish(&title, &caption) == ISC_OK)
       isc_svg_heatmap(b, doc, caption, cell_fcr, isc_doc_str(feature, "name"));
     else
@@ -144,7 +146,7 @@ static void intervals(isc_sb *b, const json_t *doc) {
       isc_svg_intervals(b, doc, feature);
 }
 
-static void number_cell(isc_sb *b, double x) {
+void isc_html_number(isc_sb *b, double x) {
   char shown[16];
   isc_show_number(x, shown);
   isc_sb_addf(b, "<td class='n'>%s</td>", shown);
@@ -156,7 +158,7 @@ static void site_row(isc_sb *b, const json_t *doc, const json_t *site) {
   size_t k;
   json_t *feature;
   isc_sb_add(b, "<tr><td>");
-  text(b, isc_doc_str(site, "name"));
+  isc_html_text(b, isc_doc_str(site, "name"));
   isc_show_percent(isc_doc_interval(site, "refusal").value, shown);
   isc_sb_addf(b, "</td><td class='n'>%s</td>", shown);
   isc_show_percent(isc_doc_interval(site, "validity").value, shown);
@@ -167,7 +169,7 @@ static void site_row(isc_sb *b, const json_t *doc, const json_t *site) {
   if (isc_doc_num(site, "ball") >= 10) shown[strcspn(shown, ".")] = 0;
   isc_sb_addf(b, "<td class='n'>%s</td>", shown);
   json_array_foreach(json_object_get(doc, "features"), k, feature) for (int e = 0; e < 4; e++)
-      number_cell(b, isc_doc_fcr(site, isc_doc_str(feature, "name"), estimators[e]).value);
+      isc_html_number(b, isc_doc_fcr(site, isc_doc_str(feature, "name"), estimators[e]).value);
   isc_sb_add(b, "</tr>\n");
 }
 
@@ -180,7 +182,7 @@ static void site_table(isc_sb *b, const json_t *doc) {
          "<th class='n' rowspan='2'>validity</th><th class='n' rowspan='2'>prompts in ball</th>");
   json_array_foreach(json_object_get(doc, "features"), k, feature) {
     isc_sb_add(b, "<th colspan='4'>");
-    text(b, isc_doc_str(feature, "name"));
+    isc_html_text(b, isc_doc_str(feature, "name"));
     isc_sb_addf(b, " (chance %.3f)</th>", isc_doc_num(feature, "chance"));
   }
   isc_sb_add(b, "</tr><tr>");
@@ -195,7 +197,7 @@ static void site_table(isc_sb *b, const json_t *doc) {
 static void label_cell(isc_sb *b, const char *label, const char *want) {
   const bool same = *label && !strcmp(label, want);
   isc_sb_addf(b, "<td class='%s'>", same ? "yes" : "no");
-  text(b, *label ? label : "∅");
+  isc_html_text(b, *label ? label : "∅");
   isc_sb_add(b, same ? " ✓</td>" : " ✗</td>");
 }
 
@@ -203,26 +205,26 @@ static void sample_table(isc_sb *b, const json_t *doc, const json_t *table) {
   size_t i, k;
   json_t *sample, *feature;
   isc_sb_add(b, "<h3>");
-  text(b, isc_doc_str(table, "site"));
+  isc_html_text(b, isc_doc_str(table, "site"));
   isc_sb_add(b, " <span class='sub'>(");
-  text(b, isc_doc_str(table, "why"));
+  isc_html_text(b, isc_doc_str(table, "why"));
   isc_sb_add(b, ")</span></h3><p class='x'>x̂ = “");
-  text(b, isc_doc_str(table, "text"));
+  isc_html_text(b, isc_doc_str(table, "text"));
   isc_sb_add(
       b,
       "”</p><div class='wrap'><table><thead><tr><th class='n'>d(z, ẑ)</th><th>x ~ q(x | ẑ)</th>");
   json_array_foreach(json_object_get(doc, "features"), k, feature) {
     isc_sb_add(b, "<th>");
-    text(b, isc_doc_str(feature, "name"));
+    isc_html_text(b, isc_doc_str(feature, "name"));
     isc_sb_add(b, "</th>");
   }
   isc_sb_add(b, "</tr></thead><tbody>\n");
   json_array_foreach(json_object_get(table, "samples"), i, sample) {
     const double d = isc_doc_num(sample, "d");
     isc_sb_add(b, json_is_true(json_object_get(sample, "accepted")) ? "<tr>" : "<tr class='out'>");
-    number_cell(b, isnan(d) ? 1e308 : d);
+    isc_html_number(b, isnan(d) ? 1e308 : d);
     isc_sb_add(b, "<td>");
-    text(b, isc_doc_str(sample, "text"));
+    isc_html_text(b, isc_doc_str(sample, "text"));
     isc_sb_add(b, json_is_true(json_object_get(sample, "valid"))
                       ? "</td>"
                       : " <span class='no'>(not of the prior)</span></td>");
@@ -262,5 +264,6 @@ void isc_html_page(isc_sb *b, const json_t *doc) {
   comparisons(b, doc);
   intervals(b, doc);
   site_table(b, doc);
+  isc_html_insight(b, doc);
   tail(b, doc);
 }

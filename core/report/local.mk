@@ -2,11 +2,13 @@
 libinversescope_la_SOURCES += \
   core/report/compare.c \
   core/report/csv.c \
+  core/report/csv_insight.c \
   core/report/document.c \
   core/report/document.h \
   core/report/figures.c \
   core/report/histogram.c \
   core/report/html.c \
+  core/report/html_insight.c \
   core/report/report.c \
   core/report/report.h \
   core/report/terminal.c

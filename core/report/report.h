@@ -10,7 +10,7 @@
 
 #include <inversescope/status.h>
 
-/* Write report.json, fcr.csv, sites.csv, samples.csv, curves.csv, compare.csv (where methods are compared) and report.html into `dir` (made if absent).
+/* Write report.json, report.html and the CSVs of docs/report.md into `dir` (made if absent).
  * `title` may be NULL: the run's name. */
 ISC_API isc_status isc_report_write(const char *score_json, const char *dir, const char *title);
 

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What each site encodes, without being asked, as CSV: every hypothesis at every site, and the words that come back.
+ */
+#include "report/document.h"
+
+#include <string.h>
+
+static const json_t *hypothesis_of(const json_t *insight, const char *name) {
+  size_t i;
+  json_t *h;
+  json_array_foreach(json_object_get(insight, "hypotheses"), i,
+                     h) if (!strcmp(isc_doc_str(h, "name"), name)) return h;
+  return NULL;
+}
+
+static void finding_line(isc_sb *b, const json_t *insight, const json_t *site, size_t rank,
+                         const json_t *f) {
+  const char *name = isc_doc_str(f, "hypothesis");
+  const json_t *h = hypothesis_of(insight, name);
+  isc_csv_text(b, isc_doc_str(site, "name"));
+  isc_sb_addf(b, ",%zu,", rank + 1);
+  isc_csv_text(b, name);
+  isc_sb_add(b, ",");
+  isc_csv_text(b, isc_doc_str(h, "kind"));
+  isc_sb_add(b, ",");
+  isc_csv_text(b, isc_doc_str(h, "alike"));
+  const double before[] = {isc_doc_num(h, "values"), isc_doc_num(h, "chance"),
+                           isc_doc_num(f, "fcr")};
+  for (int k = 0; k < 3; k++) {
+    isc_sb_add(b, ",");
+    isc_csv_number(b, before[k]);
+  }
+  isc_csv_interval(b, isc_doc_interval(f, "lift"));
+  const double after[] = {isc_doc_num(json_object_get(f, "lift"), "n"), isc_doc_num(f, "p"),
+                          isc_doc_num(f, "q")};
+  for (int k = 0; k < 3; k++) {
+    isc_sb_add(b, ",");
+    isc_csv_number(b, after[k]);
+  }
+  isc_csv_interval(b, isc_doc_interval(f, "exact"));
+  isc_sb_add(b, "\n");
+}
+
+void isc_csv_insight(isc_sb *b, const json_t *doc) {
+  const json_t *insight = isc_doc_get(doc, "insight");
+  size_t i, k;
+  json_t *site, *f;
+  isc_sb_add(b, "site,rank,hypothesis,kind,alike,values,chance,fcr,lift,lift_lo,lift_hi,conditions,"
+                "p,q,exact_lift,exact_lo,exact_hi\n");
+  json_array_foreach(json_object_get(insight, "sites"), i, site)
+      json_array_foreach(json_object_get(site, "ranked"), k, f)
+          finding_line(b, insight, site, k, f);
+}
+
+void isc_csv_words(isc_sb *b, const json_t *doc) {
+  static const char *const members[] = {"share", "base", "z", "conditions"};
+  size_t i, k;
+  json_t *site, *word;
+  isc_sb_add(b, "site,word,share,base,z,conditions\n");
+  json_array_foreach(json_object_get(isc_doc_get(doc, "insight"), "sites"), i, site)
+      json_array_foreach(json_object_get(site, "words"), k, word) {
+    isc_csv_text(b, isc_doc_str(site, "name"));
+    isc_sb_add(b, ",");
+    isc_csv_text(b, isc_doc_str(word, "word"));
+    for (int m = 0; m < 4; m++) {
+      isc_sb_add(b, ",");
+      isc_csv_number(b, isc_doc_num(word, members[m]));
+    }
+    isc_sb_add(b, "\n");
+  }
+}
