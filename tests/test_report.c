@@ -62,6 +62,49 @@ Test(report, csv_has_each_estimator_of_each_site) {
   free(csv);
 }
 
+Test(report, heatmaps_outline_the_highest_heads) {
+  char *html = slurp(written(), "report.html");
+  int outlined = 0;
+  for (char *p = html; (p = strstr(p, "class='top'")); p++)
+    outlined++;
+  cr_assert_eq(outlined, 2 * 4, "2 features x min(5, 4 heads), got %d", outlined);
+  cr_assert_null(strstr(html, "<details>"), "four sites are folded away");
+  free(html);
+}
+
+/* 60 heads whose FCR rises with their number: the last five are outlined, and nothing else. */
+Test(report, of_many_heads_five_are_outlined_and_lists_are_folded) {
+  const char *dir = isc_test_dir("many");
+  isc_sb b = {0};
+  char *text = NULL, *path = NULL;
+  isc_sb_add(&b, "{\"features\":[{\"name\":\"f\"}],\"sites\":[");
+  for (int i = 0; i < 60; i++)
+    isc_sb_addf(&b,
+                "%s{\"name\":\"h%d\",\"place\":\"head\",\"layer\":%d,\"head\":%d,"
+                "\"fcr\":{\"f\":{\"reject\":{\"value\":%g}}}}",
+                i ? "," : "", i, i / 12, i % 12, i / 100.0);
+  isc_sb_add(&b, "]}");
+  isc_assert_ok(isc_sb_finish(&b, &text));
+  isc_assert_ok(isc_path_join(dir, "score.json", &path));
+  isc_assert_ok(isc_write_file(path, text, strlen(text)));
+  isc_assert_ok(isc_report_write(path, dir, NULL));
+  char *html = slurp(dir, "report.html");
+  int outlined = 0;
+  for (char *p = html; (p = strstr(p, "class='top'")); p++) {
+    char cell[40], *start = p;
+    while (strncmp(start, "<title>", 7) != 0) /* of the cell that the outline is drawn on */
+      start--;
+    snprintf(cell, sizeof cell, "<title>h%d: %.3f", 55 + outlined, (55 + outlined) / 100.0);
+    cr_assert_eq(strncmp(start, cell, strlen(cell)), 0, "%.30s is outlined, not %s", start, cell);
+    outlined++;
+  }
+  cr_assert_eq(outlined, 5);
+  cr_assert(strstr(html, "<details><summary>FCR by site (60 sites)</summary>"));
+  free(html);
+  free(text);
+  free(path);
+}
+
 Test(report, insight_is_shown_with_its_numbers) {
   char *html = slurp(written(), "report.html"), *csv = slurp(written(), "insight.csv"),
        *words = slurp(written(), "words.csv");

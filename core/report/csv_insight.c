@@ -4,20 +4,10 @@
  */
 #include "report/document.h"
 
-#include <string.h>
-
-static const json_t *hypothesis_of(const json_t *insight, const char *name) {
-  size_t i;
-  json_t *h;
-  json_array_foreach(json_object_get(insight, "hypotheses"), i,
-                     h) if (!strcmp(isc_doc_str(h, "name"), name)) return h;
-  return NULL;
-}
-
 static void finding_line(isc_sb *b, const json_t *insight, const json_t *site, size_t rank,
                          const json_t *f) {
   const char *name = isc_doc_str(f, "hypothesis");
-  const json_t *h = hypothesis_of(insight, name);
+  const json_t *h = isc_doc_named(isc_doc_get(insight, "hypotheses"), name);
   isc_csv_text(b, isc_doc_str(site, "name"));
   isc_sb_addf(b, ",%zu,", rank + 1);
   isc_csv_text(b, name);

@@ -21,6 +21,13 @@ const char *isc_doc_str(const json_t *j, const char *key) {
   return s ? s : "";
 }
 
+const json_t *isc_doc_named(const json_t *list, const char *name) {
+  size_t i;
+  const json_t *j;
+  json_array_foreach(list, i, j) if (!strcmp(isc_doc_str(j, "name"), name)) return j;
+  return NULL;
+}
+
 isc_shown isc_doc_interval(const json_t *j, const char *key) {
   const json_t *v = json_object_get(j, key);
   return (isc_shown){isc_doc_num(v, "value"), isc_doc_num(v, "lo"), isc_doc_num(v, "hi"),

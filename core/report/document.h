@@ -16,6 +16,8 @@ typedef struct isc_shown {
 json_t *isc_doc_get(const json_t *j, const char *key);
 double isc_doc_num(const json_t *j, const char *key);      /* NaN when absent or null  */
 const char *isc_doc_str(const json_t *j, const char *key); /* "" when absent           */
+/* The member of a list whose "name" it is; NULL when there is none. */
+const json_t *isc_doc_named(const json_t *list, const char *name);
 isc_shown isc_doc_interval(const json_t *j, const char *key);
 /* FCR of a feature at a site by one estimator. */
 isc_shown isc_doc_fcr(const json_t *site, const char *feature, const char *estimator);
@@ -49,13 +51,17 @@ void isc_svg_histograms(isc_sb *b, const json_t *doc);
  * empty when NaN */
 void isc_html_text(isc_sb *b, const char *s);
 void isc_html_number(isc_sb *b, double x);
+/* What has a line for each of n sites is folded away when they are many. */
+void isc_html_fold(isc_sb *b, size_t n, const char *what);
+void isc_html_unfold(isc_sb *b, size_t n);
 void isc_csv_text(isc_sb *b, const char *s);
 void isc_csv_number(isc_sb *b, double x);
 void isc_csv_interval(isc_sb *b, isc_shown i); /* ",value,lo,hi" */
 
-/* ---- figures (SVG). `value(site, arg)` gives what a cell shows; NaN = no cell. */
+/* ---- figures (SVG). `value(site, arg)` gives what a cell shows; NaN = no cell. The `most` heads of highest value are
+ * outlined. */
 typedef double (*isc_cell_fn)(const json_t *site, const void *arg);
-void isc_svg_heatmap(isc_sb *b, const json_t *doc, const char *title, isc_cell_fn value,
+void isc_svg_heatmap(isc_sb *b, const json_t *doc, const char *title, int most, isc_cell_fn value,
                      const void *arg);
 void isc_svg_intervals(isc_sb *b, const json_t *doc, const json_t *feature);
 void isc_svg_curve(isc_sb *b, const json_t *curve);

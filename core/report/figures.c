@@ -44,38 +44,77 @@ static void heat_cell(isc_sb *b, const json_t *site, double x, int left, int top
                 top + size / 2 + 3, ink, x);
 }
 
-void isc_svg_heatmap(isc_sb *b, const json_t *doc, const char *title, isc_cell_fn value,
-                     const void *arg) {
+typedef struct grid {
+  int layers, heads, size, left, top;
+} grid;
+
+static grid grid_of(const json_t *doc) {
+  grid g = {.left = 46, .top = 8};
   size_t i;
   json_t *site;
-  int layers = 0, heads = 0;
   json_array_foreach(json_object_get(doc, "sites"), i, site) if (is_head(site)) {
     const int l = (int)isc_doc_num(site, "layer"), h = (int)isc_doc_num(site, "head");
-    if (l + 1 > layers) layers = l + 1;
-    if (h + 1 > heads) heads = h + 1;
+    if (l + 1 > g.layers) g.layers = l + 1;
+    if (h + 1 > g.heads) g.heads = h + 1;
   }
-  if (!layers) return;
-  const int size = heads <= 12 ? 44 : heads <= 24 ? 28 : 18, left = 46, top = 8;
+  g.size = g.heads <= 12 ? 36 : g.heads <= 24 ? 28 : 18;
+  return g;
+}
+
+static void heat_axes(isc_sb *b, const grid *g) {
+  for (int l = 0; l < g->layers; l++)
+    isc_sb_addf(b, "<text x='%d' y='%d' class='tick end'>L%d</text>", g->left - 8,
+                g->top + l * g->size + g->size / 2 + 4, l);
+  for (int h = 0; h < g->heads; h++)
+    isc_sb_addf(b, "<text x='%d' y='%d' class='tick mid'>%d</text>",
+                g->left + h * g->size + g->size / 2, g->top + g->layers * g->size + 14, h);
+  isc_sb_addf(b, "<text x='%d' y='%d' class='tick mid'>head</text>",
+              g->left + g->heads * g->size / 2, g->top + g->layers * g->size + 30);
+}
+
+static double head_value(const json_t *site, isc_cell_fn value, const void *arg) {
+  return is_head(site) ? value(site, arg) : NAN;
+}
+
+/* Is site i one of the `most` heads of highest value? Ties: the earlier. */
+static bool is_top(const json_t *sites, size_t i, int most, isc_cell_fn value, const void *arg) {
+  const double x = head_value(json_array_get(sites, i), value, arg);
+  int above = 0;
+  size_t k;
+  json_t *other;
+  json_array_foreach(sites, k, other) {
+    const double y = head_value(other, value, arg);
+    above += y > x || (y == x && k < i);
+  }
+  return above < most;
+}
+
+void isc_svg_heatmap(isc_sb *b, const json_t *doc, const char *title, int most, isc_cell_fn value,
+                     const void *arg) {
+  const json_t *sites = json_object_get(doc, "sites");
+  const grid g = grid_of(doc);
+  const int wide = g.left + g.heads * g.size + 8, high = g.top + g.layers * g.size + 34;
+  size_t i;
+  json_t *site;
+  if (!g.layers) return;
   isc_sb_addf(b,
               "<figure><figcaption>%s</figcaption><svg role='img' width='%d' height='%d' "
               "viewBox='0 0 %d %d'>",
-              title, left + heads * size + 8, top + layers * size + 34, left + heads * size + 8,
-              top + layers * size + 34);
-  for (int l = 0; l < layers; l++)
-    isc_sb_addf(b, "<text x='%d' y='%d' class='tick end'>L%d</text>", left - 8,
-                top + l * size + size / 2 + 4, l);
-  for (int h = 0; h < heads; h++)
-    isc_sb_addf(b, "<text x='%d' y='%d' class='tick mid'>%d</text>", left + h * size + size / 2,
-                top + layers * size + 14, h);
-  isc_sb_addf(b, "<text x='%d' y='%d' class='tick mid'>head</text>", left + heads * size / 2,
-              top + layers * size + 30);
-  json_array_foreach(json_object_get(doc, "sites"), i, site) {
-    const double x = is_head(site) ? value(site, arg) : NAN;
+              title, wide, high, wide, high);
+  heat_axes(b, &g);
+  json_array_foreach(sites, i, site) {
+    const double x = head_value(site, value, arg);
     if (isnan(x)) continue;
-    heat_cell(b, site, x, left + (int)isc_doc_num(site, "head") * size,
-              top + (int)isc_doc_num(site, "layer") * size, size);
+    const int left = g.left + (int)isc_doc_num(site, "head") * g.size,
+              top = g.top + (int)isc_doc_num(site, "layer") * g.size;
+    heat_cell(b, site, x, left, top, g.size);
+    if (most > 0 && is_top(sites, i, most, value, arg))
+      isc_sb_addf(b, "<rect x='%d' y='%d' width='%d' height='%d' class='top'/>", left, top,
+                  g.size - 2, g.size - 2);
   }
-  isc_sb_add(b, "</svg></figure>\n");
+  isc_sb_add(b, "</svg><p class='key'>0 <span class='ramp'></span> 1");
+  if (most > 0) isc_sb_addf(b, "<span class='k topkey'></span>the %d highest", most);
+  isc_sb_add(b, "</p></figure>\n");
 }
 
 enum { LEFT = 110, WIDE = 520, ROW = 20 };

@@ -7,51 +7,64 @@
 #include <math.h>
 #include <string.h>
 
+enum { TOP_HEADS = 5 }; /* outlined in the heatmaps, as the paper's figure 4 */
+
 static const char STYLE[] =
-    ":root{color-scheme:light "
-    "dark;--bg:#fff;--ink:#1b2733;--soft:#5b6b7b;--line:#d9e0e7;--card:#f6f8fa;--accent:#1f6fb5;"
-    "--exact:#c2571a;--chance:#8a5cc2;--good:#1b7f4b;--bad:#b3261e}"
-    "@media(prefers-color-scheme:dark){:root{--bg:#12181f;--ink:#e4eaf0;--soft:#98a7b5;--line:#"
-    "2c3945;--card:#1a222b;"
-    "--accent:#6db3f2;--exact:#f0965a;--chance:#bd9bea;--good:#6fce9b;--bad:#f28b82}}"
-    "*{box-sizing:border-box}body{margin:0 auto;max-width:1080px;padding:2rem 1.25rem "
-    "4rem;background:var(--bg);color:var(--ink);"
-    "font:15px/1.5 system-ui,sans-serif}h1{font-size:1.7rem;margin:0 0 "
-    ".25rem}h2{font-size:1.2rem;margin:2.4rem 0 .6rem}"
-    "h3{font-size:1rem;margin:1.6rem 0 .4rem}.sub,.key{color:var(--soft);margin:.1rem "
-    "0}.cards{display:flex;flex-wrap:wrap;gap:.8rem;"
-    "margin:1.2rem 0}.card{background:var(--card);border:1px solid "
-    "var(--line);border-radius:8px;padding:.6rem 1rem;min-width:9rem}"
-    ".card b{display:block;font-size:1.35rem;font-weight:600}.card "
-    "span{color:var(--soft);font-size:.85rem}"
-    ".row{display:flex;flex-wrap:wrap;gap:1.6rem}figure{margin:.6rem "
-    "0;overflow-x:auto}figcaption{font-weight:600;margin-bottom:.3rem}"
-    "svg{max-width:100%;height:auto}text{font:12px "
-    "system-ui,sans-serif}.tick{fill:var(--soft)}.end{text-anchor:end}"
-    ".mid{text-anchor:middle}.cell{text-anchor:middle;font-size:12px}.grid{stroke:var(--line)}."
-    "range{stroke:var(--accent);"
-    "stroke-width:2}.dot{fill:var(--accent)}.exact{fill:none;stroke:var(--exact);stroke-width:1.8}."
-    "chance{stroke:var(--chance);"
-    "stroke-dasharray:4 "
-    "3}.curve{fill:none;stroke:var(--accent);stroke-width:1.6}.box{fill:var(--accent);opacity:.35}"
-    ".median{stroke:var(--accent);stroke-width:2}.k{display:inline-block;width:.8em;height:.8em;"
-    "margin:0 .35em 0 1em}"
-    ".dotkey{background:var(--accent);border-radius:50%}.exactkey{border:2px solid "
-    "var(--exact);transform:rotate(45deg) scale(.8)}"
-    ".chancekey{border-left:2px dashed "
-    "var(--chance)}.wrap{overflow-x:auto}table{border-collapse:collapse;font-size:.9rem;width:100%}"
-    "th,td{text-align:left;padding:.28rem .6rem;border-bottom:1px solid "
-    "var(--line);vertical-align:top}th{color:var(--soft);"
-    "font-weight:600}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:"
-    "nowrap}.yes{color:var(--good)}"
-    ".no{color:var(--bad)}tr.out{opacity:.55}tr.part "
-    "td{border-bottom:0;padding-bottom:0}.word{white-space:nowrap;margin-right:.8em}"
-    ".x{background:var(--card);border-left:3px solid "
-    "var(--accent);padding:.4rem .8rem;"
-    "margin:.3rem 0}";
+    ":root{color-scheme:light dark;--bg:#fff;--ink:#1b2733;--soft:#5b6b7b;--line:#d9e0e7;"
+    "--card:#f6f8fa;--accent:#1f6fb5;--exact:#c2571a;--chance:#8a5cc2;--good:#1b7f4b;"
+    "--bad:#b3261e}"
+    "@media(prefers-color-scheme:dark){:root{--bg:#12181f;--ink:#e4eaf0;--soft:#98a7b5;"
+    "--line:#2c3945;--card:#1a222b;--accent:#6db3f2;--exact:#f0965a;--chance:#bd9bea;"
+    "--good:#6fce9b;--bad:#f28b82}}*{box-sizing:border-box}"
+    "body{margin:0 auto;max-width:1080px;padding:2rem 1.25rem 4rem;background:var(--bg);"
+    "color:var(--ink);font:15px/1.5 system-ui,sans-serif}h1{font-size:1.7rem;margin:0 0 .25rem}"
+    "h2{font-size:1.2rem;margin:2.4rem 0 .6rem}h3{font-size:1rem;margin:1.6rem 0 .4rem}"
+    ".sub,.key{color:var(--soft);margin:.1rem 0}"
+    ".cards{display:flex;flex-wrap:wrap;gap:.8rem;margin:1.2rem 0}"
+    ".card{background:var(--card);border:1px solid var(--line);border-radius:8px;"
+    "padding:.6rem 1rem;min-width:9rem}.card b{display:block;font-size:1.35rem;font-weight:600}"
+    ".card span{color:var(--soft);font-size:.85rem}.row{display:flex;flex-wrap:wrap;gap:1.6rem}"
+    "figure{margin:.6rem 0;overflow-x:auto}figcaption{font-weight:600;margin-bottom:.3rem}"
+    "svg{max-width:100%;height:auto}text{font:12px system-ui,sans-serif}.tick{fill:var(--soft)}"
+    ".end{text-anchor:end}.mid{text-anchor:middle}.cell{text-anchor:middle;font-size:12px}"
+    ".grid{stroke:var(--line)}.range{stroke:var(--accent);stroke-width:2}"
+    ".dot{fill:var(--accent)}.exact{fill:none;stroke:var(--exact);stroke-width:1.8}"
+    ".chance{stroke:var(--chance);stroke-dasharray:4 3}"
+    ".curve{fill:none;stroke:var(--accent);stroke-width:1.6}"
+    ".box{fill:var(--accent);opacity:.35}.median{stroke:var(--accent);stroke-width:2}"
+    ".k{display:inline-block;width:.8em;height:.8em;margin:0 .35em 0 1em}"
+    ".dotkey{background:var(--accent);border-radius:50%}"
+    ".exactkey{border:2px solid var(--exact);transform:rotate(45deg) scale(.8)}"
+    ".chancekey{border-left:2px dashed var(--chance)}.wrap{overflow-x:auto}"
+    "table{border-collapse:collapse;font-size:.9rem;width:100%}"
+    "th,td{text-align:left;padding:.28rem .6rem;border-bottom:1px solid var(--line);"
+    "vertical-align:top}th{color:var(--soft);font-weight:600}"
+    "td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}"
+    ".yes{color:var(--good)}.no{color:var(--bad)}tr.out{opacity:.55}"
+    ".x{background:var(--card);border-left:3px solid var(--accent);padding:.4rem .8rem;"
+    "margin:.3rem 0}.top{fill:none;stroke:var(--exact);stroke-width:3}"
+    ".topkey{border:3px solid var(--exact)}"
+    ".ramp{display:inline-block;width:6em;height:.7em;"
+    "background:linear-gradient(90deg,#f7fbff,#c6dbef,#6baed6,#2171b5,#08306b)}"
+    "tr.part td:not([rowspan]){border-bottom:0;padding-bottom:0}.hyp{white-space:nowrap}"
+    ".word{white-space:nowrap;margin-right:.8em}summary{cursor:pointer;color:var(--accent)}";
 
 void isc_html_text(isc_sb *b, const char *s) {
   isc_sb_add_html(b, s, strlen(s));
+}
+
+enum { MANY = 48 };
+
+void isc_html_fold(isc_sb *b, size_t n, const char *what) {
+  if (n > MANY) isc_sb_addf(b, "<details><summary>%s (%zu sites)</summary>", what, n);
+}
+
+void isc_html_unfold(isc_sb *b, size_t n) {
+  if (n > MANY) isc_sb_add(b, "</details>");
+}
+
+static size_t count_sites(const json_t *doc) {
+  return json_array_size(json_object_get(doc, "sites"));
 }
 
 static void card(isc_sb *b, const char *value, const char *label) {
@@ -129,12 +142,12 @@ static void heatmaps(isc_sb *b, const json_t *doc) {
     isc_sb_add(&title, "FCR of ");
     isc_html_text(&title, isc_doc_str(feature, "name"));
     if (isc_sb_finish(&title, &caption) == ISC_OK)
-      isc_svg_heatmap(b, doc, caption, cell_fcr, isc_doc_str(feature, "name"));
+      isc_svg_heatmap(b, doc, caption, TOP_HEADS, cell_fcr, isc_doc_str(feature, "name"));
     else
       b->failed = true;
     free(caption);
   }
-  isc_svg_heatmap(b, doc, "Refusal rate", cell_refusal, NULL);
+  isc_svg_heatmap(b, doc, "Refusal rate", 0, cell_refusal, NULL);
   isc_sb_add(b, "</div>\n");
 }
 
@@ -142,8 +155,10 @@ static void intervals(isc_sb *b, const json_t *doc) {
   size_t i;
   json_t *feature;
   isc_sb_add(b, "<h2>Consistency against chance and against exact</h2>");
+  isc_html_fold(b, count_sites(doc), "FCR by site");
   json_array_foreach(json_object_get(doc, "features"), i, feature)
       isc_svg_intervals(b, doc, feature);
+  isc_html_unfold(b, count_sites(doc));
 }
 
 void isc_html_number(isc_sb *b, double x) {
@@ -176,8 +191,10 @@ static void site_row(isc_sb *b, const json_t *doc, const json_t *site) {
 static void site_table(isc_sb *b, const json_t *doc) {
   size_t i, k;
   json_t *site, *feature;
+  isc_sb_add(b, "<h2>All sites</h2>");
+  isc_html_fold(b, count_sites(doc), "Refusal, validity and FCR");
   isc_sb_add(
-      b, "<h2>All sites</h2><div class='wrap'><table><thead><tr><th rowspan='2'>site</th><th "
+      b, "<div class='wrap'><table><thead><tr><th rowspan='2'>site</th><th "
          "class='n' rowspan='2'>refusal</th>"
          "<th class='n' rowspan='2'>validity</th><th class='n' rowspan='2'>prompts in ball</th>");
   json_array_foreach(json_object_get(doc, "features"), k, feature) {
@@ -192,6 +209,7 @@ static void site_table(isc_sb *b, const json_t *doc) {
   isc_sb_add(b, "</tr></thead><tbody>\n");
   json_array_foreach(json_object_get(doc, "sites"), i, site) site_row(b, doc, site);
   isc_sb_add(b, "</tbody></table></div>\n");
+  isc_html_unfold(b, count_sites(doc));
 }
 
 static void label_cell(isc_sb *b, const char *label, const char *want) {

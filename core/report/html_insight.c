@@ -9,15 +9,6 @@
 
 enum { MOST = 3 }; /* hypotheses shown of a site; the CSV has all */
 
-static const json_t *hypothesis_of(const json_t *insight, const json_t *finding) {
-  size_t i;
-  json_t *h;
-  json_array_foreach(
-      json_object_get(insight, "hypotheses"), i,
-      h) if (!strcmp(isc_doc_str(h, "name"), isc_doc_str(finding, "hypothesis"))) return h;
-  return NULL;
-}
-
 static bool is_discovery(const json_t *insight, const json_t *finding) {
   return isc_doc_num(finding, "q") <= isc_doc_num(insight, "alpha");
 }
@@ -41,7 +32,7 @@ static void words_cell(isc_sb *b, const json_t *site, int rows) {
 }
 
 static void finding_cells(isc_sb *b, const json_t *insight, const json_t *f) {
-  const json_t *h = hypothesis_of(insight, f);
+  const json_t *h = isc_doc_named(isc_doc_get(insight, "hypotheses"), isc_doc_str(f, "hypothesis"));
   const isc_shown lift = isc_doc_interval(f, "lift"), exact = isc_doc_interval(f, "exact");
   char q[16];
   isc_show_small(isc_doc_num(f, "q"), q);
@@ -117,11 +108,14 @@ void isc_html_insight(isc_sb *b, const json_t *doc) {
       isc_doc_num(insight, "tests"), isc_doc_num(insight, "discoveries"),
       isc_doc_num(insight, "alpha"), MOST);
   alike_note(b, insight);
+  isc_sb_add(b, "</p>");
+  isc_html_fold(b, json_array_size(json_object_get(insight, "sites")), "Hypotheses and words");
   isc_sb_add(b,
-             "</p><div class='wrap'><table><thead><tr><th>site</th><th>hypothesis</th><th "
+             "<div class='wrap'><table><thead><tr><th>site</th><th>hypothesis</th><th "
              "class='n'>lift</th><th class='n'>exact lift</th><th class='n'>FCR</th><th "
              "class='n'>chance</th><th class='n'>q</th><th>words that come back</th></tr></thead>"
              "<tbody>\n");
   json_array_foreach(json_object_get(insight, "sites"), i, site) site_rows(b, insight, site);
   isc_sb_add(b, "</tbody></table></div>\n");
+  isc_html_unfold(b, json_array_size(json_object_get(insight, "sites")));
 }
