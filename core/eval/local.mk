@@ -28,4 +28,6 @@ libinversescope_la_SOURCES += \
   core/eval/noise_law.c \
   core/eval/paired.c \
   core/eval/paired.h \
-  core/eval/quantiles.c
+  core/eval/quantiles.c \
+  core/eval/smooth.c \
+  core/eval/smooth.h
