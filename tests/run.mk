@@ -17,6 +17,7 @@ check_PROGRAMS += \
   tests/test_run_errors \
   tests/test_run_insight \
   tests/test_run_kill \
+  tests/test_run_scatter \
   tests/test_run_score \
   tests/test_samples \
   tests/test_store \
@@ -43,6 +44,9 @@ tests_test_store_SOURCES = tests/test_store.c
 tests_test_run_insight_SOURCES = tests/test_run_insight.c tests/faulty_io.c
 tests_test_run_insight_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS) $(JANSSON_CFLAGS)
 tests_test_run_insight_LDADD = $(run_ldadd) $(SQLITE_LIBS) $(JANSSON_LIBS)
+tests_test_run_scatter_SOURCES = tests/test_run_scatter.c tests/faulty_io.c
+tests_test_run_scatter_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS) $(JANSSON_CFLAGS)
+tests_test_run_scatter_LDADD = $(run_ldadd) $(SQLITE_LIBS) $(JANSSON_LIBS)
 tests_test_run_score_SOURCES = tests/test_run_score.c tests/faulty_io.c
 tests_test_run_score_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS) $(JANSSON_CFLAGS)
 tests_test_run_score_LDADD = $(run_ldadd) $(SQLITE_LIBS) $(JANSSON_LIBS)

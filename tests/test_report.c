@@ -124,6 +124,25 @@ Test(report, insight_is_shown_with_its_numbers) {
   free(words);
 }
 
+Test(report, scatter_says_what_its_noisy_samples_are_not) {
+  char *html = slurp(written(), "report.html"), *csv = slurp(written(), "scatter.csv");
+  cr_assert(strstr(html, "these samples do not follow P(x; ẑ)"));
+  cr_assert(strstr(html, "object at head.0.0&lt;script&gt;"));
+  cr_assert(strstr(html, "one half at d = 0.125"));
+  int own = 0, noisy = 0;
+  for (char *p = html; (p = strstr(p, "class='own'")); p++)
+    own++;
+  for (char *p = html; (p = strstr(p, "class='noisy'")); p++)
+    noisy++;
+  cr_assert(own == 2 && noisy == 1, "%d and %d points", own, noisy);
+  cr_assert_str_eq(csv, "site,feature,d,match,noise\n"
+                        "\"head.0.0<script>\",\"object\",0.1,1,0\n"
+                        "\"head.0.0<script>\",\"object\",0.2,0,0.5\n"
+                        "\"head.0.0<script>\",\"object\",0.05,1,0\n");
+  free(html);
+  free(csv);
+}
+
 Test(report, table_shows_the_documents_numbers) {
   char *table = NULL;
   isc_assert_ok(isc_report_table(written(), &table));
@@ -134,8 +153,9 @@ Test(report, table_shows_the_documents_numbers) {
 }
 
 Test(report, same_scores_same_bytes) {
-  static const char *const files[] = {"report.html", "report.json", "fcr.csv",     "sites.csv",
-                                      "samples.csv", "curves.csv",  "insight.csv", "words.csv"};
+  static const char *const files[] = {"report.html", "report.json", "fcr.csv",
+                                      "sites.csv",   "samples.csv", "curves.csv",
+                                      "insight.csv", "words.csv",   "scatter.csv"};
   const char *a = written(), *b = written();
   for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
     char *x = slurp(a, files[i]), *y = slurp(b, files[i]);

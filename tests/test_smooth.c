@@ -39,6 +39,18 @@ Test(smooth, estimate_is_the_weighted_mean) {
   cr_assert(isnan(isc_smooth_at(0, x, y, NULL, 1, 0, &ess)));
 }
 
+Test(smooth, nearest_is_the_kth_distance) {
+  const double x[] = {3, 0, 10, 4};
+  static const double want[] = {0.5, 0.5, 3.5, 6.5}; /* from 3.5 */
+  double got;
+  for (int k = 1; k <= 4; k++) {
+    isc_assert_ok(isc_smooth_nearest(4, x, 3.5, k, &got));
+    cr_assert_float_eq(got, want[k - 1], 1e-12, "%d: %g", k, got);
+  }
+  isc_assert_ok(isc_smooth_nearest(1, x, 1, 1, &got));
+  cr_assert_eq(got, 2);
+}
+
 /* Matches with probability 0.9 below 0.2 and 0.2 above: the plateau of a head that holds the feature. */
 Test(smooth, a_known_curve_is_found) {
   enum { N = 4000 };

@@ -30,6 +30,7 @@ typedef enum isc_purpose {
   ISC_RNG_NEIGHBOUR = 10,
   ISC_RNG_DROPOUT = 11,
   ISC_RNG_GENERATE = 12, /* what a target writes on               */
+  ISC_RNG_SCATTER = 13,  /* noise on ẑ that makes samples diverse  */
   ISC_RNG_USER = 1000    /* plugins take ISC_RNG_USER + n             */
 } isc_purpose;
 

@@ -3,8 +3,10 @@
  * Nadaraya–Watson regression and its bandwidth.
  */
 #include "eval/smooth.h"
+#include "base/base.h"
 #include "eval/interval.h"
 #include <math.h>
+#include <stdlib.h>
 
 isc_status isc_smooth_bandwidth(int64_t n, const double *x, double *bandwidth) {
   double quarter[2], mean = 0, square = 0;
@@ -19,6 +21,17 @@ isc_status isc_smooth_bandwidth(int64_t n, const double *x, double *bandwidth) {
   const double spread = range > 0 && range < s ? range : s;
   *bandwidth = 0.9 * spread * pow((double)n, -0.2);
   return ISC_OK;
+}
+
+isc_status isc_smooth_nearest(int64_t n, const double *x, double at, int64_t k, double *distance) {
+  double *far;
+  ISC_TRY(isc_calloc((size_t)n, sizeof *far, "distances along an axis", (void **)&far));
+  for (int64_t i = 0; i < n; i++)
+    far[i] = fabs(x[i] - at);
+  const double p = n > 1 ? (double)(k - 1) / (double)(n - 1) : 0;
+  const isc_status st = isc_quantiles(n, far, 1, &p, distance);
+  free(far);
+  return st;
 }
 
 double isc_smooth_at(int64_t n, const double *x, const double *y, const double *weight,

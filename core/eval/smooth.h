@@ -14,6 +14,11 @@
  * ISC_E_NOMEM. */
 ISC_API isc_status isc_smooth_bandwidth(int64_t n, const double *x /* [n] */, double *bandwidth);
 
+/* The distance from `at` to the k-th nearest x, 1 ≤ k ≤ n: a bandwidth that many points fill, where a fixed one is starved.
+ * ISC_E_NOMEM. */
+ISC_API isc_status isc_smooth_nearest(int64_t n, const double *x /* [n] */, double at, int64_t k,
+                                      double *distance);
+
 /* Nadaraya and Watson's estimate at `at`: Σ w_i·g_i·y_i / Σ w_i·g_i with the Gaussian g_i = exp(−((x_i − at)/bandwidth)²/2).
  * weight NULL = equal. *ess, (Σ w·g)²/Σ (w·g)², says on how many points it rests; 0 and NaN when on none. bandwidth > 0. */
 ISC_API double isc_smooth_at(int64_t n, const double *x /* [n] */, const double *y /* [n] */,

@@ -34,11 +34,13 @@ void isc_csv_samples(isc_sb *b, const json_t *doc);
 void isc_csv_curves(isc_sb *b, const json_t *doc);
 void isc_csv_insight(isc_sb *b, const json_t *doc);
 void isc_csv_words(isc_sb *b, const json_t *doc);
+void isc_csv_scatter(isc_sb *b, const json_t *doc);
 void isc_html_page(isc_sb *b, const json_t *doc);
 /* Up to the end of the page's head, and its end; between them goes its body. */
 void isc_html_begin(isc_sb *b, const char *title);
 void isc_html_end(isc_sb *b);
 void isc_html_insight(isc_sb *b, const json_t *doc);
+void isc_html_scatter(isc_sb *b, const json_t *doc);
 void isc_terminal_table(isc_sb *b, const json_t *doc);
 
 /* ---- of a comparison document, or of all in a score document's "comparisons" */
@@ -65,6 +67,7 @@ void isc_svg_heatmap(isc_sb *b, const json_t *doc, const char *title, int most, 
                      const void *arg);
 void isc_svg_intervals(isc_sb *b, const json_t *doc, const json_t *feature);
 void isc_svg_curve(isc_sb *b, const json_t *curve);
+void isc_svg_scatter(isc_sb *b, const json_t *panel, double epsilon);
 void isc_svg_noise(isc_sb *b, const json_t *noise, double epsilon);
 
 #endif

@@ -47,7 +47,10 @@ static const char STYLE[] =
     ".ramp{display:inline-block;width:6em;height:.7em;"
     "background:linear-gradient(90deg,#f7fbff,#c6dbef,#6baed6,#2171b5,#08306b)}"
     "tr.part td:not([rowspan]){border-bottom:0;padding-bottom:0}.hyp{white-space:nowrap}"
-    ".word{white-space:nowrap;margin-right:.8em}summary{cursor:pointer;color:var(--accent)}";
+    ".word{white-space:nowrap;margin-right:.8em}summary{cursor:pointer;color:var(--accent)}"
+    ".own{fill:var(--accent);opacity:.35}.noisy{fill:var(--chance);opacity:.35}"
+    ".smooth{fill:none;stroke:var(--exact);stroke-width:2}.half{stroke:var(--soft)}"
+    ".noisykey{background:var(--chance);border-radius:50%}";
 
 void isc_html_text(isc_sb *b, const char *s) {
   isc_sb_add_html(b, s, strlen(s));
@@ -283,5 +286,6 @@ void isc_html_page(isc_sb *b, const json_t *doc) {
   intervals(b, doc);
   site_table(b, doc);
   isc_html_insight(b, doc);
+  isc_html_scatter(b, doc);
   tail(b, doc);
 }

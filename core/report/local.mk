@@ -6,6 +6,7 @@ libinversescope_la_SOURCES += \
   core/report/document.c \
   core/report/document.h \
   core/report/figures.c \
+  core/report/figures_scatter.c \
   core/report/histogram.c \
   core/report/html.c \
   core/report/html_insight.c \

@@ -129,6 +129,10 @@ isc_status isc_key_sample(isc_study *s, const isc_study_method *m, const char ha
   add_int(&h, s->evaluate.samples);
   add_int(&h, s->evaluate.unconditional);
   isc_hash_add(&h, &s->evaluate.temperature, sizeof s->evaluate.temperature);
+  add_int(&h, s->evaluate.scatter_noise.count);
+  for (int64_t k = 0; k < s->evaluate.scatter_noise.count; k++)
+    isc_hash_add(&h, &s->evaluate.scatter_noise.at.f[k], sizeof(double));
+  if (s->evaluate.scatter_noise.count) add_int(&h, s->evaluate.scatter_conditions);
 done:
   end(&h, key);
   return st;

@@ -36,6 +36,10 @@ libinversescope_la_SOURCES += \
   core/run/samples.c \
   core/run/samples.h \
   core/run/samples_db.c \
+  core/run/scatter.c \
+  core/run/scatter.h \
+  core/run/scatter_json.c \
+  core/run/scatter_sample.c \
   core/run/score.h \
   core/run/score_any.c \
   core/run/score_conditions.c \

@@ -86,3 +86,23 @@ isc_status isc_samples_intern(isc_samples *s, const char *text, size_t len, int6
   *id = *b - 1;
   return ISC_OK;
 }
+
+isc_status isc_samples_renumber(isc_samples *s) {
+  isc_samples t;
+  isc_status st =
+      isc_samples_new(&t, s->n_sites, s->n_conditions, s->n_samples, s->n_unconditional);
+  for (int64_t r = 0; st == ISC_OK && r < isc_samples_rows(s); r++) {
+    st = isc_samples_intern(&t, s->string[s->text[r]], s->len[s->text[r]], &t.text[r]);
+    t.log_q[r] = s->log_q[r];
+  }
+  for (int64_t j = 0; st == ISC_OK && j < s->n_unconditional; j++)
+    st = isc_samples_intern(&t, s->string[s->unconditional[j]], s->len[s->unconditional[j]],
+                            &t.unconditional[j]);
+  if (st != ISC_OK) {
+    isc_samples_free(&t);
+    return st;
+  }
+  isc_samples_free(s);
+  *s = t;
+  return ISC_OK;
+}

@@ -38,6 +38,9 @@ ISC_API void isc_samples_free(isc_samples *s);
 /* Id of a text, added if new. */
 ISC_API isc_status isc_samples_intern(isc_samples *s, const char *text, size_t len, int64_t *id);
 ISC_API int64_t isc_samples_rows(const isc_samples *s);
+/* Ids in the order of first use by row, whatever order the method finished its sequences in: the stored file then depends on
+ * the samples alone. */
+ISC_API isc_status isc_samples_renumber(isc_samples *s);
 
 ISC_API isc_status isc_samples_write(const isc_samples *s, const char *path);
 ISC_API isc_status isc_samples_read(const char *path, isc_samples *s);

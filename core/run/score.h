@@ -40,6 +40,7 @@ typedef struct isc_score {
   int32_t *draw_label; /* [n_features, n_draws] or NULL                          */
   isc_eval *eval;
   struct isc_insight *insight; /* or NULL */
+  struct isc_scatter *scatter;
 } isc_score;
 
 /* score_exact.c: enumerate the prior, when it is small enough to, and the chance levels. */

@@ -5,6 +5,7 @@
  */
 #include "model/safetensors.h"
 #include "run/insight.h"
+#include "run/scatter.h"
 #include "run/score.h"
 
 #include <math.h>
@@ -314,6 +315,7 @@ isc_status isc_score_write(const isc_score *s, const char *path) {
   json_object_set_new(doc, "sites", sites_part(s));
   json_object_set_new(doc, "summary", summary_part(s));
   json_object_set_new(doc, "insight", isc_insight_part(s, s->insight));
+  json_object_set_new(doc, "scatter", isc_scatter_part(s, s->scatter));
   json_object_set_new(doc, "noise", noise);
   json_object_set_new(doc, "curves", curves);
   json_object_set_new(doc, "tables", tables);

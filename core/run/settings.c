@@ -91,6 +91,14 @@ const isc_option isc_evaluate_options[] = {
      .doc = "Rank every slot of the prior, and every equality of two, by its FCR's lift over "
             "chance at each site, and list "
             "the words that come back in the samples."},
+    {OPT(ISC_OPT_FLOAT_LIST, isc_evaluate_settings, scatter_noise), .preset = "[]", .min = 0,
+     .max = 10, .flags = ISC_OPT_OPEN_MIN,
+     .doc = "Further samples for the figure of consistency against distance, drawn from ẑ with "
+            "Gaussian noise of these "
+            "lengths, relative to that of ẑ. They do not follow P(x; ẑ) and count nowhere else."},
+    {OPT(ISC_OPT_INT, isc_evaluate_settings, scatter_conditions), .preset = "32", .min = 1,
+     .max = 1048576, .unit = "inputs",
+     .doc = "Held-out inputs that get such samples, as many of each noise as of the others."},
     ISC_OPTIONS_END};
 
 const isc_option isc_report_options[] = {

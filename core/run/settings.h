@@ -56,6 +56,8 @@ typedef struct isc_evaluate_settings { /* group `evaluate` */
   int64_t bootstrap;
   bool any_position;
   bool insight;
+  isc_list scatter_noise;
+  int64_t scatter_conditions;
 } isc_evaluate_settings;
 
 typedef struct isc_report_settings { /* group `report` */

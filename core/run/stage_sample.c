@@ -3,6 +3,7 @@
  * The sample stage: x ~ q(x | ẑ) for every held-out condition at every site, and unconditional samples.
  */
 #include "run/samples.h"
+#include "run/scatter.h"
 #include "run/stage.h"
 
 #include <stdlib.h>
@@ -32,28 +33,6 @@ static isc_status keep_unconditional(void *user, int64_t row, int64_t j, const c
   (void)j, (void)log_q;
   ISC_TRY(isc_stage_check(k->r));
   return isc_samples_intern(k->samples, text, len, &k->samples->unconditional[row]);
-}
-
-/* Ids in the order of first use by row, whatever order the method finished its sequences in: the stored file then
- * depends on the samples alone. */
-static isc_status renumber(isc_samples *s) {
-  isc_samples t;
-  isc_status st =
-      isc_samples_new(&t, s->n_sites, s->n_conditions, s->n_samples, s->n_unconditional);
-  for (int64_t r = 0; st == ISC_OK && r < isc_samples_rows(s); r++) {
-    st = isc_samples_intern(&t, s->string[s->text[r]], s->len[s->text[r]], &t.text[r]);
-    t.log_q[r] = s->log_q[r];
-  }
-  for (int64_t j = 0; st == ISC_OK && j < s->n_unconditional; j++)
-    st = isc_samples_intern(&t, s->string[s->unconditional[j]], s->len[s->unconditional[j]],
-                            &t.unconditional[j]);
-  if (st != ISC_OK) {
-    isc_samples_free(&t);
-    return st;
-  }
-  isc_samples_free(s);
-  *s = t;
-  return ISC_OK;
 }
 
 typedef struct conditions {
@@ -141,9 +120,10 @@ isc_status isc_stage_sample(isc_run_state *r, void *arg) {
   if (extra)
     ISC_GO(m->ops->sample_prior(m->self, extra, s->evaluate.temperature, (uint64_t)s->run.seed,
                                 s->evaluate.batch, &k, keep_unconditional));
-  ISC_GO(renumber(&samples));
+  ISC_GO(isc_samples_renumber(&samples));
   ISC_GO(isc_path_join(r->stage_dir, "samples.db", &path));
   ISC_GO(isc_samples_write(&samples, path));
+  ISC_GO(isc_scatter_sample(r));
 done:
   isc_samples_free(&samples);
   conditions_free(&c);

@@ -4,6 +4,7 @@
  */
 #include "run/conditions.h"
 #include "run/insight.h"
+#include "run/scatter.h"
 #include "run/score.h"
 
 #include <math.h>
@@ -36,6 +37,7 @@ static void score_free(isc_score *s) {
   free(s->chance);
   free(s->draw_label);
   isc_insight_close(s->insight);
+  isc_scatter_close(s->scatter);
 }
 
 static isc_status label_arrays(const isc_study *study, int64_t n, int32_t ***out) {
@@ -209,6 +211,7 @@ isc_status isc_stage_score(isc_run_state *r, void *arg) {
   ISC_GO(isc_path_join(r->stage_dir, ISC_CONDITIONS_FILE, &conditions));
   ISC_GO(isc_score_conditions(&s, conditions));
   if (r->study->evaluate.insight) ISC_GO(isc_insight_find(&s, &s.insight));
+  ISC_GO(isc_scatter_find(&s, &s.scatter));
   ISC_GO(isc_path_join(r->stage_dir, "score.json", &json));
   ISC_GO(isc_score_write(&s, json));
 done:
