@@ -11,6 +11,7 @@ check_PROGRAMS += \
   tests/test_lift \
   tests/test_noise \
   tests/test_paired \
+  tests/test_rank \
   tests/test_smooth
 tests_test_distance_SOURCES = tests/test_distance.c
 tests_test_eval_SOURCES = tests/test_eval.c
@@ -23,4 +24,5 @@ tests_test_paired_SOURCES = tests/test_paired.c
 tests_test_labels_SOURCES = tests/test_labels.c
 tests_test_lift_SOURCES = tests/test_lift.c
 tests_test_noise_SOURCES = tests/test_noise.c tests/noise_reference.c tests/noise_reference.h
+tests_test_rank_SOURCES = tests/test_rank.c
 tests_test_smooth_SOURCES = tests/test_smooth.c

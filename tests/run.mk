@@ -14,6 +14,7 @@ check_PROGRAMS += \
   tests/test_large_model \
   tests/test_rehearsal \
   tests/test_run \
+  tests/test_run_ablation \
   tests/test_run_errors \
   tests/test_run_insight \
   tests/test_run_kill \
@@ -41,6 +42,9 @@ tests_test_samples_SOURCES = tests/test_samples.c
 tests_test_samples_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS)
 tests_test_samples_LDADD = $(LDADD) $(SQLITE_LIBS)
 tests_test_store_SOURCES = tests/test_store.c
+tests_test_run_ablation_SOURCES = tests/test_run_ablation.c tests/faulty_io.c
+tests_test_run_ablation_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+tests_test_run_ablation_LDADD = $(run_ldadd) $(JANSSON_LIBS)
 tests_test_run_insight_SOURCES = tests/test_run_insight.c tests/faulty_io.c
 tests_test_run_insight_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS) $(JANSSON_CFLAGS)
 tests_test_run_insight_LDADD = $(run_ldadd) $(SQLITE_LIBS) $(JANSSON_LIBS)

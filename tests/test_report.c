@@ -67,7 +67,8 @@ Test(report, heatmaps_outline_the_highest_heads) {
   int outlined = 0;
   for (char *p = html; (p = strstr(p, "class='top'")); p++)
     outlined++;
-  cr_assert_eq(outlined, 2 * 4, "2 features x min(5, 4 heads), got %d", outlined);
+  cr_assert_eq(outlined, 2 * 4 + 1, "2 features x min(5, 4 heads), 1 of the ablation: got %d",
+               outlined);
   cr_assert_null(strstr(html, "<details>"), "four sites are folded away");
   free(html);
 }
@@ -143,6 +144,19 @@ Test(report, scatter_says_what_its_noisy_samples_are_not) {
   free(csv);
 }
 
+Test(report, other_bandwidths_are_shown_with_what_they_rest_on) {
+  char *html = slurp(written(), "report.html"), *csv = slurp(written(), "ablation.csv");
+  cr_assert(strstr(html, "FCR of object, ε = 0.05"));
+  cr_assert(strstr(html, "<td>reject</td><td class='n'>0.812</td><td class='n'>7.5</td>"
+                         "<td class='n'>0.875</td><td class='n'>4</td>"));
+  cr_assert_null(strstr(html, "<td>snis</td>"), "an estimator without numbers has a line");
+  cr_assert_str_eq(csv, "epsilon,site,feature,estimator,fcr,lo,hi,ess,conditions,refusal\n"
+                        "0.05,\"head.0.0\",\"object\",reject,0.8125,0.7625,0.8625,7.5,190,0.25\n"
+                        "0.05,\"head.0.0\",\"object\",exact,0.8125,0.7725,0.8525,300,200,0.25\n");
+  free(html);
+  free(csv);
+}
+
 Test(report, table_shows_the_documents_numbers) {
   char *table = NULL;
   isc_assert_ok(isc_report_table(written(), &table));
@@ -153,9 +167,9 @@ Test(report, table_shows_the_documents_numbers) {
 }
 
 Test(report, same_scores_same_bytes) {
-  static const char *const files[] = {"report.html", "report.json", "fcr.csv",
-                                      "sites.csv",   "samples.csv", "curves.csv",
-                                      "insight.csv", "words.csv",   "scatter.csv"};
+  static const char *const files[] = {"report.html", "report.json", "fcr.csv",     "sites.csv",
+                                      "samples.csv", "curves.csv",  "insight.csv", "words.csv",
+                                      "scatter.csv", "ablation.csv"};
   const char *a = written(), *b = written();
   for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
     char *x = slurp(a, files[i]), *y = slurp(b, files[i]);

@@ -29,5 +29,7 @@ libinversescope_la_SOURCES += \
   core/eval/paired.c \
   core/eval/paired.h \
   core/eval/quantiles.c \
+  core/eval/rank.c \
+  core/eval/rank.h \
   core/eval/smooth.c \
   core/eval/smooth.h

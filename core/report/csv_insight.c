@@ -62,6 +62,39 @@ void isc_csv_words(isc_sb *b, const json_t *doc) {
   }
 }
 
+static void ablation_line(isc_sb *b, double epsilon, const json_t *site, const char *feature,
+                          const char *estimator) {
+  const json_t *cell =
+      json_object_get(json_object_get(json_object_get(site, "fcr"), feature), estimator);
+  if (!json_is_object(cell)) return;
+  isc_csv_number(b, epsilon);
+  isc_sb_add(b, ",");
+  isc_csv_text(b, isc_doc_str(site, "name"));
+  isc_sb_add(b, ",");
+  isc_csv_text(b, feature);
+  isc_sb_addf(b, ",%s", estimator);
+  isc_csv_interval(b, isc_doc_fcr(site, feature, estimator));
+  isc_sb_add(b, ",");
+  isc_csv_number(b, isc_doc_num(cell, "ess"));
+  isc_sb_add(b, ",");
+  isc_csv_number(b, isc_doc_num(cell, "n"));
+  isc_sb_add(b, ",");
+  isc_csv_number(b, isc_doc_interval(site, "refusal").value);
+  isc_sb_add(b, "\n");
+}
+
+void isc_csv_ablation(isc_sb *b, const json_t *doc) {
+  static const char *const estimators[] = {"reject", "snis", "exact"};
+  size_t i, k, f;
+  json_t *at, *site, *feature;
+  isc_sb_add(b, "epsilon,site,feature,estimator,fcr,lo,hi,ess,conditions,refusal\n");
+  json_array_foreach(isc_doc_get(doc, "ablation"), i,
+                     at) json_array_foreach(json_object_get(at, "sites"), k, site)
+      json_array_foreach(json_object_get(doc, "features"), f, feature) for (int e = 0; e < 3; e++)
+          ablation_line(b, isc_doc_num(at, "epsilon"), site, isc_doc_str(feature, "name"),
+                        estimators[e]);
+}
+
 void isc_csv_scatter(isc_sb *b, const json_t *doc) {
   size_t i, k;
   json_t *panel, *p;

@@ -35,12 +35,14 @@ void isc_csv_curves(isc_sb *b, const json_t *doc);
 void isc_csv_insight(isc_sb *b, const json_t *doc);
 void isc_csv_words(isc_sb *b, const json_t *doc);
 void isc_csv_scatter(isc_sb *b, const json_t *doc);
+void isc_csv_ablation(isc_sb *b, const json_t *doc);
 void isc_html_page(isc_sb *b, const json_t *doc);
 /* Up to the end of the page's head, and its end; between them goes its body. */
 void isc_html_begin(isc_sb *b, const char *title);
 void isc_html_end(isc_sb *b);
 void isc_html_insight(isc_sb *b, const json_t *doc);
 void isc_html_scatter(isc_sb *b, const json_t *doc);
+void isc_html_ablation(isc_sb *b, const json_t *doc);
 void isc_terminal_table(isc_sb *b, const json_t *doc);
 
 /* ---- of a comparison document, or of all in a score document's "comparisons" */

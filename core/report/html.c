@@ -287,5 +287,6 @@ void isc_html_page(isc_sb *b, const json_t *doc) {
   site_table(b, doc);
   isc_html_insight(b, doc);
   isc_html_scatter(b, doc);
+  isc_html_ablation(b, doc);
   tail(b, doc);
 }

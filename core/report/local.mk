@@ -9,6 +9,7 @@ libinversescope_la_SOURCES += \
   core/report/figures_scatter.c \
   core/report/histogram.c \
   core/report/html.c \
+  core/report/html_ablation.c \
   core/report/html_insight.c \
   core/report/report.c \
   core/report/report.h \

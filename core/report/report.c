@@ -58,6 +58,7 @@ isc_status isc_report_write(const char *score_json, const char *dir, const char 
   ISC_GO(write_part(dir, "insight.csv", doc, isc_csv_insight));
   ISC_GO(write_part(dir, "words.csv", doc, isc_csv_words));
   ISC_GO(write_part(dir, "scatter.csv", doc, isc_csv_scatter));
+  ISC_GO(write_part(dir, "ablation.csv", doc, isc_csv_ablation));
   ISC_GO(write_part(dir, "report.html", doc, isc_html_page));
   ISC_GO(write_part(dir, "report.json", doc, fill_json));
 done:

@@ -26,6 +26,12 @@ static void add_int(isc_hash *h, int64_t x) {
   isc_hash_add(h, &x, sizeof x);
 }
 
+static void add_floats(isc_hash *h, const isc_list *list) {
+  add_int(h, list->count);
+  for (int64_t i = 0; i < list->count; i++)
+    isc_hash_add(h, &list->at.f[i], sizeof list->at.f[i]);
+}
+
 static void add_class(isc_hash *h, const isc_class *cls) {
   isc_hash_str(h, cls->name);
   isc_hash_str(h, cls->version);
@@ -129,9 +135,7 @@ isc_status isc_key_sample(isc_study *s, const isc_study_method *m, const char ha
   add_int(&h, s->evaluate.samples);
   add_int(&h, s->evaluate.unconditional);
   isc_hash_add(&h, &s->evaluate.temperature, sizeof s->evaluate.temperature);
-  add_int(&h, s->evaluate.scatter_noise.count);
-  for (int64_t k = 0; k < s->evaluate.scatter_noise.count; k++)
-    isc_hash_add(&h, &s->evaluate.scatter_noise.at.f[k], sizeof(double));
+  add_floats(&h, &s->evaluate.scatter_noise);
   if (s->evaluate.scatter_noise.count) add_int(&h, s->evaluate.scatter_conditions);
 done:
   end(&h, key);
@@ -155,6 +159,7 @@ isc_status isc_key_score(isc_study *s, const char sample[33], char key[33]) {
   add_int(&h, s->evaluate.bootstrap);
   add_int(&h, s->evaluate.any_position);
   add_int(&h, s->evaluate.insight);
+  add_floats(&h, &s->evaluate.epsilons);
   /* The score document holds the sample tables. */
   add_int(&h, s->report.table_sites);
   add_int(&h, s->report.table_samples);

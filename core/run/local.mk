@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 libinversescope_la_SOURCES += \
+  core/run/ablation.c \
+  core/run/ablation.h \
+  core/run/ablation_json.c \
   core/run/ask.c \
   core/run/ask.h \
   core/run/budget.c \

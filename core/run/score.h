@@ -41,6 +41,7 @@ typedef struct isc_score {
   isc_eval *eval;
   struct isc_insight *insight; /* or NULL */
   struct isc_scatter *scatter;
+  struct isc_ablation *ablation; /* or NULL */
 } isc_score;
 
 /* score_exact.c: enumerate the prior, when it is small enough to, and the chance levels. */

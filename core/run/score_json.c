@@ -4,6 +4,7 @@
  * config, such as times.
  */
 #include "model/safetensors.h"
+#include "run/ablation.h"
 #include "run/insight.h"
 #include "run/scatter.h"
 #include "run/score.h"
@@ -301,7 +302,7 @@ isc_status isc_score_write(const isc_score *s, const char *path) {
   isc_status st = ISC_OK;
   const isc_study_method *m = s->run->method;
   char *text = NULL;
-  json_t *doc = json_object(), *curves = json_array(), *tables = json_array(),
+  json_t *doc = json_object(), *ablation, *curves = json_array(), *tables = json_array(),
          *noise = json_array();
   json_object_set_new(doc, "program", json_string("inversescope " PACKAGE_VERSION));
   json_t *study = study_part(s);
@@ -316,6 +317,9 @@ isc_status isc_score_write(const isc_score *s, const char *path) {
   json_object_set_new(doc, "summary", summary_part(s));
   json_object_set_new(doc, "insight", isc_insight_part(s, s->insight));
   json_object_set_new(doc, "scatter", isc_scatter_part(s, s->scatter));
+  const isc_status ablated = isc_ablation_part(s, s->ablation, &ablation);
+  json_object_set_new(doc, "ablation", ablation);
+  ISC_GO(ablated);
   json_object_set_new(doc, "noise", noise);
   json_object_set_new(doc, "curves", curves);
   json_object_set_new(doc, "tables", tables);

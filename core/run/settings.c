@@ -99,6 +99,10 @@ const isc_option isc_evaluate_options[] = {
     {OPT(ISC_OPT_INT, isc_evaluate_settings, scatter_conditions), .preset = "32", .min = 1,
      .max = 1048576, .unit = "inputs",
      .doc = "Held-out inputs that get such samples, as many of each noise as of the others."},
+    {OPT(ISC_OPT_FLOAT_LIST, isc_evaluate_settings, epsilons), .preset = "[]", .min = 0,
+     .max = 1000, .flags = ISC_OPT_OPEN_MIN,
+     .doc = "Other bandwidths of the kernel at which the same samples are evaluated again, such as "
+            "[0.05, 0.1, 0.15]."},
     ISC_OPTIONS_END};
 
 const isc_option isc_report_options[] = {

@@ -58,6 +58,7 @@ typedef struct isc_evaluate_settings { /* group `evaluate` */
   bool insight;
   isc_list scatter_noise;
   int64_t scatter_conditions;
+  isc_list epsilons;
 } isc_evaluate_settings;
 
 typedef struct isc_report_settings { /* group `report` */

@@ -2,6 +2,7 @@
  *
  * The score stage: every distinct sampled text goes through the target once; distances, labels and estimates follow.
  */
+#include "run/ablation.h"
 #include "run/conditions.h"
 #include "run/insight.h"
 #include "run/scatter.h"
@@ -38,6 +39,7 @@ static void score_free(isc_score *s) {
   free(s->draw_label);
   isc_insight_close(s->insight);
   isc_scatter_close(s->scatter);
+  isc_ablation_close(s->ablation);
 }
 
 static isc_status label_arrays(const isc_study *study, int64_t n, int32_t ***out) {
@@ -212,6 +214,7 @@ isc_status isc_stage_score(isc_run_state *r, void *arg) {
   ISC_GO(isc_score_conditions(&s, conditions));
   if (r->study->evaluate.insight) ISC_GO(isc_insight_find(&s, &s.insight));
   ISC_GO(isc_scatter_find(&s, &s.scatter));
+  ISC_GO(isc_ablation_find(&s, &s.ablation));
   ISC_GO(isc_path_join(r->stage_dir, "score.json", &json));
   ISC_GO(isc_score_write(&s, json));
 done:

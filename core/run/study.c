@@ -7,6 +7,7 @@
 
 #include "method/inversescope.h"
 #include "plugin/registry.h"
+#include "run/ablation.h"
 #include "run/study_harvest.h"
 #include "run/study_open.h"
 
@@ -214,6 +215,7 @@ isc_status isc_study_open(const isc_config_source *source, const char *dir, isc_
   isc_status st = begin_study(source, dir, &s);
   if (st == ISC_OK) st = open_target(s);
   if (st == ISC_OK) st = open_kernels(s);
+  if (st == ISC_OK) st = isc_ablation_check(s);
   if (st == ISC_OK) st = open_methods(s);
   if (st != ISC_OK) isc_study_close(s);
   *out = st == ISC_OK ? s : NULL;
