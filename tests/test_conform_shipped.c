@@ -51,6 +51,10 @@ Test(conform_shipped, targets_conform) {
   conforms("plugins/.libs/target_*.so");
 }
 
+Test(conform_shipped, methods_conform) {
+  conforms("plugins/.libs/method_*.so");
+}
+
 Test(conform_shipped, backends_conform) {
   conforms("kernels/.libs/backend_*.so");
 }

@@ -3,7 +3,8 @@
 #
 # How long the shipped plugins are: a plugin that is too long shows that the API lacks a helper.
 # A plugin's files are those its local.mk names; files called *_lists.c and *_lists.h are data and do not count. A prior
-# counts as a template prior when it includes template_prior.h; other priors have no limit.
+# counts as a template prior when it includes template_prior.h; other priors have no limit. A method that decodes texts has a
+# network of its own to describe.
 set -uo pipefail
 cd "${INVERSESCOPE_SRCDIR:-$(dirname "${BASH_SOURCE[0]}")/..}" || exit 99
 
@@ -18,7 +19,7 @@ limit() { # NAME SOURCES…
     target_*) echo 150 ;;
     kernel_*) echo 60 ;;
     feature_*) echo 40 ;;
-    method_*) echo 150 ;;
+    method_*) if grep -qs '<inversescope/decoding.h>' "${@:2}"; then echo 1200; else echo 150; fi ;;
     prior_*) grep -qs '<inversescope/template_prior.h>' "${@:2}" && echo 60 ;;
   esac
 }

@@ -77,7 +77,7 @@ isc_status iv_no_memory(const char *what);
 /* What rows condition one layer on. */
 typedef struct iv_condition {
   isc_tensor *k, *v; /* default: [rows, 1, d]                                     */
-  /* cross_attention: ω = tanh(½(⟨h, u_m⟩ + c_m)) is 2·(weight of u) − 1, so head m adds mean_m + ω v_m. */
+  /* cross_attention: ω_m = tanh(½(⟨h, u_m⟩ + c_m)), a head's weight of y times 2, minus 1. */
   isc_tensor *u, *half; /* [rows, heads, d] */
   isc_tensor *c;        /* [rows, heads]    */
   isc_tensor *mean;     /* [rows, d] of all heads, with the output's bias */
