@@ -25,6 +25,7 @@ typedef struct reading {
 
 typedef struct training {
   iv_method *m;
+  isc_train_io *io;
   isc_corpus corpus;
   reading *read; /* [n_train]; NULL with fixed positions */
   float *loss;   /* [n_sites] host copy of m->loss        */
@@ -250,6 +251,7 @@ static isc_status forward(void *user, isc_step *s, int64_t k, isc_tensor **loss,
   ISC_TRY(isc_param_get(m->params, m->loss, t->loss)); /* a checkpoint may have brought others */
   ISC_TRY(take(t, s, k, row, site, z));
   ISC_TRY(isc_corpus_take(&t->corpus, s, row, batch, &b));
+  isc_train_took(t->io, batch, b.tokens);
   ISC_TRY(host(s, b.batch * b.len, sizeof *logp, &logp));
   ISC_TRY(iv_condition_rows(m, s, z, site, batch, cond));
   ISC_TRY(run_decoder(m, s, k, &b, cond, &hidden));
@@ -281,7 +283,7 @@ static isc_status save(const iv_method *m, const char *dir) {
 
 isc_status iv_train(iv_method *m, isc_train_io *io) {
   isc_status st = ISC_OK;
-  training t = {.m = m};
+  training t = {.m = m, .io = io};
   ISC_GO(prepare(&t));
   const isc_train_loop loop = {.size = sizeof loop,
                                .device = m->env->device,
