@@ -264,6 +264,9 @@ ISC_TEST_ON_BOTH(prefix, is_refused_when_it_does_not_fit) {
   isc_assert_fails(isc_decoder_forward(f.d, f.s, &in, NULL, &hidden), ISC_E_SHAPE,
                    "divide 3 sequences");
   in.batch = BATCH;
+  in.lens = (int64_t[]){LEN, LEN, LEN, LEN};
+  isc_assert_fails(isc_decoder_forward(f.d, f.s, &in, NULL, &hidden), ISC_E_USAGE, "one length");
+  in.lens = NULL;
   isc_assert_ok(isc_kv_cache_new_prefixed(f.d, BATCH, LEN, 1, &c));
   in.cache = c;
   isc_assert_fails(isc_decoder_forward(f.d, f.s, &in, NULL, &hidden), ISC_E_SHAPE, "room for 1");
