@@ -28,6 +28,15 @@ static isc_status condition_layer(isc_control_layers *l, isc_step *s, isc_contro
   return ISC_OK;
 }
 
+static isc_status run_block(isc_step *s, isc_control_block *b, isc_tensor **z) {
+  isc_tensor *x;
+  ISC_TRY(isc_op_layernorm(s, *z, &b->ln_weight->value, &b->ln_bias->value, 1e-5, &x));
+  ISC_TRY(
+      isc_op_linear(s, x, &b->in->value, ISC_IN_OUT, &b->in_bias->value, ISC_ACT_GELU_TANH, &x));
+  ISC_TRY(isc_op_linear(s, x, &b->out->value, ISC_IN_OUT, &b->out_bias->value, ISC_ACT_NONE, &x));
+  return isc_op_add(s, *z, x, z);
+}
+
 isc_status isc_control_layers_condition(isc_control_layers *l, isc_step *s, isc_tensor *z,
                                         const int64_t *start, isc_control_condition *cond) {
   if (z->ndim != 2 || z->shape[1] != l->d_z)
@@ -36,6 +45,8 @@ isc_status isc_control_layers_condition(isc_control_layers *l, isc_step *s, isc_
   if (l->spec.normalise == ISC_CONDITION_LAYERNORM)
     ISC_TRY(isc_op_layernorm(s, z, NULL, NULL, 1e-5, &z));
   ISC_TRY(isc_op_grouped_linear(s, z, start, l->spec.n_sites, l->site_w, l->site_b, &z));
+  for (int64_t i = 0; i < l->spec.blocks; i++)
+    ISC_TRY(run_block(s, &l->block[i], &z));
   for (int64_t i = 0; i < l->spec.n_layer; i++)
     ISC_TRY(condition_layer(l, s, &l->layer[i], z, &cond[i]));
   return ISC_OK;

@@ -3,7 +3,7 @@
  * The control layers and site projections that steer a frozen decoder by an activation (paper 3.1, C.2).
  *
  * Block ℓ gets h + Control_ℓ(h, ẑ') right after its self-attention's residual add:
- *   ẑ' = S_site ẑ + s̄_site;  per head m: ω_m = tanh(scale·⟨Q_m LN(h) + q̄_m, K_m ẑ' + k̄_m⟩);
+ *   ẑ' = S_site ẑ + s̄_site, through residual blocks ẑ' + W₂ gelu(W₁ LN(ẑ')) where there are any;  per head m: ω_m = tanh(scale·⟨Q_m LN(h) + q̄_m, K_m ẑ' + k̄_m⟩);
  *   Control = Σ_m ω_m (V_m ẑ' + v̄_m).
  * One key serves all positions of a sequence, so the scores are taken as ⟨LN(h), u_m⟩ + c_m with
  * u_m = Q_mᵀk_m and c_m = ⟨q̄_m, k_m⟩, once per condition. One thread.
@@ -31,6 +31,7 @@ typedef struct isc_control_spec {
   isc_control_value value;
   isc_condition_norm normalise;
   double score_scale;
+  int64_t blocks;        /* residual blocks behind the site projections; 0 = none (the paper) */
   const isc_site *sites; /* [n_sites] names and dims are read, at creation only */
   int64_t n_sites;
 } isc_control_spec;
@@ -43,6 +44,13 @@ typedef struct isc_control_layer {
   isc_param *o;                   /* [heads, head_dim, d_model] when projected, else NULL */
 } isc_control_layer;
 
+/* What the sites share of reading ẑ', once per condition. */
+typedef struct isc_control_block {
+  isc_param *ln_weight, *ln_bias; /* [d_z]                   */
+  isc_param *in, *in_bias;        /* [d_z, 4·d_z], [4·d_z]   */
+  isc_param *out, *out_bias;      /* [4·d_z, d_z], [d_z]     */
+} isc_control_block;
+
 /* Parameter groups: control layers, site projections. */
 enum { ISC_GROUP_CONTROL = 0, ISC_GROUP_SITES = 1 };
 
@@ -52,6 +60,7 @@ typedef struct isc_control_layers {
   int64_t d_z;           /* the common latent's width: the largest site's dim             */
   isc_params *params;
   isc_control_layer *layer; /* [n_layer]                                            */
+  isc_control_block *block; /* [blocks]                                             */
   isc_tensor **site_w,
       **site_b;          /* [n_sites] of [d_z, d_z], [d_z]; a site's rows beyond its dim are 0
                                      and, as they meet zeros, stay so                     */
@@ -65,7 +74,7 @@ typedef struct isc_control_layers {
 ISC_API isc_status isc_control_layers_new(isc_device *dev, const isc_control_spec *spec,
                                           isc_control_layers **out);
 ISC_API void isc_control_layers_free(isc_control_layers *l);
-/* Kaiming-normal weights, biases 0, V and v̄ 0: at first the decoder is as if alone. */
+/* Kaiming-normal weights, biases 0, V and v̄ 0: at first the decoder is as if alone. Blocks begin as the identity. */
 ISC_API isc_status isc_control_layers_init(isc_control_layers *l, uint64_t seed);
 /* Set the sites' scales, host [n_sites]. */
 ISC_API isc_status isc_control_layers_set_scale(isc_control_layers *l, const float *scale);

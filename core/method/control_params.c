@@ -42,6 +42,27 @@ static isc_status add_layer(isc_control_layers *l, int64_t i) {
   return add_named(l, i, "output.weight", 3, c->heads, c->head_dim, c->d_model, &p->o);
 }
 
+static isc_status add_block(isc_control_layers *l, int64_t i) {
+  isc_control_block *b = &l->block[i];
+  const int64_t wide = 4 * l->d_z;
+  const struct {
+    const char *field;
+    int64_t rows, columns; /* rows 0 = a vector */
+    isc_param **out;
+  } parts[] = {{"ln.weight", 0, l->d_z, &b->ln_weight}, {"ln.bias", 0, l->d_z, &b->ln_bias},
+               {"in.weight", l->d_z, wide, &b->in},     {"in.bias", 0, wide, &b->in_bias},
+               {"out.weight", wide, l->d_z, &b->out},   {"out.bias", 0, l->d_z, &b->out_bias}};
+  for (size_t k = 0; k < sizeof parts / sizeof *parts; k++) {
+    const bool matrix = parts[k].rows > 0;
+    char name[64];
+    snprintf(name, sizeof name, "block.%lld.%s", (long long)i, parts[k].field);
+    ISC_TRY(add(l, name, ISC_GROUP_CONTROL, matrix ? 2 : 1,
+                matrix ? parts[k].rows : parts[k].columns, matrix ? parts[k].columns : 0, 0,
+                parts[k].out));
+  }
+  return ISC_OK;
+}
+
 static isc_status add_site(isc_control_layers *l, int64_t g, const isc_site *site) {
   isc_status st = ISC_OK;
   isc_param *w, *b;
@@ -82,6 +103,8 @@ static isc_status allocate(isc_control_layers *l) {
   const isc_control_spec *c = &l->spec;
   size_t n = (size_t)c->n_sites;
   ISC_TRY(isc_calloc((size_t)c->n_layer, sizeof *l->layer, "control layers", (void **)&l->layer));
+  ISC_TRY(
+      isc_calloc((size_t)c->blocks + 1, sizeof *l->block, "control blocks", (void **)&l->block));
   ISC_TRY(isc_calloc(n, sizeof(void *), "site projections", (void **)&l->site_w));
   ISC_TRY(isc_calloc(n, sizeof(void *), "site projections", (void **)&l->site_b));
   ISC_TRY(isc_calloc(n, sizeof *l->site_dim, "site projections", (void **)&l->site_dim));
@@ -104,6 +127,8 @@ isc_status isc_control_layers_new(isc_device *dev, const isc_control_spec *spec,
   ISC_GO(allocate(l));
   for (int64_t i = 0; i < spec->n_layer; i++)
     ISC_GO(add_layer(l, i));
+  for (int64_t i = 0; i < spec->blocks; i++)
+    ISC_GO(add_block(l, i));
   for (int64_t g = 0; g < spec->n_sites; g++) {
     ISC_GO(add_site(l, g, &spec->sites[g]));
     l->host_scale[g] = 1;
@@ -121,6 +146,7 @@ void isc_control_layers_free(isc_control_layers *l) {
   if (l->params) isc_params_free(l->params);
   if (l->constants) isc_params_free(l->constants);
   free(l->layer);
+  free(l->block);
   free(l->site_w);
   free(l->site_b);
   free(l->site_dim);
@@ -155,6 +181,10 @@ isc_status isc_control_layers_init(isc_control_layers *l, uint64_t seed) {
     ISC_TRY(kaiming(l, p->q, seed, c->d_model));
     ISC_TRY(kaiming(l, p->k, seed, l->d_z));
     if (p->o) ISC_TRY(kaiming(l, p->o, seed, c->heads * c->head_dim));
+  }
+  for (int64_t i = 0; i < c->blocks; i++) {
+    ISC_TRY(isc_param_fill(l->params, l->block[i].ln_weight, 1));
+    ISC_TRY(kaiming(l, l->block[i].in, seed, l->d_z));
   }
   for (int64_t g = 0; g < c->n_sites; g++) {
     ISC_TRY(kaiming(l, l->site_w[g]->param, seed, l->site_dim[g]));

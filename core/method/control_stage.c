@@ -34,6 +34,7 @@ static isc_status new_layers(isc_inversescope *m) {
                                  .value = (isc_control_value)c->value,
                                  .normalise = (isc_condition_norm)c->normalise,
                                  .score_scale = c->score_scale,
+                                 .blocks = c->blocks,
                                  .sites = m->env->sites,
                                  .n_sites = m->env->n_sites};
   isc_control_layers_free(m->control);

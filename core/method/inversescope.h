@@ -33,7 +33,7 @@ typedef struct isc_control_conf {
   int64_t heads, head_dim;
   int32_t value, normalise, noise;
   double score_scale, neighbour_share, site_lr;
-  int64_t candidates, memory, looks;
+  int64_t blocks, candidates, memory, looks;
   isc_recipe recipe;
 } isc_control_conf;
 

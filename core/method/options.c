@@ -56,6 +56,11 @@ const isc_option isc_inversescope_options[] = {
      "What is done to an activation before its site's projection: nothing (the paper), division by "
      "the site's root mean "
      "square, or layer norm (which forgets the norm)."},
+    {"control.blocks", ISC_OPT_INT, 0, AT(control.blocks), NULL, "0", 0, 64, NULL,
+     "Residual blocks that an activation goes through behind its site's projection, so that it "
+     "need not be read "
+     "linearly; 0 = none (the paper). They cost little: they run once for an activation, not for "
+     "every token."},
     {"control.noise", ISC_OPT_ENUM, 0, AT(control.noise), NULL, "kernel", 0, 0, noises,
      "kernel: condition = the text's own activation plus noise from the kernel's law (the paper); "
      "neighbours: a clean "
@@ -94,6 +99,7 @@ const char *const isc_inversescope_control_options[] = {"control.heads",
                                                         "control.normalise",
                                                         "control.noise",
                                                         "control.neighbour_share",
+                                                        "control.blocks",
                                                         "control.candidates",
                                                         "control.site_lr",
                                                         ISC_RECIPE_NAMES("control."),

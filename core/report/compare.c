@@ -33,6 +33,11 @@ static const struct {
                    {"any", "l2", "… by normalised L2"}};
 enum { N_CONVENTIONS = sizeof CONVENTIONS / sizeof *CONVENTIONS };
 
+static const struct {
+  const char *key, *name;
+} SHARES[] = {{"validity", "validity"}, {"copies", "samples that are x̂ itself"}};
+enum { N_SHARES = sizeof SHARES / sizeof *SHARES };
+
 typedef void (*row_fn)(isc_sb *b, const row *r);
 
 static void each_row(isc_sb *b, const json_t *doc, row_fn show) {
@@ -45,9 +50,11 @@ static void each_row(isc_sb *b, const json_t *doc, row_fn show) {
     snprintf(r.name, sizeof r.name, "%s", CONVENTIONS[c].name);
     if (!isnan(r.p.difference)) show(b, &r);
   }
-  r.p = pair_of(isc_doc_get(doc, "validity"));
-  snprintf(r.name, sizeof r.name, "validity");
-  if (!isnan(r.p.difference)) show(b, &r);
+  for (int k = 0; k < N_SHARES; k++) {
+    r.p = pair_of(isc_doc_get(doc, SHARES[k].key));
+    snprintf(r.name, sizeof r.name, "%s", SHARES[k].name);
+    if (!isnan(r.p.difference)) show(b, &r);
+  }
   json_array_foreach(json_object_get(doc, "features"), i, feature) {
     r.p = pair_of(isc_doc_get(feature, "reject"));
     snprintf(r.name, sizeof r.name, "FCR of %.60s", isc_doc_str(feature, "name"));
@@ -213,7 +220,8 @@ static void csv_overall(isc_sb *b, const json_t *doc) {
              isc_doc_get(isc_doc_get(isc_doc_get(doc, "refusal"), CONVENTIONS[c].position),
                          CONVENTIONS[c].distance));
   }
-  csv_line(b, doc, "", "validity", isc_doc_get(doc, "validity"));
+  for (int k = 0; k < N_SHARES; k++)
+    csv_line(b, doc, "", SHARES[k].key, isc_doc_get(doc, SHARES[k].key));
   json_array_foreach(json_object_get(doc, "features"), i, feature) {
     snprintf(name, sizeof name, "fcr %.100s", isc_doc_str(feature, "name"));
     csv_line(b, doc, "", name, isc_doc_get(feature, "reject"));

@@ -77,11 +77,11 @@ static isc_status refusal_part(work *w, json_t *doc) {
   return ISC_OK;
 }
 
-static isc_status validity_part(work *w, json_t *doc) {
+static isc_status share_part(work *w, isc_side_score what, const char *key, json_t *doc) {
   json_t *part;
-  isc_sides_take(&w->s, ISC_SIDE_VALIDITY, 0, w->a, w->b);
+  isc_sides_take(&w->s, what, 0, w->a, w->b);
   ISC_TRY(mean_part(w, &part));
-  json_object_set_new(doc, "validity", part);
+  json_object_set_new(doc, key, part);
   return ISC_OK;
 }
 
@@ -182,7 +182,8 @@ static isc_status fill(work *w, json_t *doc) {
   json_object_set_new(doc, "differences", isc_sides_differences(&w->s));
   json_object_set_new(doc, "conditions", json_integer((json_int_t)w->s.n));
   ISC_TRY(refusal_part(w, doc));
-  ISC_TRY(validity_part(w, doc));
+  ISC_TRY(share_part(w, ISC_SIDE_VALIDITY, "validity", doc));
+  ISC_TRY(share_part(w, ISC_SIDE_COPIES, "copies", doc));
   json_object_set_new(doc, "features", features);
   json_object_set_new(doc, "sites", sites);
   for (int64_t k = 0; k < w->s.n_sites; k++)

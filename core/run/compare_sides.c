@@ -210,6 +210,8 @@ static const float *table_of(const isc_side *s, isc_side_score what, int64_t whi
     return c->refusal[which];
   case ISC_SIDE_VALIDITY:
     return c->validity;
+  case ISC_SIDE_COPIES:
+    return c->copies;
   case ISC_SIDE_REJECT:
     return c->reject + which * c->n_sites * c->n;
   case ISC_SIDE_EXACT:

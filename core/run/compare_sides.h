@@ -40,6 +40,7 @@ void isc_sides_close(isc_sides *s);
 typedef enum isc_side_score {
   ISC_SIDE_REFUSAL, /* `which` = isc_convention */
   ISC_SIDE_VALIDITY,
+  ISC_SIDE_COPIES,
   ISC_SIDE_REJECT, /* `which` = common feature */
   ISC_SIDE_EXACT
 } isc_side_score;

@@ -20,7 +20,7 @@ const char *isc_convention_distance(isc_convention c) {
   return names[(int)c % 3];
 }
 
-enum { TABLES = ISC_CONVENTIONS + 3 };
+enum { TABLES = ISC_CONVENTIONS + 4, BY_SITE = ISC_CONVENTIONS + 2 };
 
 typedef struct table {
   char name[32];
@@ -32,10 +32,10 @@ typedef struct table {
 
 /* The tables of a file in their order. */
 static void tables(isc_conditions *c, table t[TABLES]) {
-  static const char *const names[] = {"validity", "fcr.reject", "fcr.exact"};
-  float **const more[] = {&c->validity, &c->reject, &c->exact};
+  static const char *const names[] = {"validity", "copies", "fcr.reject", "fcr.exact"};
+  float **const more[] = {&c->validity, &c->copies, &c->reject, &c->exact};
   for (int i = 0; i < TABLES; i++) {
-    const bool refusal = i<ISC_CONVENTIONS, by_feature = i> ISC_CONVENTIONS;
+    const bool refusal = i < ISC_CONVENTIONS, by_feature = i >= BY_SITE;
     t[i] = (table){.ndim = by_feature ? 3 : 2,
                    .at = refusal ? &c->refusal[i] : more[i - ISC_CONVENTIONS]};
     if (by_feature)

@@ -30,6 +30,7 @@ typedef struct isc_conditions {
   int64_t *text;                   /* [n] hash of x̂                                        */
   float *refusal[ISC_CONVENTIONS]; /* [n_sites, n] shares of samples; NaN = not asked for   */
   float *validity;                 /* [n_sites, n] NaN = the prior cannot tell              */
+  float *copies;                   /* [n_sites, n] share of samples that are x̂ itself       */
   float *reject, *exact;           /* [n_features, n_sites, n] FCR; NaN = nothing to say    */
 } isc_conditions;
 

@@ -43,6 +43,22 @@ static void refusals(const isc_score *s, isc_convention convention, float *out) 
   }
 }
 
+/* A method that gives back what it was asked about says nothing of P(x; ẑ), and is never refused. */
+static void copies(const isc_score *s, float *out) {
+  const isc_samples *p = &s->samples;
+  const int64_t n = p->n_samples;
+  for (int64_t site = 0; site < s->study->sites.n; site++)
+    for (int64_t c = 0; c < s->study->n_conditions; c++, out++) {
+      const isc_text *x_hat = &s->condition_text[c];
+      int64_t same = 0;
+      for (int64_t j = 0; j < n; j++) {
+        const int64_t t = p->text[(site * s->study->n_conditions + c) * n + j];
+        same += p->len[t] == x_hat->len && !memcmp(p->string[t], x_hat->data, x_hat->len);
+      }
+      *out = (float)same / (float)n;
+    }
+}
+
 static void narrow(int64_t n, const double *from, float *to) {
   for (int64_t i = 0; i < n; i++)
     to[i] = (float)from[i];
@@ -97,6 +113,7 @@ isc_status isc_score_conditions(const isc_score *s, const char *path) {
     ISC_GO(hash_text(&s->condition_text[i], &c.text[i]));
   for (int v = 0; v < (s->nearest ? ISC_CONVENTIONS : ISC_ANY_KERNEL); v++)
     refusals(s, (isc_convention)v, c.refusal[v]);
+  copies(s, c.copies);
   ISC_GO(rates(s, &c));
   ISC_GO(isc_conditions_write(&c, path));
 done:
