@@ -10,6 +10,8 @@
 /* k below this is no evidence: the support would have to outweigh it a million million times. */
 static const double NEGLIGIBLE = 1e-16;
 
+enum { PIECE = 512 };
+
 typedef struct sums {
   const isc_exact *e;
   double epsilon, largest_log_p, prior_mass;
@@ -23,17 +25,28 @@ static double prior(const sums *s, int64_t row) {
   return s->e->log_p ? exp(s->e->log_p[row] - s->largest_log_p) : 1;
 }
 
-static isc_status add(void *user, int64_t c, int64_t n, const int64_t *row, const double *d) {
-  sums *s = user;
+/* Feature by feature, so that each runs through its labels in order. */
+static void add_piece(sums *s, int64_t c, int64_t n, const int64_t *row, const double *d) {
   const isc_exact *e = s->e;
+  double w[PIECE];
   for (int64_t i = 0; i < n; i++) {
     s->ball[c] += d[i] < s->epsilon;
-    double w = prior(s, row[i]) * e->kernel->ops->profile(e->kernel->self, d[i] / s->epsilon);
-    s->weight[c] += w;
-    s->square[c] += w * w;
-    for (int64_t f = 0; f < e->n_features; f++)
-      if (e->label[f][row[i]] == e->label_hat[f][c]) s->match[f * e->n_conditions + c] += w;
+    w[i] = prior(s, row[i]) * e->kernel->ops->profile(e->kernel->self, d[i] / s->epsilon);
+    s->weight[c] += w[i];
+    s->square[c] += w[i] * w[i];
   }
+  for (int64_t f = 0; f < e->n_features; f++) {
+    const int32_t *label = e->label[f], want = e->label_hat[f][c];
+    double match = s->match[f * e->n_conditions + c];
+    for (int64_t i = 0; i < n; i++)
+      match += label[row[i]] == want ? w[i] : 0;
+    s->match[f * e->n_conditions + c] = match;
+  }
+}
+
+static isc_status add(void *user, int64_t c, int64_t n, const int64_t *row, const double *d) {
+  for (int64_t i = 0; i < n; i += PIECE)
+    add_piece(user, c, n - i < PIECE ? n - i : PIECE, row + i, d + i);
   return ISC_OK;
 }
 

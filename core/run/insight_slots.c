@@ -111,6 +111,18 @@ static isc_status add(isc_insight *in, const isc_hypothesis *h) {
   return ISC_OK;
 }
 
+/* A feature may have the name of a slot that it is not. */
+static isc_status tell_apart(const isc_insight *in, isc_hypothesis *h) {
+  for (int64_t k = 0; k < in->n; k++) {
+    char *name;
+    if (strcmp(in->hypothesis[k].name, h->name)) continue;
+    ISC_TRY(isc_asprintf(&name, "%s (%s)", h->name, h->kind));
+    free(h->name);
+    h->name = name;
+  }
+  return ISC_OK;
+}
+
 /* Takes the hypothesis over: into the list, or away with it when it says nothing or what another says. */
 static isc_status consider(const isc_score *s, isc_insight *in, isc_hypothesis *h) {
   const int32_t most =
@@ -120,9 +132,11 @@ static isc_status consider(const isc_score *s, isc_insight *in, isc_hypothesis *
   if (isc_hypothesis_constant(in->n_draws, h->draw)) goto drop;
   for (int64_t k = 0; k < in->n && !alike; k++) {
     ISC_GO(isc_hypothesis_alike(in->n_draws, in->hypothesis[k].draw, h->draw, most + 2, &alike));
-    if (alike) ISC_GO(add_alike(&in->hypothesis[k], h->name));
+    if (alike && strcmp(in->hypothesis[k].name, h->name))
+      ISC_GO(add_alike(&in->hypothesis[k], h->name));
   }
   if (alike) goto drop;
+  ISC_GO(tell_apart(in, h));
   ISC_GO(count_values(in->n_draws, h));
   ISC_GO(add(in, h));
   *h = (isc_hypothesis){0};

@@ -271,9 +271,10 @@ static isc_status table(const isc_score *s, int64_t site, int64_t condition, con
   json_object_set_new(j, "why", isc_score_string(title));
   json_object_set_new(j, "text", isc_score_string(s->condition_text[condition].data));
   json_object_set_new(j, "labels", labels_of(s, s->label_hat, condition));
-  const int64_t most = s->study->report.table_samples;
-  for (int64_t k = 0; k < n && k < most; k++)
-    json_array_append_new(rows, sample_row(s, site, r[k]));
+  /* From the nearest to the farthest, as the paper's table: not the nearest alone. */
+  const int64_t most = s->study->report.table_samples, shown = n < most ? n : most;
+  for (int64_t k = 0; k < shown; k++)
+    json_array_append_new(rows, sample_row(s, site, r[shown > 1 ? k * (n - 1) / (shown - 1) : 0]));
   json_object_set_new(j, "samples", rows);
   json_array_append_new(list, j);
   free(r);
