@@ -12,9 +12,9 @@
 #include <inversescope/method.h>
 #include <inversescope/training_loop.h>
 
-enum { IV_SLOT, IV_CROSS_ATTENTION };                   /* conf.variant  */
-enum { IV_FIXED, IV_ANY };                              /* conf.position */
-enum { IV_NOISE_NONE, IV_NOISE_STD, IV_NOISE_EPSILON }; /* conf.noise    */
+enum { IV_SLOT, IV_CROSS_ATTENTION };                                    /* conf.variant  */
+enum { IV_FIXED, IV_ANY };                                               /* conf.position */
+enum { IV_NOISE_NONE, IV_NOISE_STD, IV_NOISE_EPSILON, IV_NOISE_KERNEL }; /* conf.noise    */
 
 typedef struct iv_conf {
   int32_t variant, position, noise;

@@ -6,7 +6,7 @@
 
 static const char *const variants[] = {"default", "cross_attention", NULL};
 static const char *const positions[] = {"fixed", "any", NULL};
-static const char *const noises[] = {"none", "std", "epsilon", NULL};
+static const char *const noises[] = {"none", "std", "epsilon", "kernel", NULL};
 
 #define AT(f) offsetof(iv_conf, f)
 
@@ -48,7 +48,9 @@ const isc_option iv_options[] = {
      "Gaussian noise on an activation when it is inverted, the same for all its samples. std: each "
      "coordinate's is noise_scale times its standard deviation over training activations. epsilon: "
      "of root-mean-square norm ε, or ε times the activation's norm where the kernel's distance is "
-     "relative or an angle."},
+     "relative or an angle. kernel: not Gaussian, but of the kernel's own law, with which a "
+     "perfect inversion would "
+     "sample P(x; z)."},
     {"noise_scale", ISC_OPT_FLOAT, 0, AT(noise_scale), NULL, "0.1", 0, 1e6, NULL,
      "See noise = \"std\"."},
     ISC_RECIPE_OPTIONS("", iv_conf, recipe, "156250", 1, "128", "1e-4", "0", "constant"),

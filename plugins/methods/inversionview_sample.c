@@ -49,6 +49,35 @@ done:
   return st;
 }
 
+/* A draw of the kernel's own law, as InverseScope trains with: z becomes what a text of P(x; z) may have given. */
+static void add_kernel_noise(const isc_kernel *k, isc_rng *rng, int64_t dim, float *z) {
+  const isc_geometry geometry = k->ops->geometry(k->self);
+  isc_noise_draw draw = {0};
+  double square = 0, along = 0, across = 0;
+  k->ops->draw(k->self, rng, &draw);
+  const isc_rng from = *rng; /* the direction is drawn twice rather than kept */
+  for (int64_t d = 0; d < dim; d++) {
+    const double g = isc_rng_normal(rng);
+    square += (double)z[d] * z[d];
+    along += g * z[d];
+    across += g * g;
+  }
+  if (!(square > 0) && geometry != ISC_EUCLIDEAN) return;
+  const double norm = sqrt(square);
+  const bool angular = geometry == ISC_ANGULAR;
+  /* angular: the unit vector of g's part across z; else of g */
+  if (angular) across -= along * along / square;
+  if (!(across > 0)) return;
+  const double radius = draw.radius * (geometry == ISC_NORMALISED ? norm : 1),
+               keep = angular ? draw.rho * draw.cos : 1,
+               add = (angular ? draw.rho * norm * draw.sin : radius) / sqrt(across);
+  *rng = from;
+  for (int64_t d = 0; d < dim; d++) {
+    const double g = isc_rng_normal(rng) - (angular ? along / square * z[d] : 0);
+    z[d] = (float)(keep * z[d] + add * g);
+  }
+}
+
 static isc_status add_noise(const inversion *v, int64_t site, float *z) {
   const iv_method *m = v->m;
   const int64_t dim = isc_method_site(m->env, site)->dim;
@@ -57,6 +86,10 @@ static isc_status add_noise(const inversion *v, int64_t site, float *z) {
   uint64_t index;
   ISC_TRY(noise_index(site, z, dim, &index));
   isc_rng rng = isc_rng_at(v->req->seed, RNG_NOISE, index);
+  if (m->conf->noise == IV_NOISE_KERNEL) {
+    add_kernel_noise(m->env->kernels[site], &rng, dim, z);
+    return ISC_OK;
+  }
   for (int64_t d = 0; d < dim; d++)
     z[d] += (float)(each * (v->std ? v->std[site * m->d_z + d] : 1) * isc_rng_normal(&rng));
   return ISC_OK;
