@@ -82,7 +82,7 @@ void isc_svg_histograms(isc_sb *b, const json_t *doc) {
   isc_sb_addf(b,
               "<figure><figcaption>Refusal over sites</figcaption><svg role='img' width='%d' "
               "height='%d' viewBox='0 0 %d %d'>",
-              LEFT + WIDE + 16, TOP + HIGH + 40, LEFT + WIDE + 16, TOP + HIGH + 40);
+              LEFT + WIDE + 28, TOP + HIGH + 40, LEFT + WIDE + 28, TOP + HIGH + 40);
   axis(b, most);
   bars(b, &one, most, "--accent", 0);
   bars(b, &two, most, "--exact", 1);
