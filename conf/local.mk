@@ -8,6 +8,7 @@ dist_conf_DATA = \
   conf/counting-pretrain.cfg \
   conf/counting-prior.inc \
   conf/counting.cfg \
+  conf/ioi-gpt2.cfg \
   conf/ioi-tiny-pretrain.cfg \
   conf/ioi-tiny-prior.inc \
   conf/ioi-tiny-templates.txt \

@@ -6,6 +6,7 @@
  */
 #include "support.h"
 
+#include "method/inversescope.h"
 #include "run/study.h"
 
 #include <stdlib.h>
@@ -116,5 +117,34 @@ Test(shipped, addition_config_takes_another_model_of_the_task) {
   cr_assert_eq(s->sites.n, 8);
   const double share = accuracy(s);
   cr_assert(share > 0.95, "its README says 98 %% exact; right on %.3f", share);
+  isc_study_close(s);
+}
+
+/* Its two models are the user's; any will do to read the rest. */
+Test(shipped, the_papers_config_has_the_papers_settings) {
+  char target[1200], backbone[1200];
+  snprintf(target, sizeof target, "target.path=\"%s\"", isc_test_source("conf/models/ioi-tiny"));
+  snprintf(backbone, sizeof backbone, "method.backbone.path=\"%s\"",
+           isc_test_source("conf/models/ioi-tiny"));
+  const char *const set[] = {target, backbone};
+  const isc_config_source source = {
+      .path = isc_test_source("conf/ioi-gpt2.cfg"), .overrides = set, .n_overrides = 2};
+  isc_study *s;
+  isc_assert_ok(isc_study_read(&source, isc_test_dir("shipped"), &s));
+  const isc_inversescope_conf *c = s->method[0].conf;
+  cr_assert(s->n_train == 100000 && s->n_test == 5000 && s->n_conditions == 5000);
+  cr_assert(c->backbone.recipe.lr == 1e-5 && c->control.recipe.lr == 1e-5);
+  cr_assert_eq(c->control.recipe.warmup, 1000);
+  cr_assert(c->control.heads == 32 && c->control.head_dim == 64 && c->control.score_scale == 1);
+  cr_assert(c->control.value == ISC_VALUE_FULL && c->control.normalise == ISC_CONDITION_NONE &&
+            c->control.noise == ISC_NOISE_KERNEL && c->control.blocks == 0);
+  void *kernel = NULL;
+  const isc_kernel_ops *k = s->kernel_class->ops;
+  isc_assert_ok(k->open(s->kernel_conf, 768, &kernel));
+  cr_assert(k->epsilon(kernel) == 0.1 && k->band(kernel) == 0.1);
+  cr_assert(k->profile(kernel, 0.999) == 1 && k->profile(kernel, 1.001) == 0);
+  k->close(kernel);
+  cr_assert_eq(s->n_methods, 2);
+  cr_assert_str_eq(s->method[1].cls->name, "inversionview");
   isc_study_close(s);
 }
