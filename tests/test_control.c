@@ -21,10 +21,15 @@ static const int64_t start[SITES + 1] = {0, 1, 1,
                                          4}; /* of BATCH rows: one of site 0, three of site 2 */
 
 static isc_control_layers *make(isc_device *dev, isc_control_value value, isc_condition_norm norm) {
-  const isc_control_spec spec = {
-      LAYERS, MODEL,         HEADS,
-      KEY,    value,         norm,
-      0.3,    control_sites, norm == ISC_CONDITION_LAYERNORM ? 2 : SITES};
+  const isc_control_spec spec = {.n_layer = LAYERS,
+                                 .d_model = MODEL,
+                                 .heads = HEADS,
+                                 .head_dim = KEY,
+                                 .value = value,
+                                 .normalise = norm,
+                                 .score_scale = 0.3,
+                                 .sites = control_sites,
+                                 .n_sites = norm == ISC_CONDITION_LAYERNORM ? 2 : SITES};
   isc_control_layers *l;
   isc_assert_ok(isc_control_layers_new(dev, &spec, &l));
   return l;
