@@ -161,7 +161,8 @@ Test(baselines, the_best_position_is_never_worse) {
 }
 
 Test(baselines, names_that_cannot_be_used_are_refused) {
-  static const char *const names[] = {"score", "control", "compare", "Bad", "a/b", ""};
+  static const char *const names[] = {
+      "score", "control", "compare", "Bad", "a/b", "", "a-name-that-is-longer-than-any-other"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     const char *dir = study_with(names[i], "none", 1, 1);
     const isc_status st = isc_micro_run(dir, "study", NULL, NULL, NULL);

@@ -54,8 +54,8 @@ const char *const isc_budget_names[] = {"none", "steps", "tokens", "seconds", "f
 
 const isc_option isc_baseline_options[] = {
     {OPT(ISC_OPT_STRING, isc_baseline_settings, name),
-     .doc = "Name of the baseline in reports, and of its directory in the run's: lower case "
-            "letters, digits and -; the plugin's name when absent."},
+     .doc = "Name of the baseline in reports, and of its directory in the run's: at most 32 lower "
+            "case letters, digits and -; the plugin's name when absent."},
     {OPT(ISC_OPT_ENUM, isc_baseline_settings, budget), .preset = "flops",
      .choices = isc_budget_names,
      .doc = "What the baseline's training may take at most: as many steps, training tokens, "

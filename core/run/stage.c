@@ -243,7 +243,11 @@ isc_status isc_stage_run(isc_run_state *r, const char *name, const char key[33],
   isc_status st = ISC_OK;
   const char *why;
   const isc_run_events *ev = &r->request->events;
-  snprintf(r->stage, sizeof r->stage, "%s%s", r->method ? r->method->below : "", name);
+  const char *below = r->method ? r->method->below : "";
+  /* Cut short it would be the directory of another stage. */
+  if (snprintf(r->stage, sizeof r->stage, "%s%s", below, name) >= (int)sizeof r->stage)
+    return isc_fail(ISC_E_USAGE, "%s%s: a stage's name has more than %zu letters", below, name,
+                    sizeof r->stage - 1);
   free(r->stage_dir);
   r->stage_dir = NULL;
   r->stage_started = r->last_checkpoint = isc_now();

@@ -28,10 +28,12 @@ static isc_status fill_own(isc_study *s, isc_study_method *m) {
   return must_invert(s, m);
 }
 
+enum { LONGEST_NAME = 32 };
+
 /* A directory's name that needs no quoting and hides nothing. */
 static bool is_plain(const char *name) {
   static const char letters[] = "abcdefghijklmnopqrstuvwxyz", more[] = "0123456789-";
-  if (!*name || !strchr(letters, *name)) return false;
+  if (!*name || !strchr(letters, *name) || strlen(name) > LONGEST_NAME) return false;
   for (; *name; name++)
     if (!strchr(letters, *name) && !strchr(more, *name)) return false;
   return true;
@@ -48,9 +50,9 @@ static isc_status fill_baseline(isc_study *s, int64_t i, isc_study_method *m) {
   m->budget = (isc_budget)extra.budget;
   if (!is_plain(m->name))
     return isc_fail(ISC_E_CONFIG,
-                    "%s: a baseline's name is made of lower case letters, digits and -, beginning "
-                    "with a letter; \"%s\" is not",
-                    isc_config_where(s->config, m->group), m->name);
+                    "%s: a baseline's name is made of at most %d lower case letters, digits and -, "
+                    "beginning with a letter; \"%s\" is not",
+                    isc_config_where(s->config, m->group), LONGEST_NAME, m->name);
   isc_sb_addf(&below, "%s/", m->name);
   ISC_TRY(isc_sb_finish(&below, &m->below));
   return must_invert(s, m);
