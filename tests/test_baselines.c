@@ -6,9 +6,11 @@
 #include "support_run.h"
 
 #include "run/compare.h"
+#include "run/conditions.h"
 #include "run/spent.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -200,6 +202,45 @@ Test(baselines, compare_refuses_what_has_nothing_in_common) {
   isc_assert_fails(isc_compare_run(&c, &text), ISC_E_USAGE, "no site in common");
   c.b = isc_test_path(dir, "model");
   isc_assert_fails(isc_compare_run(&c, &text), ISC_E_MISSING, "not a finished run");
+}
+
+/* Files of strangers: numbers that no evaluation gives, sizes that the file does not have, names of any bytes. */
+Test(baselines, compare_believes_no_file) {
+  const char *dir = study_with("again", "none", 2, 2);
+  isc_assert_ok(isc_micro_run(dir, "study", NULL, NULL, NULL));
+  isc_assert_ok(isc_micro_run(dir, "caf\xE9", NULL, NULL, NULL));
+  const isc_comparison c = {
+      .a = isc_test_path(dir, "study"), .b = isc_test_path(dir, "caf\xE9"), .resamples = 20};
+  char *text, *path;
+  isc_assert_ok(isc_compare_run(&c, &text));
+  json_t *j = json_loads(text, 0, NULL);
+  cr_assert(strstr(json_string_value(json_object_get(json_object_get(j, "b"), "name")), "caf"),
+            "%.300s", text);
+  json_decref(j);
+  free(text);
+  cr_assert(asprintf(&path, "%s/score/conditions.safetensors", c.b) > 0);
+  isc_conditions x;
+  isc_assert_fails(isc_conditions_read(path, INT64_MAX / 2, INT64_MAX / 2, &x), ISC_E_FORMAT,
+                   "not of the run's sites");
+  static const float wrong[] = {7.5f, -1e-3f, INFINITY};
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    isc_assert_ok(isc_conditions_read(path, 4, 2, &x));
+    const float before = x.copies[3];
+    x.copies[3] = wrong[i];
+    isc_assert_ok(isc_conditions_write(&x, path));
+    isc_assert_fails(isc_compare_run(&c, &text), ISC_E_FORMAT, "\"copies\" holds");
+    x.copies[3] = before;
+    isc_assert_ok(isc_conditions_write(&x, path));
+    isc_conditions_free(&x);
+  }
+  free(path);
+}
+
+Test(baselines, what_is_spent_has_a_largest) {
+  isc_spent sum = {.steps = INT64_MAX, .tokens = 3, .flops = 1.7e308};
+  const isc_spent more = {.steps = INT64_MAX, .tokens = 4, .flops = 1.7e308, .seconds = 2};
+  isc_spent_add(&sum, &more);
+  cr_assert(sum.steps == INT64_MAX && sum.tokens == 7 && sum.seconds == 2 && isfinite(sum.flops));
 }
 
 Test(baselines, sample_asks_a_baseline) {

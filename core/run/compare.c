@@ -174,11 +174,17 @@ done:
 
 /* ---- */
 
+/* Its name may be its path, of any bytes. */
+static isc_status side_part(json_t *doc, const char *key, const isc_side *side) {
+  if (json_object_set_new(doc, key, isc_side_part(side)) == 0) return ISC_OK;
+  return isc_fail(ISC_E_NOMEM, "%s: no memory to compare it", side->dir);
+}
+
 static isc_status fill(work *w, json_t *doc) {
   json_t *sites = json_array(), *features = json_array();
   json_object_set_new(doc, "program", json_string("inversescope " PACKAGE_VERSION));
-  json_object_set_new(doc, "a", isc_side_part(&w->s.a));
-  json_object_set_new(doc, "b", isc_side_part(&w->s.b));
+  ISC_TRY(side_part(doc, "a", &w->s.a));
+  ISC_TRY(side_part(doc, "b", &w->s.b));
   json_object_set_new(doc, "differences", isc_sides_differences(&w->s));
   json_object_set_new(doc, "conditions", json_integer((json_int_t)w->s.n));
   ISC_TRY(refusal_part(w, doc));

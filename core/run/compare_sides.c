@@ -5,6 +5,7 @@
 #include "run/compare_sides.h"
 
 #include "base/base.h"
+#include "run/score.h"
 #include "run/spent.h"
 
 #include <stdlib.h>
@@ -237,8 +238,8 @@ json_t *isc_side_part(const isc_side *s) {
   const json_t *method = json_object_get(s->score, "method");
   json_t *parameters = json_object_get(method, "parameters"),
          *plugin = json_object_get(method, "plugin");
-  return json_pack("{ss ss sO sO sO sO}", "name", s->name, "method", method_name(s), "plugin",
-                   plugin ? plugin : json_null(), "parameters",
+  return json_pack("{so ss sO sO sO sO}", "name", isc_score_string(s->name), "method",
+                   method_name(s), "plugin", plugin ? plugin : json_null(), "parameters",
                    parameters ? parameters : json_null(), "training", s->spent, "sampling",
                    s->sample);
 }

@@ -27,7 +27,6 @@ typedef struct table {
   float **at;
   int32_t ndim;
   int64_t shape[3];
-  int64_t size;
 } table;
 
 /* The tables of a file in their order. */
@@ -42,7 +41,6 @@ static void tables(isc_conditions *c, table t[TABLES]) {
       memcpy(t[i].shape, (int64_t[]){c->n_features, c->n_sites, c->n}, sizeof t[i].shape);
     else
       memcpy(t[i].shape, (int64_t[]){c->n_sites, c->n, 1}, sizeof t[i].shape);
-    t[i].size = t[i].shape[0] * t[i].shape[1] * t[i].shape[2];
     if (refusal)
       snprintf(t[i].name, sizeof t[i].name, "refusal.%s.%s",
                isc_convention_position((isc_convention)i),
@@ -52,14 +50,19 @@ static void tables(isc_conditions *c, table t[TABLES]) {
   }
 }
 
+static int64_t size_of(const table *t) {
+  return t->shape[0] * t->shape[1] * t->shape[2];
+}
+
 isc_status isc_conditions_new(int64_t n_sites, int64_t n_features, int64_t n, isc_conditions *out) {
   table t[TABLES];
   *out = (isc_conditions){.n_sites = n_sites, .n_features = n_features, .n = n};
   tables(out, t);
   ISC_TRY(isc_calloc((size_t)n, sizeof *out->text, "conditions", (void **)&out->text));
   for (int i = 0; i < TABLES; i++) {
-    ISC_TRY(isc_calloc((size_t)t[i].size + 1, sizeof **t[i].at, "conditions", (void **)t[i].at));
-    for (int64_t k = 0; k < t[i].size; k++)
+    const int64_t size = size_of(&t[i]);
+    ISC_TRY(isc_calloc((size_t)size + 1, sizeof **t[i].at, "conditions", (void **)t[i].at));
+    for (int64_t k = 0; k < size; k++)
       (*t[i].at)[k] = NAN;
   }
   return ISC_OK;
@@ -86,7 +89,7 @@ isc_status isc_conditions_write(const isc_conditions *c, const char *path) {
     ISC_GO(isc_st_writer_declare(w, t[i].name, ISC_ST_F32, t[i].ndim, t[i].shape));
   ISC_GO(isc_st_writer_data(w, c->text, (size_t)c->n * sizeof *c->text));
   for (int i = 0; i < TABLES; i++)
-    ISC_GO(isc_st_writer_data(w, *t[i].at, (size_t)t[i].size * sizeof(float)));
+    ISC_GO(isc_st_writer_data(w, *t[i].at, (size_t)size_of(&t[i]) * sizeof(float)));
   return isc_st_writer_commit(w);
 done:
   isc_st_writer_abandon(w);
@@ -99,28 +102,49 @@ static isc_status wrong(const char *path, const char *name) {
                   name);
 }
 
-static isc_status read_table(const isc_safetensors *f, const char *path, const table *t) {
+static isc_status check_table(const isc_safetensors *f, const char *path, const table *t) {
   const isc_st_tensor *have = isc_st_find(f, t->name);
-  if (!have || have->dtype != ISC_ST_F32 || have->ndim != t->ndim ||
-      memcmp(have->shape, t->shape, (size_t)t->ndim * sizeof *t->shape) != 0)
-    return wrong(path, t->name);
-  return isc_st_read_f32(f, have, 0, t->size, *t->at);
+  if (have && have->dtype == ISC_ST_F32 && have->ndim == t->ndim &&
+      !memcmp(have->shape, t->shape, (size_t)t->ndim * sizeof *t->shape))
+    return ISC_OK;
+  return wrong(path, t->name);
+}
+
+static isc_status read_table(const isc_safetensors *f, const char *path, const table *t) {
+  const float *x = *t->at;
+  const int64_t n = size_of(t);
+  ISC_TRY(isc_st_read_f32(f, isc_st_find(f, t->name), 0, n, *t->at));
+  for (int64_t k = 0; k < n; k++)
+    if (!isnan(x[k]) && !(x[k] >= 0 && x[k] <= 1))
+      return isc_fail(ISC_E_FORMAT, "%s: tensor \"%s\" holds %g, which is no share from 0 to 1",
+                      path, t->name, (double)x[k]);
+  return ISC_OK;
+}
+
+/* What the file has is known to be as large as it says before anything is made for it. */
+static isc_status check_tables(const isc_safetensors *f, const char *path, isc_conditions *of) {
+  const isc_st_tensor *text = isc_st_find(f, "text");
+  table t[TABLES];
+  if (!text || text->dtype != ISC_ST_I64 || text->ndim != 1 || text->shape[0] < 1)
+    return wrong(path, "text");
+  of->n = text->shape[0];
+  tables(of, t);
+  for (int i = 0; i < TABLES; i++)
+    ISC_TRY(check_table(f, path, &t[i]));
+  return ISC_OK;
 }
 
 isc_status isc_conditions_read(const char *path, int64_t n_sites, int64_t n_features,
                                isc_conditions *out) {
   isc_safetensors *f = NULL;
   isc_status st = ISC_OK;
+  isc_conditions shape = {.n_sites = n_sites, .n_features = n_features};
   table t[TABLES];
   *out = (isc_conditions){0};
   ISC_TRY(isc_st_open(path, &f));
-  const isc_st_tensor *text = isc_st_find(f, "text");
-  if (!text || text->dtype != ISC_ST_I64 || text->ndim != 1 || text->shape[0] < 1) {
-    st = wrong(path, "text");
-    goto done;
-  }
-  ISC_GO(isc_conditions_new(n_sites, n_features, text->shape[0], out));
-  ISC_GO(isc_st_read_i64(f, text, 0, out->n, out->text));
+  ISC_GO(check_tables(f, path, &shape));
+  ISC_GO(isc_conditions_new(n_sites, n_features, shape.n, out));
+  ISC_GO(isc_st_read_i64(f, isc_st_find(f, "text"), 0, out->n, out->text));
   tables(out, t);
   for (int i = 0; i < TABLES; i++)
     ISC_GO(read_table(f, path, &t[i]));

@@ -39,7 +39,7 @@ ISC_API isc_status isc_conditions_new(int64_t n_sites, int64_t n_features, int64
                                       isc_conditions *out);
 ISC_API void isc_conditions_free(isc_conditions *c);
 ISC_API isc_status isc_conditions_write(const isc_conditions *c, const char *path);
-/* ISC_E_FORMAT when the file is not of so many sites and features. */
+/* ISC_E_FORMAT when the file is not of so many sites and features, or a number in it is no share. */
 ISC_API isc_status isc_conditions_read(const char *path, int64_t n_sites, int64_t n_features,
                                        isc_conditions *out);
 

@@ -6,16 +6,23 @@
 
 #include "base/base.h"
 
+#include <float.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* Of numbers ≥ 0 from a file, which may be any; what is too large to tell is the largest. */
+static int64_t sum(int64_t a, int64_t b) {
+  return b > INT64_MAX - a ? INT64_MAX : a + b;
+}
+
 void isc_spent_add(isc_spent *to, const isc_spent *more) {
-  to->steps += more->steps;
-  to->examples += more->examples;
-  to->tokens += more->tokens;
-  to->flops += more->flops;
-  to->seconds += more->seconds;
+  to->steps = sum(to->steps, more->steps);
+  to->examples = sum(to->examples, more->examples);
+  to->tokens = sum(to->tokens, more->tokens);
+  to->flops = fmin(to->flops + more->flops, DBL_MAX);
+  to->seconds = fmin(to->seconds + more->seconds, DBL_MAX);
 }
 
 /* ---- the file: {"spent": [{…}, …]}, the newest last */
