@@ -85,6 +85,36 @@ void control_reference(isc_control_layers *l, int64_t layer, const float *h, con
     free(all[i]);
 }
 
+static double gelu(double x) {
+  return 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+}
+
+/* z' + W₂ gelu(W₁ LN(z')), block by block. */
+static void run_blocks(isc_control_layers *l, double *z) {
+  enum { WIDE = 4 * LATENT };
+  for (int64_t i = 0; i < l->spec.blocks; i++) {
+    double *g = control_get(l, "block.%d.ln.weight", i), *b = control_get(l, "block.%d.ln.bias", i),
+           *w1 = control_get(l, "block.%d.in.weight", i),
+           *b1 = control_get(l, "block.%d.in.bias", i),
+           *w2 = control_get(l, "block.%d.out.weight", i),
+           *b2 = control_get(l, "block.%d.out.bias", i);
+    float x[LATENT];
+    double normal[LATENT], inner[WIDE], more[LATENT];
+    for (int64_t k = 0; k < LATENT; k++)
+      x[k] = (float)z[k];
+    normalise(x, LATENT, g, b, normal);
+    linear(normal, LATENT, w1, b1, WIDE, inner);
+    for (int64_t k = 0; k < WIDE; k++)
+      inner[k] = gelu(inner[k]);
+    linear(inner, WIDE, w2, b2, LATENT, more);
+    for (int64_t k = 0; k < LATENT; k++)
+      z[k] += more[k];
+    double *all[] = {g, b, w1, b1, w2, b2};
+    for (size_t k = 0; k < sizeof all / sizeof *all; k++)
+      free(all[k]);
+  }
+}
+
 /* z' of batch row b of z [BATCH, LATENT]. */
 void control_project(isc_control_layers *l, const float *z, int64_t b, double *out) {
   const char *name = b == 0 ? "a" : "narrow";
@@ -99,6 +129,7 @@ void control_project(isc_control_layers *l, const float *z, int64_t b, double *o
     for (int64_t i = 0; i < LATENT; i++)
       x[i] = z[b * LATENT + i];
   linear(x, LATENT, w, s, LATENT, out);
+  run_blocks(l, out);
   free(w);
   free(s);
 }

@@ -17,7 +17,7 @@ double *control_get(isc_control_layers *l, const char *fmt, int64_t layer);
 /* h [MODEL] with the control of one position added (paper 3.1), score scale 0.3; z [LATENT]: the projected condition. */
 void control_reference(isc_control_layers *l, int64_t layer, const float *h, const double *z,
                        double *out);
-/* z' [LATENT] of batch row b of z [BATCH, LATENT]; row 0 is of site "a", the others of "narrow". */
+/* z' [LATENT] of batch row b of z [BATCH, LATENT] behind all blocks; row 0 is of site "a", the others of "narrow". */
 void control_project(isc_control_layers *l, const float *z, int64_t b, double *out);
 
 #endif
