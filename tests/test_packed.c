@@ -110,6 +110,20 @@ ISC_TEST_ON_BOTH(packed, every_place_has_the_bits_of_each_sequence_alone) {
   }
 }
 
+ISC_TEST_ON_BOTH(packed, a_pass_counts_the_operations_of_each_sequence_alone) {
+  for (int k = 0; k < KINDS; k++) {
+    double before = dev->flops;
+    fixture f = setup(dev, k);
+    const double alone = dev->flops - before;
+    const isc_decoder_input in = packed(&f);
+    isc_tensor *hidden;
+    before = dev->flops;
+    isc_assert_ok(isc_decoder_forward(f.d, f.s, &in, NULL, &hidden));
+    cr_assert_eq(dev->flops - before, alone, "%g operations, not %g", dev->flops - before, alone);
+    teardown(&f);
+  }
+}
+
 static void stop_at(fixture *f, isc_decoder_input *in, int64_t layer, int place) {
   isc_test_capture c = {0};
   isc_taps taps = isc_test_taps(&c);

@@ -5,6 +5,7 @@
  * The last position of a sequence is one query behind as many keys as come before it.
  */
 #include "tensor/packed.h"
+#include "tensor/count.h"
 #include "tensor/internal.h"
 
 isc_status isc_op_rotary_at(isc_step *s, isc_tensor *qkv, const isc_heads *heads,
@@ -91,7 +92,7 @@ isc_status isc_op_attend_spans(isc_step *s, isc_tensor *qkv, const isc_heads *he
   ISC_TRY(isc_tensor_new(s, 2, shape, out));
   for (int64_t i = 0, to = 0; i < n; i++) {
     const isc_attention a = span_of(s, qkv, &h, &span[i], last, *out, to);
-    ISC_TRY(s->dev->ops->attention(s->dev->impl, &a));
+    ISC_TRY(isc_device_attention(s->dev, &a));
     to += a.batch * a.q_len;
   }
   return ISC_OK;
