@@ -212,8 +212,13 @@ Test(run_scatter, a_changed_noise_redoes_the_sampling) {
   cr_assert_str_eq(
       isc_micro_redone(dir, "study", SET("evaluate.scatter_noise=[0.5]", "evaluate.samples=40")),
       "sample score report");
+}
+
+Test(run_scatter, too_many_noises_are_told_before_anything_is_trained) {
+  const char *dir = isc_micro_new("many");
   isc_assert_fails(isc_micro_run(dir, "study",
                                  SET("evaluate.scatter_noise=[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]"),
                                  NULL, NULL),
                    ISC_E_CONFIG, "at most 16");
+  cr_assert(!isc_is_dir(isc_test_path(dir, "study/harvest")));
 }

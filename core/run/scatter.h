@@ -36,6 +36,8 @@ typedef struct isc_scatter {
   int64_t n;
 } isc_scatter;
 
+/* Whether evaluate.scatter_noise is one that can be sampled: ISC_E_CONFIG says why not. */
+isc_status isc_scatter_check(const isc_study *s);
 /* The noisy samples of the stage in progress, when evaluate.scatter_noise asks for any. Row (site, condition, j) of the file
  * has the noise scatter_noise[j / evaluate.samples]. */
 isc_status isc_scatter_sample(isc_run_state *r);

@@ -29,12 +29,15 @@ static void request_free(request *q) {
   isc_samples_free(&q->samples);
 }
 
+isc_status isc_scatter_check(const isc_study *s) {
+  const int64_t n = s->evaluate.scatter_noise.count;
+  if (n <= MOST_SCALES) return ISC_OK;
+  return isc_fail(ISC_E_CONFIG, "%s: evaluate.scatter_noise has %lld lengths; at most %d",
+                  isc_config_where(s->config, "evaluate.scatter_noise"), (long long)n, MOST_SCALES);
+}
+
 static isc_status request_new(const isc_study *s, isc_run_state *r, request *q) {
   size_t rows, total = 0;
-  if (s->evaluate.scatter_noise.count > MOST_SCALES)
-    return isc_fail(ISC_E_CONFIG, "%s: evaluate.scatter_noise has %lld lengths; at most %d",
-                    isc_config_where(s->config, "evaluate.scatter_noise"),
-                    (long long)s->evaluate.scatter_noise.count, MOST_SCALES);
   q->run = r;
   q->n_sites = s->sites.n;
   q->n_conditions = s->evaluate.scatter_conditions < s->n_conditions

@@ -8,6 +8,7 @@
 #include "method/inversescope.h"
 #include "plugin/registry.h"
 #include "run/ablation.h"
+#include "run/scatter.h"
 #include "run/study_harvest.h"
 #include "run/study_open.h"
 
@@ -216,6 +217,7 @@ isc_status isc_study_open(const isc_config_source *source, const char *dir, isc_
   if (st == ISC_OK) st = open_target(s);
   if (st == ISC_OK) st = open_kernels(s);
   if (st == ISC_OK) st = isc_ablation_check(s);
+  if (st == ISC_OK) st = isc_scatter_check(s);
   if (st == ISC_OK) st = open_methods(s);
   if (st != ISC_OK) isc_study_close(s);
   *out = st == ISC_OK ? s : NULL;
