@@ -162,6 +162,20 @@ Test(baselines, the_best_position_is_never_worse) {
   json_decref(j);
 }
 
+static void stop_behind_own(void *user, const char *stage, double seconds) {
+  (void)seconds;
+  if (!strcmp(stage, "score")) *(volatile sig_atomic_t *)user = 1;
+}
+
+Test(baselines, a_trial_that_is_stopped_leaves_nothing) {
+  const char *dir = study_with("other", "flops", 1000, 1000);
+  volatile sig_atomic_t stop = 0;
+  const isc_run_events ev = {.user = (void *)&stop, .end = stop_behind_own};
+  cr_assert_eq(isc_micro_run(dir, "study", NULL, &ev, &stop), ISC_E_INTERRUPTED);
+  cr_assert(isc_is_dir(isc_test_path(dir, "study/other")), "the trial had not begun");
+  cr_assert(!isc_is_dir(isc_test_path(dir, "study/other/.trial")));
+}
+
 Test(baselines, names_that_cannot_be_used_are_refused) {
   static const char *const names[] = {
       "score", "control", "compare", "Bad", "a/b", "", "a-name-that-is-longer-than-any-other"};

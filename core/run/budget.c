@@ -73,32 +73,35 @@ static void trial_took(isc_train_io *io, int64_t examples, int64_t tokens) {
   isc_meter_took(&((trial *)io->core)->meter, examples, tokens);
 }
 
-/* What one step of the stage takes. */
-static isc_status try_steps(isc_run_state *r, int64_t stage, isc_budget b, double *per_step) {
+/* What one step of the stage takes, by steps in t->dir. */
+static isc_status take_steps(isc_run_state *r, trial *t, int64_t stage, isc_budget b,
+                             double *per_step) {
   const isc_study_method *m = r->method;
-  trial t = {.run = r};
-  isc_status st = ISC_OK;
-  ISC_GO(isc_study_path(r->study, &t.dir, "%s.trial", m->below));
-  ISC_GO(isc_stage_remove(t.dir));
-  ISC_GO(isc_mkdirs(t.dir));
-  ISC_GO(isc_meter_begin(&t.meter, r->study->device, t.dir));
+  ISC_TRY(isc_stage_remove(t->dir));
+  ISC_TRY(isc_mkdirs(t->dir));
+  ISC_TRY(isc_meter_begin(&t->meter, r->study->device, t->dir));
   isc_train_io io = {.size = sizeof io,
-                     .dir = t.dir,
-                     .core = &t,
+                     .dir = t->dir,
+                     .core = t,
                      .progress = trial_progress,
                      .checkpoint_due = trial_no,
                      .should_stop = trial_step_begins,
                      .max_steps = WARM_UP + TRIAL,
                      .took = trial_took};
-  ISC_GO(m->ops->train(m->self, stage, &io));
-  const isc_spent *end = &t.meter.so_far;
-  const bool longer = end->steps > t.warm.steps;
-  const int64_t steps = longer ? end->steps - t.warm.steps : end->steps;
-  *per_step = (measure(b, end) - (longer ? measure(b, &t.warm) : 0)) / (double)steps;
-  ISC_GO(isc_stage_remove(t.dir));
-done:
+  ISC_TRY(m->ops->train(m->self, stage, &io));
+  const isc_spent *end = &t->meter.so_far;
+  const bool longer = end->steps > t->warm.steps;
+  const int64_t steps = longer ? end->steps - t->warm.steps : end->steps;
+  *per_step = (measure(b, end) - (longer ? measure(b, &t->warm) : 0)) / (double)steps;
+  return ISC_OK;
+}
+
+static isc_status try_steps(isc_run_state *r, int64_t stage, isc_budget b, double *per_step) {
+  trial t = {.run = r};
+  ISC_TRY(isc_study_path(r->study, &t.dir, "%s.trial", r->method->below));
+  const isc_status st = take_steps(r, &t, stage, b, per_step), removed = isc_stage_remove(t.dir);
   free(t.dir);
-  return st;
+  return st == ISC_OK ? removed : st;
 }
 
 /* ---- budget.json: {"stage": {"basis": …, "steps": …}, …} */
