@@ -42,7 +42,7 @@ static isc_status show(const arguments *a, const char *text) {
     return ISC_OK;
   }
   ISC_TRY(isc_report_comparison_table(text, &table));
-  fputs(table, stdout);
+  isc_cli_print_text(table, strlen(table));
   if (a->output) printf("\nreport: %s/compare.html\n", isc_cli_safe(a->output));
   free(table);
   return ISC_OK;

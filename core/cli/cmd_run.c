@@ -16,8 +16,8 @@ static int show_report(const char *dir) {
   char *table = NULL;
   isc_status st = isc_report_table(dir, &table);
   if (st != ISC_OK) return isc_cli_fail(st);
-  fputs(table, stdout);
-  printf("\nreport: %s/report.html\n", dir);
+  isc_cli_print_text(table, strlen(table));
+  printf("\nreport: %s/report.html\n", isc_cli_safe(dir));
   free(table);
   return 0;
 }

@@ -19,7 +19,7 @@ static pair pair_of(const json_t *j) {
 
 /* The rows that all three forms show, in this order. */
 typedef struct row {
-  char name[96];
+  const char *what, *name; /* shown one after the other */
   pair p;
 } row;
 
@@ -43,21 +43,22 @@ typedef void (*row_fn)(isc_sb *b, const row *r);
 static void each_row(isc_sb *b, const json_t *doc, row_fn show) {
   size_t i;
   json_t *feature;
-  row r;
+  row r = {.name = ""};
   for (int c = 0; c < N_CONVENTIONS; c++) {
     const json_t *at = isc_doc_get(isc_doc_get(doc, "refusal"), CONVENTIONS[c].position);
     r.p = pair_of(isc_doc_get(at, CONVENTIONS[c].distance));
-    snprintf(r.name, sizeof r.name, "%s", CONVENTIONS[c].name);
+    r.what = CONVENTIONS[c].name;
     if (!isnan(r.p.difference)) show(b, &r);
   }
   for (int k = 0; k < N_SHARES; k++) {
     r.p = pair_of(isc_doc_get(doc, SHARES[k].key));
-    snprintf(r.name, sizeof r.name, "%s", SHARES[k].name);
+    r.what = SHARES[k].name;
     if (!isnan(r.p.difference)) show(b, &r);
   }
   json_array_foreach(json_object_get(doc, "features"), i, feature) {
     r.p = pair_of(isc_doc_get(feature, "reject"));
-    snprintf(r.name, sizeof r.name, "FCR of %.60s", isc_doc_str(feature, "name"));
+    r.what = "FCR of ";
+    r.name = isc_doc_str(feature, "name");
     if (!isnan(r.p.difference)) show(b, &r);
   }
 }
@@ -131,6 +132,7 @@ static void cost_table(isc_sb *b, const json_t *doc) {
 
 static void score_row(isc_sb *b, const row *r) {
   isc_sb_add(b, "<tr><td>");
+  text(b, r->what);
   text(b, r->name);
   isc_sb_addf(b,
               "</td><td class='n'>%.3f</td><td class='n'>%.3f</td><td class='n'>%+.3f</td><td "
@@ -142,13 +144,15 @@ static void score_row(isc_sb *b, const row *r) {
 static void agreement(isc_sb *b, const json_t *doc) {
   size_t i;
   json_t *feature;
+  char rho[16];
   isc_sb_add(b, "<p class='sub'>Over sites, by feature. ");
   json_array_foreach(json_object_get(doc, "features"), i, feature) {
     const double ea = isc_doc_num(feature, "error_a"), eb = isc_doc_num(feature, "error_b");
     isc_sb_add(b, i ? " · " : "");
     text(b, isc_doc_str(feature, "name"));
-    isc_sb_addf(b, ": rank correlation %.3f, %.0f of the top 5 the same",
-                isc_doc_num(feature, "spearman"), isc_doc_num(feature, "shared_top"));
+    isc_show_number(isc_doc_num(feature, "spearman"), rho);
+    isc_sb_addf(b, ": rank correlation %s, %.0f of the top 5 the same", rho,
+                isc_doc_num(feature, "shared_top"));
     if (!isnan(ea) && !isnan(eb)) isc_sb_addf(b, ", mean |reject − exact| %.3f and %.3f", ea, eb);
   }
   isc_sb_add(b, ".</p>\n");
@@ -190,54 +194,48 @@ void isc_html_comparison(isc_sb *b, const json_t *doc) {
 
 /* ---- CSV: one line a score, overall and by site */
 
-static void csv_field(isc_sb *b, const char *s) {
-  isc_sb_add(b, "\"");
-  if (*s && strchr("=+-@\t\r", *s)) isc_sb_add(b, "'");
-  for (; *s; s++)
-    isc_sb_addn(b, *s == '"' ? "\"\"" : s, *s == '"' ? 2 : 1);
-  isc_sb_add(b, "\"");
-}
-
-static void csv_line(isc_sb *b, const json_t *doc, const char *site, const char *score,
-                     const json_t *j) {
+/* The score is `what` followed by `name`. */
+static void csv_line(isc_sb *b, const json_t *doc, const char *site, const char *what,
+                     const char *name, const json_t *j) {
   const pair p = pair_of(j);
+  isc_sb score = {0};
   if (isnan(p.difference)) return;
-  csv_field(b, isc_doc_str(isc_doc_get(doc, "b"), "name"));
+  isc_sb_addf(&score, "%s%s", what, name);
+  if (score.failed) b->failed = true;
+  isc_csv_text(b, isc_doc_str(isc_doc_get(doc, "b"), "name"));
   isc_sb_add(b, ",");
-  csv_field(b, site);
+  isc_csv_text(b, site);
   isc_sb_add(b, ",");
-  csv_field(b, score);
+  isc_csv_text(b, score.failed ? "" : score.s);
   isc_sb_addf(b, ",%.9g,%.9g,%.9g,%.9g,%.9g\n", p.a, p.b, p.difference, p.lo, p.hi);
+  isc_sb_free(&score);
 }
 
 static void csv_overall(isc_sb *b, const json_t *doc) {
   size_t i;
   json_t *feature;
-  char name[128];
+  char name[64];
   for (int c = 0; c < N_CONVENTIONS; c++) {
-    snprintf(name, sizeof name, "refusal %s %s", CONVENTIONS[c].position, CONVENTIONS[c].distance);
-    csv_line(b, doc, "", name,
+    snprintf(name, sizeof name, "%s %s", CONVENTIONS[c].position, CONVENTIONS[c].distance);
+    csv_line(b, doc, "", "refusal ", name,
              isc_doc_get(isc_doc_get(isc_doc_get(doc, "refusal"), CONVENTIONS[c].position),
                          CONVENTIONS[c].distance));
   }
   for (int k = 0; k < N_SHARES; k++)
-    csv_line(b, doc, "", SHARES[k].key, isc_doc_get(doc, SHARES[k].key));
-  json_array_foreach(json_object_get(doc, "features"), i, feature) {
-    snprintf(name, sizeof name, "fcr %.100s", isc_doc_str(feature, "name"));
-    csv_line(b, doc, "", name, isc_doc_get(feature, "reject"));
-  }
+    csv_line(b, doc, "", SHARES[k].key, "", isc_doc_get(doc, SHARES[k].key));
+  json_array_foreach(json_object_get(doc, "features"), i, feature)
+      csv_line(b, doc, "", "fcr ", isc_doc_str(feature, "name"), isc_doc_get(feature, "reject"));
 }
 
 static void csv_site(isc_sb *b, const json_t *doc, const json_t *site) {
+  const char *at = isc_doc_str(site, "name");
   size_t i;
   json_t *feature;
-  char name[128];
-  csv_line(b, doc, isc_doc_str(site, "name"), "refusal fixed kernel", isc_doc_get(site, "refusal"));
-  csv_line(b, doc, isc_doc_str(site, "name"), "validity", isc_doc_get(site, "validity"));
+  csv_line(b, doc, at, "refusal ", "fixed kernel", isc_doc_get(site, "refusal"));
+  csv_line(b, doc, at, "validity", "", isc_doc_get(site, "validity"));
   json_array_foreach(json_object_get(doc, "features"), i, feature) {
-    snprintf(name, sizeof name, "fcr %.100s", isc_doc_str(feature, "name"));
-    csv_line(b, doc, isc_doc_str(site, "name"), name,
-             isc_doc_get(isc_doc_get(site, "fcr"), isc_doc_str(feature, "name")));
+    const char *name = isc_doc_str(feature, "name");
+    csv_line(b, doc, at, "fcr ", name, isc_doc_get(isc_doc_get(site, "fcr"), name));
   }
 }
 
@@ -253,17 +251,29 @@ void isc_csv_comparisons(isc_sb *b, const json_t *doc) {
 
 /* ---- the terminal */
 
-/* Text of unknown origin: control characters would act on the terminal. */
+static bool goes_on(const char *s) { /* in the middle of a character */
+  return ((unsigned char)*s & 0xC0) == 0x80;
+}
+
+/* At most so many characters of a text of unknown origin, in one line. */
 static void safe(isc_sb *b, const char *s, size_t most) {
-  for (; *s && most; s++, most--)
+  for (; *s && most; s++) {
     isc_sb_addn(b, (unsigned char)*s < 32 || *s == 127 ? "?" : s, 1);
+    most -= most && !goes_on(s + 1);
+  }
+}
+
+static size_t characters(const char *s) {
+  size_t n = 0;
+  for (; *s; s++)
+    n += !goes_on(s);
+  return n;
 }
 
 static void terminal_row(isc_sb *b, const row *r) {
-  size_t shown = 0;
-  for (const char *s = r->name; *s; s++)
-    shown += ((unsigned char)*s & 0xC0) != 0x80;
-  safe(b, r->name, sizeof r->name);
+  const size_t name = characters(r->name), shown = characters(r->what) + (name < 60 ? name : 60);
+  isc_sb_add(b, r->what);
+  safe(b, r->name, 60);
   isc_sb_addf(b, "%*s %8.3f %8.3f %+9.3f  [%+.3f, %+.3f]%s\n", shown < 30 ? (int)(30 - shown) : 0,
               "", r->p.a, r->p.b, r->p.difference, r->p.lo, r->p.hi,
               excludes_zero(&r->p) ? "  *" : "");
@@ -304,11 +314,13 @@ static void terminal_differences(isc_sb *b, const json_t *doc) {
 static void terminal_features(isc_sb *b, const json_t *doc) {
   size_t i;
   json_t *f;
+  char rho[16];
   json_array_foreach(json_object_get(doc, "features"), i, f) {
     const double ea = isc_doc_num(f, "error_a"), eb = isc_doc_num(f, "error_b");
     safe(b, isc_doc_str(f, "name"), 60);
-    isc_sb_addf(b, ": rank correlation of sites %.3f, %.0f of the top 5 shared",
-                isc_doc_num(f, "spearman"), isc_doc_num(f, "shared_top"));
+    isc_show_number(isc_doc_num(f, "spearman"), rho);
+    isc_sb_addf(b, ": rank correlation of sites %s, %.0f of the top 5 shared", rho,
+                isc_doc_num(f, "shared_top"));
     if (!isnan(ea) && !isnan(eb)) isc_sb_addf(b, "; |reject - exact| mean %.3f and %.3f", ea, eb);
     isc_sb_add(b, "\n");
   }
@@ -327,8 +339,8 @@ void isc_terminal_comparison(isc_sb *b, const json_t *doc) {
   terminal_features(b, doc);
   isc_sb_addf(b, "\n%-30s %8s %8s %9s\n", "refusal by site", "a", "b", "a - b");
   json_array_foreach(json_object_get(doc, "sites"), i, site) {
-    row r = {.p = pair_of(isc_doc_get(site, "refusal"))};
-    snprintf(r.name, sizeof r.name, "%.80s", isc_doc_str(site, "name"));
+    const row r = {
+        .what = "", .name = isc_doc_str(site, "name"), .p = pair_of(isc_doc_get(site, "refusal"))};
     if (!isnan(r.p.difference)) terminal_row(b, &r);
   }
 }
