@@ -268,3 +268,19 @@ Test(trainer, attention_dropout_drops_values_by_position_and_head) {
   cr_assert(fabs((double)zero / (double)heads - 0.3) < 5 * 0.0187);
   isc_device_close(dev);
 }
+
+static void count_tokens(isc_train_io *io, int64_t examples, int64_t tokens) {
+  (void)examples;
+  *(int64_t *)io->core += tokens;
+}
+
+/* What lies behind the size of an older io is not its own. */
+Test(trainer, an_io_without_a_count_is_asked_for_none) {
+  int64_t sum = 0;
+  isc_train_io io = {.size = sizeof io, .core = &sum, .took = count_tokens};
+  isc_train_took(&io, 2, 30);
+  cr_assert_eq(sum, 30);
+  io.size = offsetof(isc_train_io, took);
+  isc_train_took(&io, 2, 30);
+  cr_assert_eq(sum, 30, "a member that the size leaves out was called");
+}

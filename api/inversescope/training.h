@@ -8,6 +8,7 @@
 #define ISC_TRAINING_H
 
 #include <inversescope/status.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -42,9 +43,10 @@ typedef struct isc_train_io {
   void (*took)(struct isc_train_io *io, int64_t examples, int64_t tokens);
 } isc_train_io;
 
-/* io->took, where there is one. */
+/* io->took, where there is one. Since 1.1; any older io is fine. */
 static inline void isc_train_took(isc_train_io *io, int64_t examples, int64_t tokens) {
-  if (io->took) io->took(io, examples, tokens);
+  const bool has = io->size >= offsetof(isc_train_io, took) + sizeof io->took;
+  if (has && io->took) io->took(io, examples, tokens);
 }
 
 /* Steps of a stage whose options ask for `steps`, within its budget: the `total` of its progress. Any thread. */
