@@ -307,6 +307,8 @@ done:
 
 isc_status iv_load(iv_method *m, const char *dir) {
   ISC_TRY(isc_state_restore(dir, SHAPE, &m->longest, sizeof m->longest));
+  if (m->longest < 2 || m->longest > INT32_MAX)
+    return isc_fail(ISC_E_FORMAT, "%s/%s: texts of %lld tokens", dir, SHAPE, (long long)m->longest);
   ISC_TRY(iv_network_new(m));
   ISC_TRY(isc_params_read(m->params, dir, MODEL));
   isc_params_train(m->params, false);
