@@ -250,6 +250,35 @@ Test(baselines, compare_believes_no_file) {
   free(path);
 }
 
+/* A prior of texts of unequal probability draws some of them again. */
+Test(baselines, compare_pairs_an_input_as_often_as_both_have_it) {
+  const char *dir = study_with("again", "none", 2, 2);
+  isc_assert_ok(isc_micro_run(dir, "study", NULL, NULL, NULL));
+  const char *sides[] = {isc_test_path(dir, "study"), isc_test_path(dir, "study/again")};
+  const isc_comparison c = {.a = sides[0], .b = sides[1], .resamples = 20};
+  static const int64_t often[2] = {3, 2}; /* of ten inputs, the first comes so often */
+  for (int k = 0; k < 2; k++) {
+    isc_conditions x;
+    char *path;
+    cr_assert(asprintf(&path, "%s/score/conditions.safetensors", sides[k]) > 0);
+    isc_assert_ok(isc_conditions_read(path, 4, 2, &x));
+    for (int64_t i = 0; i < often[k]; i++)
+      x.text[i] = x.text[0];
+    for (int64_t i = 0; i < 4 * 10; i++)
+      x.copies[i] = (float)(i % 10) / 16;
+    isc_assert_ok(isc_conditions_write(&x, path));
+    isc_conditions_free(&x);
+    free(path);
+  }
+  char *text;
+  isc_assert_ok(isc_compare_run(&c, &text));
+  json_t *j = json_loads(text, 0, NULL);
+  cr_assert_eq(json_integer_value(json_object_get(j, "conditions")), 9, "%.200s", text);
+  cr_assert_eq(at(j, "copies", "difference", "value"), 0, "the k-th is paired with the k-th");
+  json_decref(j);
+  free(text);
+}
+
 Test(baselines, what_is_spent_has_a_largest) {
   isc_spent sum = {.steps = INT64_MAX, .tokens = 3, .flops = 1.7e308};
   const isc_spent more = {.steps = INT64_MAX, .tokens = 4, .flops = 1.7e308, .seconds = 2};

@@ -132,6 +132,7 @@ static isc_status share_names(const isc_sides *s, const char *key, isc_shared **
 
 typedef struct keyed {
   int64_t key, at;
+  int64_t used; /* of those of one key, at the first of them */
 } keyed;
 
 static int by_key(const void *x, const void *y) {
@@ -140,27 +141,35 @@ static int by_key(const void *x, const void *y) {
                           : (a->at > b->at) - (a->at < b->at);
 }
 
-/* Inputs that both have; an input that is there twice is paired once. */
+/* The first of n sorted ones whose key is at least `key`. */
+static int64_t first_of(const keyed *sorted, int64_t n, int64_t key) {
+  int64_t lo = 0, hi = n;
+  while (lo < hi) {
+    const int64_t mid = lo + (hi - lo) / 2;
+    if (sorted[mid].key < key)
+      lo = mid + 1;
+    else
+      hi = mid;
+  }
+  return lo;
+}
+
+/* Inputs that both have. One that is drawn again is paired again, the k-th time with the k-th: how often it comes is its
+ * probability. */
 static isc_status share_conditions(isc_sides *s) {
   const isc_conditions *a = &s->a.conditions, *b = &s->b.conditions;
   keyed *sorted = NULL;
   ISC_TRY(isc_calloc((size_t)a->n, sizeof *s->condition, "comparison", (void **)&s->condition));
   ISC_TRY(isc_calloc((size_t)b->n, sizeof *sorted, "comparison", (void **)&sorted));
   for (int64_t i = 0; i < b->n; i++)
-    sorted[i] = (keyed){b->text[i], i};
+    sorted[i] = (keyed){.key = b->text[i], .at = i};
   qsort(sorted, (size_t)b->n, sizeof *sorted, by_key);
   for (int64_t i = 0; i < a->n; i++) {
-    int64_t lo = 0, hi = b->n;
-    while (lo < hi) {
-      const int64_t mid = (lo + hi) / 2;
-      if (sorted[mid].key < a->text[i])
-        lo = mid + 1;
-      else
-        hi = mid;
-    }
-    if (lo == b->n || sorted[lo].key != a->text[i] || sorted[lo].at < 0) continue;
-    s->condition[s->n++] = (isc_shared){.a = i, .b = sorted[lo].at};
-    sorted[lo].at = -1;
+    const int64_t first = first_of(sorted, b->n, a->text[i]);
+    const int64_t k = first < b->n ? first + sorted[first].used : b->n;
+    if (k == b->n || sorted[k].key != a->text[i]) continue;
+    s->condition[s->n++] = (isc_shared){.a = i, .b = sorted[k].at};
+    sorted[first].used++;
   }
   free(sorted);
   return ISC_OK;
