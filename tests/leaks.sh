@@ -88,6 +88,18 @@ check 0 run study.cfg --dir other --set 'kernel={plugin="hard";}' --set target.s
   --set evaluate.max_support=0 --set method.control.value=projected --set target.weights=tl
 
 check 0 run study.cfg --dry-run
+
+cp study.cfg baselines.cfg
+cat >>baselines.cfg <<'EOF'
+baselines = ( { plugin = "inversionview"; layers = 1; heads = 2; width = 16; blocks = 1; steps = 30; batch = 16; } );
+EOF
+check 0 run baselines.cfg --dir both --set evaluate.any_position=true --set evaluate.scatter_noise='[0.5]' \
+  --set evaluate.epsilons='[0.2]'
+check 0 run baselines.cfg --dir both --set 'baselines.[0].variant="cross_attention"' \
+  --set 'baselines.[0].position="any"' --set 'baselines.[0].noise="std"' --set method.control.blocks=1
+check 0 run baselines.cfg --dry-run
+check 0 compare both both/inversionview --output compared
+check 0 compare both both/inversionview --json
 check 0 inspect model --verify --harvest 10
 check 0 inspect model --json --sites
 check 0 generate model --text "$text" -n 3 --max-tokens 4 --top-k 5 --stop Peter --json
@@ -95,8 +107,10 @@ check 0 generate model --text "$text" --text "$text" --max-tokens 4
 check 0 generate model --text "$text" --score --json
 
 # What goes wrong must be cleaned up as well.
-"${checker[@]}" "$build/tests/alloc_sweep" $points >out 2>err
-report "alloc_sweep $points" $? 0
+for config in study.cfg baselines.cfg; do
+  "${checker[@]}" "$build/tests/alloc_sweep" $points $config >out 2>err
+  report "alloc_sweep $points $config" $? 0
+done
 "${checker[@]}" "$build/tests/loader_sweep" "$data/.." >out 2>err
 report loader_sweep $? 0
 check 64 sample study --site L7H7 --text "$text"
@@ -105,6 +119,10 @@ check 65 generate model --text "$text" --text "no such words"
 check 66 generate model --text "$text" --plugin llama --set target.tokenizer=absent
 check 66 inspect absent
 check 64 run
+check 64 compare both
+check 66 compare both absent
+printf 'no table' | dd of=both/inversionview/score/conditions.safetensors conv=notrunc status=none
+check 65 compare both both/inversionview
 check 66 run absent.cfg
 check 78 run study.cfg --set evaluate.sample=1
 check 78 run study.cfg --set target.plugin=gpt3
