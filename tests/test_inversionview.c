@@ -11,6 +11,7 @@
 #include "model/safetensors.h"
 #include "plugin/registry.h"
 #include "support_method.h"
+#include <inversescope/rng.h>
 
 #include <math.h>
 #include <stdlib.h>
@@ -35,6 +36,7 @@ typedef struct world {
   const char *dir;
   isc_safetensors *weights; /* what training left */
   bool cross;
+  int noise;   /* of NONE … KERNEL */
   double loss; /* of the last step */
 } world;
 
@@ -304,15 +306,65 @@ static isc_status check_sample(void *user, int64_t row, int64_t j, const char *t
   return ISC_OK;
 }
 
+/* ---- noise */
+
+enum { NONE, STD, EPSILON, KERNEL, SEED = 4 };
+#define NOISE_SCALE 0.3
+
+/* A law's draw in a direction that is even over the sphere, at an angle to z. */
+static void turn(const world *w, int64_t site, isc_rng *rng, int n, const float *z, double norm,
+                 float *out) {
+  const isc_kernel *k = w->toy.env.kernels[site];
+  isc_noise_draw d = {0};
+  double g[D_Z], along = 0, across = 0;
+  k->ops->draw(k->self, rng, &d);
+  for (int i = 0; i < n; i++) {
+    g[i] = isc_rng_normal(rng);
+    along += g[i] * z[i] / norm;
+  }
+  for (int i = 0; i < n; i++) {
+    g[i] -= along * z[i] / norm;
+    across += g[i] * g[i];
+  }
+  for (int i = 0; i < n; i++)
+    out[i] = (float)(d.rho * norm * (d.cos * z[i] / norm + d.sin * g[i] / sqrt(across)));
+}
+
+/* What the options say of the noise, at its address. out [D_Z] */
+static void add_noise(const world *w, int64_t site, const float *z, float *out) {
+  const int n = (int)isc_method_site(&w->toy.env, site)->dim;
+  const isc_kernel *k = w->toy.env.kernels[site];
+  char bytes[sizeof site + D_Z * sizeof *z], hex[33];
+  double norm = 0, *std = weight(w, "site.std%.0d%s", 0, "");
+  memcpy(bytes, &site, sizeof site);
+  memcpy(bytes + sizeof site, z, (size_t)n * sizeof *z);
+  isc_assert_ok(isc_text_hash(bytes, sizeof site + (size_t)n * sizeof *z, hex));
+  hex[16] = '\0';
+  isc_rng rng = isc_rng_at(SEED, ISC_RNG_USER + 16, strtoull(hex, NULL, 16));
+  for (int i = 0; i < n; i++)
+    norm += (double)z[i] * z[i];
+  norm = sqrt(norm);
+  memcpy(out, z, D_Z * sizeof *z);
+  if (w->noise == KERNEL)
+    turn(w, site, &rng, n, z, norm, out);
+  else if (w->noise != NONE)
+    for (int i = 0; i < n; i++)
+      out[i] += (float)(isc_rng_normal(&rng) * (w->noise == STD
+                                                    ? NOISE_SCALE * std[site * D_Z + i]
+                                                    : k->ops->epsilon(k->self) * norm / sqrt(n)));
+  free(std);
+}
+
 static void check_samples(world *w, int64_t batch) {
-  float z[ROWS * D_Z];
+  float z[ROWS * D_Z], noisy[ROWS * D_Z];
   const float *at[ROWS];
   int64_t site[ROWS];
   uint64_t index[ROWS];
-  received r = {.w = w, .z = z, .least = 0, .most = -INFINITY};
+  received r = {.w = w, .z = noisy, .least = 0, .most = -INFINITY};
   for (int64_t i = 0; i < ROWS; i++) {
     site[i] = site_of(i);
     isc_toy_activation(&w->toy, site[i], ISC_TOY_TRAIN + i, z + i * D_Z);
+    add_noise(w, site[i], z + i * D_Z, noisy + i * D_Z);
     at[i] = z + i * D_Z;
     index[i] = (uint64_t)(100 * i);
   }
@@ -322,7 +374,7 @@ static void check_samples(world *w, int64_t batch) {
                           .z = at,
                           .samples = SAMPLES,
                           .temperature = 1,
-                          .seed = 4,
+                          .seed = SEED,
                           .index = index,
                           .batch = batch,
                           .user = &r,
@@ -332,8 +384,9 @@ static void check_samples(world *w, int64_t batch) {
   cr_assert_gt(r.most - r.least, 1, "nothing to tell apart");
 }
 
-static void check_variant(const char *name, const char *options) {
+static void check_variant(const char *name, const char *options, int noise) {
   world w = setup(name, options);
+  w.noise = noise;
   train(&w, options);
   check_samples(&w, 64);
   check_samples(&w, 7);
@@ -341,11 +394,17 @@ static void check_variant(const char *name, const char *options) {
 }
 
 Test(inversionview, is_the_float64_network_with_a_slot, .timeout = 120) {
-  check_variant("slot", SIZES);
+  check_variant("slot", SIZES, NONE);
 }
 
 Test(inversionview, is_the_float64_network_with_cross_attention, .timeout = 120) {
-  check_variant("cross", SIZES "variant = \"cross_attention\";");
+  check_variant("cross", SIZES "variant = \"cross_attention\";", NONE);
+}
+
+Test(inversionview, adds_each_kind_of_noise_before_it_reads, .timeout = 120) {
+  check_variant("std", SIZES "noise = \"std\"; noise_scale = 0.3;", STD);
+  check_variant("epsilon", SIZES "noise = \"epsilon\";", EPSILON);
+  check_variant("kernel", SIZES "noise = \"kernel\";", KERNEL);
 }
 
 /* ---- first values */
