@@ -9,15 +9,17 @@
 #include "run/spent.h"
 
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
-static isc_rehearsal rehearse(const char *dir, double *harvest) {
+static isc_rehearsal rehearse(const char *dir, int64_t method, double *harvest) {
   isc_study *s;
   isc_study_plan plan;
   isc_rehearsal r;
   const isc_config_source source = {.path = isc_test_path(dir, "study.cfg")};
   isc_assert_ok(isc_study_read(&source, isc_test_path(dir, "study"), &s));
   isc_assert_ok(isc_study_plan_make(s, &plan));
-  isc_assert_ok(isc_rehearse(s, &plan, &s->method[0], isc_test_path(dir, "scratch"), &r));
+  isc_assert_ok(isc_rehearse(s, &plan, &s->method[method], isc_test_path(dir, "scratch"), &r));
   *harvest = isc_harvest_flops(&plan);
   isc_study_close(s);
   return r;
@@ -32,7 +34,7 @@ static double took(const char *dir, const char *stage) {
 Test(rehearsal, operations_are_those_of_the_run) {
   const char *dir = isc_micro_new("rehearsal");
   double harvest;
-  const isc_rehearsal r = rehearse(dir, &harvest);
+  const isc_rehearsal r = rehearse(dir, 0, &harvest);
   isc_assert_ok(isc_micro_run(dir, "study", NULL, NULL, NULL));
   cr_assert_eq(r.n_stages, 2);
   cr_assert_str_eq(r.stage[0].name, "backbone");
@@ -52,4 +54,25 @@ Test(rehearsal, operations_are_those_of_the_run) {
             read);
   cr_assert(!isc_is_dir(isc_test_path(dir, "scratch")), "the scratch directory is left behind");
   cr_assert(r.parameters > 1000);
+}
+
+/* Activations that are made anew for each example are the method's to pay for. */
+Test(rehearsal, fresh_activations_are_foretold) {
+  const char *dir = isc_micro_new("fresh");
+  char *text = isc_test_read(dir, "study.cfg", NULL), *all;
+  cr_assert(
+      asprintf(&all,
+               "%s\nbaselines = ( { plugin = \"inversionview\"; budget = \"none\"; layers = 1; "
+               "heads = 2; width = 8; blocks = 0; steps = 30; batch = 16; position = \"any\"; } "
+               ");\n",
+               text) > 0);
+  isc_test_write(dir, "study.cfg", all, strlen(all));
+  free(text);
+  free(all);
+  double harvest;
+  const isc_rehearsal r = rehearse(dir, 1, &harvest);
+  isc_assert_ok(isc_micro_run(dir, "study", NULL, NULL, NULL));
+  const double have = took(dir, "inversionview/decoder");
+  cr_assert(r.stage[0].flops >= have && r.stage[0].flops < 2 * have, "%g foretold, %g taken",
+            r.stage[0].flops, have);
 }

@@ -27,6 +27,7 @@ typedef struct stage_env {
   isc_kernel kernel;
   const isc_kernel **kernels; /* [n_sites] the same one: all have d_model */
   isc_tokenizer *tokenizer;
+  double text_flops; /* of the target for one text, at most */
 } stage_env;
 
 static isc_status env_text(const isc_method_env *env, int64_t i, isc_text *out) {
@@ -44,9 +45,12 @@ static isc_status env_activations(const isc_method_env *env, int64_t site, const
   return ISC_OK;
 }
 
+/* The target has no pass here, but what it would take is the method's. */
 static isc_status env_harvest(const isc_method_env *env, int64_t site, const int64_t *row,
                               const int64_t *position, int64_t n, float *out) {
+  stage_env *e = env->core;
   (void)position;
+  e->device.flops += (double)n * e->text_flops;
   return env_activations(env, site, row, n, out);
 }
 
@@ -86,7 +90,7 @@ static isc_status make_tokenizer(stage_env *e, const isc_study *s) {
 }
 
 static isc_status env_new(const isc_study *s, const isc_study_plan *plan, stage_env *e) {
-  *e = (stage_env){.study = s};
+  *e = (stage_env){.study = s, .text_flops = isc_harvest_flops(plan) / (double)plan->harvest.texts};
   e->device = isc_paper_device(&e->paper);
   ISC_TRY(make_sites(e, plan));
   ISC_TRY(make_kernel(e, s, plan->memory.spec.d_model));
