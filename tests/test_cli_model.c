@@ -12,6 +12,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
@@ -412,6 +413,24 @@ Test(cli_model, a_dry_run_tells_memory_and_makes_nothing) {
   c = cli(dir, 66, ARGS("run", "study.cfg", "--dry-run", "--set", "target.sites=[\"head.9.9\"]"));
   cr_assert(strstr(c.err, "head.9.9"), "%s", c.err);
   isc_cli_free(&c);
+}
+
+static void use_own_tmp(void) {
+  setenv("TMPDIR", "tmp", 1);
+}
+
+Test(cli_model, a_dry_run_of_several_methods_leaves_no_temporary_file) {
+  const char *dir = isc_micro_new("cli-model");
+  isc_assert_ok(isc_mkdirs(isc_test_path(dir, "tmp")));
+  isc_cli c =
+      isc_cli_run(dir,
+                  ARGS("run", "study.cfg", "--dry-run", "--set",
+                       "baselines=({plugin=\"inversionview\"; layers=1; heads=1; width=8;})"),
+                  use_own_tmp);
+  cr_assert_eq(c.status, 0, "%s", c.err);
+  cr_assert(strstr(c.out, "inversionview/decoder"), "%s", c.out);
+  isc_cli_free(&c);
+  cr_assert_eq(rmdir(isc_test_path(dir, "tmp")), 0, "something is left there");
 }
 
 Test(cli_model, a_harvest_tells_the_tokens_of_its_first_text_once) {

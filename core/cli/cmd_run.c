@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static int show_report(const char *dir) {
   char *table = NULL;
@@ -79,8 +80,11 @@ static void show_work(const char *name, const char *steps, double flops, double 
 static isc_status show_method(const isc_study *s, const isc_study_plan *p,
                               const isc_study_method *m, const char *scratch, double rate) {
   isc_rehearsal r;
-  char name[96];
-  ISC_TRY(isc_rehearse(s, p, m, scratch, &r));
+  char name[96], *below;
+  ISC_TRY(isc_asprintf(&below, "%s/method", scratch));
+  const isc_status st = isc_rehearse(s, p, m, below, &r);
+  free(below);
+  ISC_TRY(st);
   for (int64_t k = 0; k < r.n_stages; k++) {
     snprintf(name, sizeof name, "%s%s", m->below, r.stage[k].name);
     show_work(name, isc_cli_count(r.stage[k].steps), r.stage[k].flops, r.stage[k].memory, rate);
@@ -114,6 +118,7 @@ static isc_status show_stages(const isc_study *s, const isc_study_plan *p) {
          "nothing runs "
          "faster, and small models run slower.\n",
          rate);
+  rmdir(scratch);
   free(scratch);
   return ISC_OK;
 }
