@@ -45,12 +45,10 @@ const isc_option iv_options[] = {
      "Sites are drawn in proportion to this power of their recent loss: 0 = all alike, 1 = a site "
      "twice as hard twice as often."},
     {"noise", ISC_OPT_ENUM, 0, AT(noise), NULL, "none", 0, 0, noises,
-     "Gaussian noise on an activation when it is inverted, the same for all its samples. std: each "
-     "coordinate's is noise_scale times its standard deviation over training activations. epsilon: "
-     "of root-mean-square norm ε, or ε times the activation's norm where the kernel's distance is "
-     "relative or an angle. kernel: not Gaussian, but of the kernel's own law, with which a "
-     "perfect inversion would "
-     "sample P(x; z)."},
+     "Noise on an activation when it is inverted, one for all its samples. std: Gaussian, "
+     "noise_scale times each coordinate's deviation in training. epsilon: Gaussian, of "
+     "root-mean-square norm ε, or ε times its own where d is relative or an angle. "
+     "kernel: of the kernel's own law, that of P(x; z)."},
     {"noise_scale", ISC_OPT_FLOAT, 0, AT(noise_scale), NULL, "0.1", 0, 1e6, NULL,
      "See noise = \"std\"."},
     ISC_RECIPE_OPTIONS("", iv_conf, recipe, "156250", 1, "128", "1e-4", "0", "constant"),
