@@ -9,7 +9,7 @@ nobase_dist_doc_DATA = \
   plugins/targets/gpt2.c \
   plugins/targets/llama.c
 guidesdir = $(docdir)/docs
-dist_guides_DATA = docs/architecture.md docs/dependencies.md docs/heatmap.png docs/report.md
+dist_guides_DATA = docs/architecture.md docs/dependencies.md docs/heatmap.png docs/report.md docs/results.md
 bashcompletiondir = $(datadir)/bash-completion/completions
 dist_bashcompletion_DATA = docs/completions/inversescope
 EXTRA_DIST += quickstart .ci/run
