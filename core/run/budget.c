@@ -11,7 +11,8 @@
 
 enum { WARM_UP = 4, TRIAL = 24 }; /* steps of a trial; the first ones take longer */
 
-isc_status isc_method_spent(const isc_study *s, const isc_study_method *m, isc_spent *out) {
+/* What all training stages of a method took. */
+static isc_status method_spent(const isc_study *s, const isc_study_method *m, isc_spent *out) {
   *out = (isc_spent){0};
   for (int64_t k = 0; isc_method_stage(m, k); k++) {
     char *dir = NULL;
@@ -199,7 +200,7 @@ isc_status isc_budget_settle(isc_run_state *r, int64_t stage, const char harvest
   json_t *record = NULL;
   *max_steps = 0;
   if (m->budget == ISC_BUDGET_NONE) return ISC_OK;
-  ISC_GO(isc_method_spent(s, &s->method[0], &own));
+  ISC_GO(method_spent(s, &s->method[0], &own));
   const double share = measure(m->budget, &own) / (double)n_stages(m);
   ISC_GO(basis_of(r, stage, share, harvest, previous, basis));
   ISC_GO(open_record(s, m, &path, &record));

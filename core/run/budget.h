@@ -19,7 +19,4 @@ isc_status isc_budget_settle(isc_run_state *r, int64_t stage, const char harvest
 isc_status isc_budget_known(isc_study *s, const isc_study_method *m, int64_t stage,
                             int64_t *max_steps);
 
-/* What all training stages of a method took. */
-isc_status isc_method_spent(const isc_study *s, const isc_study_method *m, isc_spent *out);
-
 #endif

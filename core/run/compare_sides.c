@@ -30,12 +30,6 @@ done:
   return st;
 }
 
-static json_t *spent_part(const isc_spent *s) {
-  return json_pack("{sI sI sI sf sf}", "steps", (json_int_t)s->steps, "examples",
-                   (json_int_t)s->examples, "tokens", (json_int_t)s->tokens, "flops", s->flops,
-                   "seconds", s->seconds);
-}
-
 static isc_status add_spent(const char *dir, const char *stage, isc_spent *sum, bool *known) {
   char *path = NULL;
   isc_spent one;
@@ -60,8 +54,8 @@ static isc_status read_spent(isc_side *s) {
     ISC_TRY(add_spent(s->dir, stage, &training, &trained));
   }
   ISC_TRY(add_spent(s->dir, "sample", &sampling, &sampled));
-  s->spent = trained ? spent_part(&training) : json_null();
-  s->sample = sampled ? spent_part(&sampling) : json_null();
+  s->spent = trained ? isc_spent_json(&training) : json_null();
+  s->sample = sampled ? isc_spent_json(&sampling) : json_null();
   return ISC_OK;
 }
 

@@ -66,21 +66,14 @@ static void narrow(int64_t n, const double *from, float *to) {
 
 static isc_status rates(const isc_score *s, isc_conditions *out) {
   const int64_t n = s->study->n_conditions, n_sites = s->study->sites.n,
-                n_feat = s->study->n_features, per_site = n * s->samples.n_samples;
+                n_feat = s->study->n_features;
   int64_t *start = NULL;
   double *rate = NULL;
   isc_status st = ISC_OK;
   ISC_GO(isc_calloc((size_t)n + 1, sizeof *start, "conditions", (void **)&start));
   ISC_GO(isc_calloc((size_t)n, sizeof *rate, "conditions", (void **)&rate));
-  for (int64_t c = 0; c <= n; c++)
-    start[c] = c * s->samples.n_samples;
   for (int64_t k = 0; k < n_sites; k++) {
-    const isc_sample_set set = {.n_conditions = n,
-                                .n_texts = s->samples.n_texts,
-                                .start = start,
-                                .d = s->d + k * per_site,
-                                .text = s->samples.text + k * per_site,
-                                .log_p = s->study->prior.ops->log_prob ? s->log_p : NULL};
+    const isc_sample_set set = isc_score_set(s, k, start);
     if (set.log_p) isc_validity_by_condition(&set, rate);
     if (set.log_p) narrow(n, rate, out->validity + k * n);
     for (int64_t f = 0; f < n_feat; f++) {

@@ -27,7 +27,7 @@ void isc_spent_add(isc_spent *to, const isc_spent *more) {
 
 /* ---- the file: {"spent": [{…}, …]}, the newest last */
 
-static json_t *to_json(const isc_spent *s) {
+json_t *isc_spent_json(const isc_spent *s) {
   return json_pack("{sI sI sI sf sf}", "steps", (json_int_t)s->steps, "examples",
                    (json_int_t)s->examples, "tokens", (json_int_t)s->tokens, "flops", s->flops,
                    "seconds", s->seconds);
@@ -48,7 +48,7 @@ static isc_status write_spent(const char *dir, const isc_spent *s, int64_t n) {
   char *path = NULL, *text = NULL;
   json_t *list = json_array(), *j = json_pack("{so}", "spent", list);
   for (int64_t i = 0; j && i < n; i++)
-    json_array_append_new(list, to_json(&s[i]));
+    json_array_append_new(list, isc_spent_json(&s[i]));
   text = j ? json_dumps(j, JSON_INDENT(1) | JSON_PRESERVE_ORDER) : NULL;
   json_decref(j);
   ISC_GO(isc_path_join(dir, ISC_SPENT_FILE, &path));

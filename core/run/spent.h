@@ -42,6 +42,8 @@ isc_status isc_meter_finish(isc_meter *m, const char *dir);
 
 /* Of a finished stage. ISC_E_MISSING without the file. */
 ISC_API isc_status isc_spent_read(const char *dir, isc_spent *out);
+/* The object that the file has of it; NULL without memory. */
+struct json_t *isc_spent_json(const isc_spent *s);
 ISC_API void isc_spent_add(isc_spent *to, const isc_spent *more);
 
 #endif

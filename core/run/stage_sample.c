@@ -2,6 +2,7 @@
  *
  * The sample stage: x ~ q(x | ẑ) for every held-out condition at every site, and unconditional samples.
  */
+#include "eval/distance.h"
 #include "run/samples.h"
 #include "run/scatter.h"
 #include "run/stage.h"
@@ -49,15 +50,6 @@ static void conditions_free(conditions *c) {
   free(c->storage);
 }
 
-static void expand(const isc_site *site, const float *a, float *z) {
-  for (int64_t j = 0; j < site->dim; j++) {
-    double sum = site->map ? 0 : (double)a[j];
-    for (int64_t k = 0; site->map && k < site->stored; k++)
-      sum += (double)a[k] * (double)site->map[k * site->dim + j];
-    z[j] = (float)sum;
-  }
-}
-
 static isc_status conditions_read(isc_study *s, const char *dir, conditions *c) {
   isc_status st = ISC_OK;
   isc_store *store = NULL;
@@ -78,8 +70,8 @@ static isc_status conditions_read(isc_study *s, const char *dir, conditions *c) 
   for (int64_t i = 0; i < s->sites.n; i++) {
     const isc_site *site = &s->sites.site[i];
     ISC_GO(isc_store_read(store, i, NULL, n, a));
+    isc_site_expand(site, n, a, z);
     for (int64_t k = 0; k < n; k++, row++, z += site->dim) {
-      expand(site, a + k * site->stored, z);
       c->site[row] = i;
       c->z[row] = z;
       /* An address of its own for every (site, condition, draw), the same however many are asked for. */
