@@ -172,3 +172,7 @@ isc_device isc_paper_device(isc_paper *p) {
                                 .summary = "Counts and computes nothing"};
   return (isc_device){.ops = &PAPER, .impl = p, .cls = &cls, .description = "paper"};
 }
+
+bool isc_device_is_paper(const isc_device *dev) {
+  return dev->ops == &PAPER;
+}
