@@ -14,7 +14,7 @@
 extern "C" {
 #endif
 
-/* The ops table of a backend; every member is required. When an op returns, its host outputs are there and its host inputs
+/* The ops table of a backend; every member is required unless it says so. When an op returns, its host outputs are there and its host inputs
  * may be reused; results on the device may be pending until `sync` or `download`. Memory that an op cannot have →
  * ISC_E_NOMEM; a device that fails → ISC_E_DEVICE. */
 typedef struct isc_backend_ops {
@@ -80,7 +80,24 @@ typedef struct isc_backend_ops {
   isc_status (*rotary)(void *impl, const isc_rotary *a);  /* isc_rotary */
   isc_status (*gate)(void *impl, const isc_gate *a);      /* isc_gate: y */
   isc_status (*gate_grad)(void *impl, const isc_gate *a); /* and dx from dy */
+  /* Since 1.1 and optional, NULL where nothing is gained: for devices that work while the host goes on.
+   * The next four come together or not at all. */
+  isc_status (*clip)(void *impl, const isc_clip *a); /* isc_clip   */
+  isc_status (*sample_there)(void *impl,
+                             const isc_sample *a); /* isc_sample, results on the device */
+  /* Begins a copy to the host, in its order behind what was asked before; `ticket` is below ISC_READS and names it. One that
+   * is begun again forgets what it had. */
+  isc_status (*read_begin)(void *impl, int64_t ticket, const void *src, size_t bytes);
+  /* Waits for that copy, not for what was asked since; `host` gets its bytes. ISC_E_USAGE when none was begun. */
+  isc_status (*read_end)(void *impl, int64_t ticket, void *host);
+  /* Both or neither. What is asked between them is put together and begins as one at `play`, which for work of the same shape
+   * as the last costs less than its parts; `play` with `drop` forgets it instead. Meanwhile nothing may be asked for that
+   * the host waits for; an operation may fail that alone would not, and then all of it must be dropped. */
+  isc_status (*record)(void *impl);
+  isc_status (*play)(void *impl, bool drop);
 } isc_backend_ops;
+
+enum { ISC_READS = 4 };
 
 /* An opened backend. */
 typedef struct isc_device {

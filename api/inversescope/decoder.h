@@ -185,6 +185,8 @@ typedef struct isc_decoder_input {
   /* since 1.1: NULL = no slots. With a cache, given to the pass that begins it (length 0), which keeps them: later passes
    * give none, and isc_kv_cache_select takes a sequence's slots with it. They count as no position. Not with `lens` or `last`. */
   const isc_kv_prefix *prefix;
+  /* since 1.1: in place of ids, [batch, len] on the device, of which nobody checks that they are in the vocabulary. */
+  const int32_t *device_ids;
 } isc_decoder_input;
 
 /* *hidden = final-norm output [batch·len, d_model] (NULL when the taps stop earlier). Longer than n_ctx →

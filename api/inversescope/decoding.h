@@ -36,6 +36,7 @@ typedef struct isc_decoding {
   isc_status (*select)(void *user, isc_step *s, const int64_t *left, int64_t n);
   const isc_taps *
       taps; /* of each token's pass, whose sequences are cut evenly among the rows, in order; or NULL */
+  isc_dtype product; /* what matrix products round their operands to */
 } isc_decoding;
 
 /* As isc_method_ops.invert; req->site may be NULL when there is no `begin`. log q is that of the tokens drawn, the end included, at

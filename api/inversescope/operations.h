@@ -179,7 +179,21 @@ typedef struct isc_adamw {
   const float *g;   /* [n] */
   double lr, beta1, beta2, eps, weight_decay, grad_scale;
   int64_t step; /* 1 at the first update of this parameter */
+  /* since 1.1; only where the backend has `clip`: */
+  const double
+      *scale; /* on the device, in place of grad_scale; NaN there: nothing changes; or NULL */
 } isc_adamw;
+
+/* The norm over the gradients of `count` parameters, and the factor that clips it, without the host's knowing either:
+ * out[i] = Σ x[i]²; out[count] = norm = sqrt(Σ out[i]), in the order of i; out[count + 1] = NaN if the norm is not finite, else
+ * min(1, most/(norm + 1e-6)), or 1 where `most` or the norm is 0. Since 1.1. */
+typedef struct isc_clip {
+  int64_t count;
+  const float *const *x; /* [count], host, of [n[i]]  */
+  const int64_t *n;      /* [count], host             */
+  double most;           /* ≥ 0; 0 = no clipping      */
+  double *out;           /* [count + 2]               */
+} isc_clip;
 
 /* Draw token id[i] ~ softmax(logits[i]/temperature) by inversion of its cumulative sum (f64, in id order) at the
  * uniform of Philox (seed, ISC_RNG_SAMPLE, index[i]) number `draw` (0, 1, …, see isc_sample_uniform);
@@ -193,6 +207,9 @@ typedef struct isc_sample {
   uint32_t draw;
   int32_t *id;  /* [rows], host       */
   double *logp; /* [rows], host, +=   */
+  /* since 1.1; of sample_there, which leaves id and logp alone and overwrites: */
+  int32_t *device_id;  /* [rows] a token; 0 where the logits hold NaN or infinity */
+  double *device_logp; /* [rows] NaN there, and 0 at temperature 0                */
 } isc_sample;
 /* The uniform in (0, 1) that `isc_sample` uses; every backend gives the same. */
 ISC_API double isc_sample_uniform(uint64_t seed, uint64_t index, uint32_t draw);

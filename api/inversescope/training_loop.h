@@ -22,10 +22,12 @@ typedef struct isc_recipe {
   int64_t steps, batch, warmup;
   double lr, final_lr; /* final_lr: share of lr left at the last step        */
   int32_t schedule;    /* isc_schedule_kind                                  */
+  int32_t precision;   /* isc_dtype that operands of matrix products are rounded to */
   double beta2, weight_decay, clip;
 } isc_recipe;
 
-ISC_API extern const char *const isc_schedule_names[]; /* choices of isc_schedule_kind */
+ISC_API extern const char *const isc_schedule_names[];  /* choices of isc_schedule_kind */
+ISC_API extern const char *const isc_precision_names[]; /* and of precision */
 
 /* One row of the table below. */
 #define ISC_RECIPE_ROW(p, key, type, flags, T, f, unit, preset, lo, hi, choices, doc)              \
@@ -52,12 +54,16 @@ ISC_API extern const char *const isc_schedule_names[]; /* choices of isc_schedul
       ISC_RECIPE_ROW(p, "weight_decay", ISC_OPT_FLOAT, 0, T, f.weight_decay, NULL, "0.01", 0, 10,  \
                      NULL, "AdamW's decoupled weight decay."),                                     \
       ISC_RECIPE_ROW(p, "clip", ISC_OPT_FLOAT, 0, T, f.clip, NULL, "0.0", 0, 1e9, NULL,            \
-                     "Largest norm of the whole gradient; 0 leaves it as it is.")
+                     "Largest norm of the whole gradient; 0 leaves it as it is."),                 \
+      ISC_RECIPE_ROW(                                                                              \
+          p, "precision", ISC_OPT_ENUM, 0, T, f.precision, NULL, "f32", 0, 0, isc_precision_names, \
+          "What matrix products round their operands to in training; sums, weights and "           \
+          "updates are f32.")
 
 /* The names of these options for stage_options of isc_method_ops, separated by commas. */
 #define ISC_RECIPE_NAMES(p)                                                                        \
   p "steps", p "batch", p "lr", p "warmup", p "schedule", p "final_lr", p "beta2",                 \
-      p "weight_decay", p "clip"
+      p "weight_decay", p "clip", p "precision"
 
 enum { ISC_TRAIN_METRICS = 4 }; /* a step's own metrics, at most */
 

@@ -2,12 +2,17 @@
  *
  * Batched decoding with a key/value cache.
  *
+ * Where the device answers later, a token's pass begins before the last one's draws are heard of: the tokens stay on the
+ * device, and a sequence is known to have ended one pass too late, whose draw nobody takes.
+ *
  * A batch is a rectangle, rows × samples of a row, in the order of the rows' sites: the samples of a row stand to its
  * condition as the positions of a sequence do, so that what a row conditions on is made and read once. Finished
  * sequences leave, the rectangle shrinking, when they are enough to pay for the copying.
  */
 #include <inversescope/decoding.h>
 #include "base/base.h"
+#include "tensor/optional.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,6 +43,12 @@ typedef struct run {
   double *logp;           /* [capacity]                                           */
   int64_t *keep;          /* [capacity]                                           */
   isc_text text;
+  bool later;       /* what a token's pass drew is read while the next one is at work     */
+  bool records;     /* … and passes of one shape are put together                         */
+  void *drawn;      /* on the device: logp [capacity], id [capacity]; NULL unless `later` */
+  char *drawn_host; /* a copy of those                                                    */
+  bool on_device;   /* the tokens to feed are there, not in `id`                          */
+  int64_t alike;    /* passes of the same shape so far                                    */
 } run;
 
 /* ---- setting up */
@@ -85,6 +96,18 @@ static isc_status check(const isc_decoding *sp, const isc_invert *q) {
   return ISC_OK;
 }
 
+enum { DRAWN_BYTES = sizeof(double) + sizeof(int32_t) };
+
+static isc_status allocate_drawn(run *r) {
+  isc_device *dev = r->sp->device;
+  const size_t bytes = (size_t)r->capacity * DRAWN_BYTES;
+  r->later = isc_device_reads_later(dev);
+  r->records = r->later && isc_device_records(dev);
+  if (!r->later) return ISC_OK;
+  ISC_TRY(isc_malloc(bytes, "sampling", (void **)&r->drawn_host));
+  return dev->ops->alloc(dev->impl, bytes, &r->drawn);
+}
+
 static isc_status allocate(run *r) {
   const char *what = "sampling";
   size_t n, numbers;
@@ -105,6 +128,9 @@ static isc_status allocate(run *r) {
   ISC_TRY(isc_calloc(n, sizeof *r->keep, what, (void **)&r->keep));
   ISC_TRY(isc_step_new(r->sp->device, &r->conditions));
   ISC_TRY(isc_step_new(r->sp->device, &r->step));
+  isc_step_set_product(r->conditions, r->sp->product);
+  isc_step_set_product(r->step, r->sp->product);
+  ISC_TRY(allocate_drawn(r));
   return sort_rows(r);
 }
 
@@ -122,6 +148,8 @@ static void release(run *r) {
   free(r->index);
   free(r->logp);
   free(r->keep);
+  free(r->drawn_host);
+  if (r->drawn) r->sp->device->ops->free(r->sp->device->impl, r->drawn);
   isc_text_free(&r->text);
 }
 
@@ -169,6 +197,8 @@ static isc_status begin(run *r, int64_t first_row, int64_t rows, int64_t first, 
     r->seq[i] = (sequence){.sample = first + i % width, .slot = i};
     r->id[i] = r->sp->bos;
   }
+  r->on_device = false;
+  r->alike = 0;
   isc_kv_cache_free(r->cache);
   r->cache = NULL;
   ISC_TRY(isc_kv_cache_new_prefixed(r->sp->decoder, rows * width, r->sp->max_tokens - 1,
@@ -176,37 +206,106 @@ static isc_status begin(run *r, int64_t first_row, int64_t rows, int64_t first, 
   return condition_rows(r);
 }
 
-/* Feed id, draw the next token of every sequence in the batch into id and its log-probability into logp. */
-static isc_status draw(run *r, int64_t t) {
+static double *drawn_logp(const run *r) {
+  return r->drawn;
+}
+static int32_t *drawn_id(const run *r) {
+  return (int32_t *)(void *)(drawn_logp(r) + r->rows * r->width);
+}
+
+static isc_sample draw_of(run *r, int64_t t, const isc_tensor *logits) {
+  const int64_t n = r->rows * r->width;
+  for (int64_t i = 0; i < n; i++)
+    r->index[i] = r->req->index[row_of(r, i)] + (uint64_t)r->seq[i].sample;
+  return (isc_sample){.rows = n,
+                      .vocab = logits->shape[1],
+                      .logits = logits->data,
+                      .temperature = r->req->temperature,
+                      .seed = r->req->seed,
+                      .index = r->index,
+                      .draw = (uint32_t)t};
+}
+
+static isc_status draw_here(run *r, isc_sample *a) {
+  memset(r->logp, 0, (size_t)a->rows * sizeof *r->logp);
+  a->id = r->id;
+  a->logp = r->logp;
+  return r->sp->device->ops->sample(r->sp->device->impl, a);
+}
+
+static isc_status draw_there(run *r, isc_sample *a) {
+  a->device_id = drawn_id(r);
+  a->device_logp = drawn_logp(r);
+  return r->sp->device->ops->sample_there(r->sp->device->impl, a);
+}
+
+/* Feed each sequence's token and draw its next one. */
+static isc_status pass(run *r, int64_t t) {
   const isc_decoding *sp = r->sp;
-  int64_t n = r->rows * r->width;
   isc_tensor *hidden, *logits;
   const isc_decoder_input in = {.size = sizeof in,
-                                .batch = n,
+                                .batch = r->rows * r->width,
                                 .len = 1,
-                                .ids = r->id,
+                                .ids = r->on_device ? NULL : r->id,
+                                .device_ids = r->on_device ? drawn_id(r) : NULL,
                                 .cache = r->cache,
                                 .prefix = t == 0 && sp->n_prefix ? &r->prefix : NULL};
   isc_step_reset(r->step);
   ISC_TRY(isc_decoder_forward(sp->decoder, r->step, &in, sp->taps, &hidden));
   ISC_TRY(isc_decoder_logits(sp->decoder, r->step, hidden, &logits));
-  memset(r->logp, 0, (size_t)n * sizeof *r->logp);
-  for (int64_t i = 0; i < n; i++)
-    r->index[i] = r->req->index[row_of(r, i)] + (uint64_t)r->seq[i].sample;
-  const isc_sample a = {.rows = n,
-                        .vocab = logits->shape[1],
-                        .logits = logits->data,
-                        .temperature = r->req->temperature,
-                        .seed = r->req->seed,
-                        .index = r->index,
-                        .draw = (uint32_t)t,
-                        .id = r->id,
-                        .logp = r->logp};
-  return sp->device->ops->sample(sp->device->impl, &a);
+  isc_sample a = draw_of(r, t, logits);
+  return r->later ? draw_there(r, &a) : draw_here(r, &a);
 }
 
-/* Take the drawn tokens in; deliver what has ended. */
-static isc_status advance(run *r, bool last) {
+/* The pass as one piece of work; *done = false when the device would not have it so. The first passes of a shape go by
+ * themselves: they get the memory that the others find. */
+static isc_status recorded_pass(run *r, int64_t t, bool *done) {
+  isc_device *dev = r->sp->device;
+  *done = false;
+  if (!r->records || r->alike < 2) return ISC_OK;
+  ISC_TRY(dev->ops->record(dev->impl));
+  const isc_status st = pass(r, t);
+  if (st == ISC_OK) {
+    *done = true;
+    return dev->ops->play(dev->impl, false);
+  }
+  ISC_TRY(dev->ops->play(dev->impl, true));
+  isc_kv_cache_rewind(r->cache, t);
+  r->records = false;
+  return ISC_OK;
+}
+
+static isc_status draw(run *r, int64_t t) {
+  isc_device *dev = r->sp->device;
+  bool done;
+  ISC_TRY(recorded_pass(r, t, &done));
+  if (!done) ISC_TRY(pass(r, t));
+  r->alike++;
+  if (!r->later) return ISC_OK;
+  r->on_device = true;
+  return dev->ops->read_begin(dev->impl, t % 2, r->drawn,
+                              (size_t)(r->rows * r->width) * DRAWN_BYTES);
+}
+
+/* What pass t drew into id and logp, if the host does not have it yet. */
+static isc_status hear(run *r, int64_t t) {
+  const size_t n = (size_t)(r->rows * r->width);
+  isc_device *dev = r->sp->device;
+  if (!r->later) return ISC_OK;
+  ISC_TRY(dev->ops->read_end(dev->impl, t % 2, r->drawn_host));
+  memcpy(r->logp, r->drawn_host, n * sizeof *r->logp);
+  memcpy(r->id, r->drawn_host + n * sizeof *r->logp, n * sizeof *r->id);
+  for (size_t i = 0; i < n; i++)
+    if (isnan(r->logp[i]))
+      return isc_fail(ISC_E_NUMERIC, "sampling: the logits of token %lld hold NaN or infinity",
+                      (long long)t + 1);
+  return ISC_OK;
+}
+
+/* Take the tokens in that pass t drew; deliver what has ended. */
+static isc_status advance(run *r, int64_t t) {
+  const bool last = t + 2 == r->sp->max_tokens;
+  ISC_TRY(hear(r, t));
   for (int64_t i = 0; i < r->rows * r->width; i++) {
     sequence *q = &r->seq[i];
     if (q->done) continue;
@@ -256,25 +355,42 @@ static isc_status shrink(run *r, int64_t rows, int64_t width) {
   return fewer ? select_conditions(r) : ISC_OK;
 }
 
-/* Let finished sequences go when a quarter of the batch can be saved; *left = are any unfinished? */
-static isc_status compact(run *r, bool *left) {
-  int64_t rows = 0, width = 0;
+/* The rectangle that the unfinished sequences need; is it worth while to go over to it? */
+static bool can_shrink(const run *r, int64_t *rows, int64_t *width) {
+  *rows = *width = 0;
   for (int64_t i = 0; i < r->rows; i++) {
     int64_t n = unfinished(r, i);
-    rows += n > 0;
-    width = n > width ? n : width;
+    *rows += n > 0;
+    *width = n > *width ? n : *width;
   }
-  *left = rows > 0;
-  return *left && 4 * rows * width <= 3 * r->rows * r->width ? shrink(r, rows, width) : ISC_OK;
+  return 4 * *rows * *width <= 3 * r->rows * r->width;
 }
 
+/* Let finished sequences go when a quarter of the batch can be saved; *left = are any unfinished? Pass t was begun: what it drew
+ * belongs to the rectangle as it is, so it is heard first. */
+static isc_status compact(run *r, int64_t t, bool *left) {
+  int64_t rows, width;
+  bool shrinks = can_shrink(r, &rows, &width);
+  if (shrinks && rows > 0 && r->later) {
+    ISC_TRY(advance(r, t));
+    can_shrink(r, &rows, &width);
+    r->on_device = false;
+    r->alike = 0;
+  }
+  *left = rows > 0;
+  return *left && shrinks ? shrink(r, rows, width) : ISC_OK;
+}
+
+/* With draws that are heard later, pass t is at work while those of pass t − 1 are taken in. */
 static isc_status decode(run *r) {
-  int64_t draws = r->sp->max_tokens - 1;
+  const int64_t draws = r->sp->max_tokens - 1;
   bool left = true;
   for (int64_t t = 0; t < draws && left; t++) {
+    const bool waiting = r->later && r->on_device; /* pass t − 1 is not taken in */
     ISC_TRY(draw(r, t));
-    ISC_TRY(advance(r, t + 1 == draws));
-    ISC_TRY(compact(r, &left));
+    if (waiting) ISC_TRY(advance(r, t - 1));
+    if (!r->later || t + 1 == draws) ISC_TRY(advance(r, t));
+    if (waiting || !r->later) ISC_TRY(compact(r, t, &left));
   }
   return ISC_OK;
 }

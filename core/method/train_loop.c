@@ -8,6 +8,8 @@
 #include <inversescope/training_loop.h>
 #include "base/base.h"
 #include "model/params_io.h"
+#include "tensor/optional.h"
+#include "tensor/params.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -15,6 +17,7 @@
 #include <unistd.h>
 
 const char *const isc_schedule_names[] = {"constant", "linear", "cosine", NULL};
+const char *const isc_precision_names[] = {"f32", "bf16", NULL};
 
 static const char *const NO_PREFIX[] = {""};
 
@@ -62,42 +65,112 @@ static isc_optimizer optimizer(const isc_train_loop *t, double lr) {
   return o;
 }
 
-/* One update; m[0 … 3) are the loop's own metrics. */
-static isc_status update(const isc_train_loop *t, isc_step *s, int64_t k, isc_metric *m,
-                         int64_t *n) {
-  const isc_recipe *r = t->recipe;
-  double lr =
-      r->lr * isc_schedule((isc_schedule_kind)r->schedule, k, r->warmup, r->steps, r->final_lr);
-  isc_optimizer opt = optimizer(t, lr);
-  isc_tensor *loss;
+/* A step that was begun: what it reports once the host hears of it. */
+typedef struct flight {
+  bool on;
+  int64_t step, tickets; /* the first of its two */
+  isc_metric m[3 + ISC_TRAIN_METRICS];
+  int64_t n;
+} flight;
+
+/* Where the device answers later, step k is begun before step k − 1 is heard of, so that the device never waits. */
+typedef struct training {
+  const isc_train_loop *t;
+  isc_step *s;
+  const char *path;
+  bool later;
+  flight flight[2]; /* of even and of odd steps */
+} training;
+
+/* Metrics 0 and 2, loss and norm of the gradient. */
+static void say(flight *f, double loss, double norm) {
+  f->m[0].value = loss;
+  f->m[2].value = norm;
+}
+
+/* The loss is read before the update begins: another step may use its memory. */
+static isc_status finish_now(const training *r, const isc_tensor *loss, const isc_optimizer *opt,
+                             flight *f) {
   float value;
   double norm = 0;
-  isc_step_reset(s);
-  ISC_TRY(isc_params_zero_grad(t->params));
-  ISC_TRY(isc_tape_begin(s));
-  *n = 0;
-  ISC_TRY(t->forward(t->user, s, k, &loss, m + 3, n));
-  ISC_TRY(isc_tape_backward(s, loss));
-  ISC_TRY(isc_tensor_download(s, loss, &value));
-  ISC_TRY(isc_adamw_step(t->params, &opt, &norm));
-  m[0] = (isc_metric){"loss", value};
-  m[1] = (isc_metric){"lr", lr};
-  m[2] = (isc_metric){"grad_norm", norm};
-  *n += 3;
+  ISC_TRY(isc_tensor_download(r->s, loss, &value));
+  ISC_TRY(isc_adamw_step(r->t->params, opt, &norm));
+  say(f, value, norm);
   return ISC_OK;
 }
 
-static isc_status step(const isc_train_loop *t, isc_step *s, int64_t k) {
-  isc_metric m[3 + ISC_TRAIN_METRICS];
-  int64_t n;
-  if (update(t, s, k, m, &n) != ISC_OK) return isc_fail_in("training step %lld", (long long)k);
-  return t->io->progress ? t->io->progress(t->io, k + 1, t->recipe->steps, m, n) : ISC_OK;
+static isc_status finish_later(const training *r, const isc_tensor *loss, const isc_optimizer *opt,
+                               const flight *f) {
+  const isc_device *dev = r->t->device;
+  ISC_TRY(dev->ops->read_begin(dev->impl, f->tickets, loss->data, sizeof(float)));
+  return isc_adamw_begin(r->t->params, opt, f->tickets + 1);
 }
 
-static isc_status stopped(const isc_train_loop *t, const char *path, int64_t done) {
-  ISC_TRY(save(t, path, done));
+/* One update; m[0 … 3) are the loop's own metrics. */
+static isc_status update(const training *r, int64_t k, flight *f) {
+  const isc_train_loop *t = r->t;
+  const isc_recipe *c = t->recipe;
+  const double lr =
+      c->lr * isc_schedule((isc_schedule_kind)c->schedule, k, c->warmup, c->steps, c->final_lr);
+  const isc_optimizer opt = optimizer(t, lr);
+  isc_tensor *loss;
+  isc_step_reset(r->s);
+  ISC_TRY(isc_params_zero_grad(t->params));
+  ISC_TRY(isc_tape_begin(r->s));
+  ISC_TRY(t->forward(t->user, r->s, k, &loss, f->m + 3, &f->n));
+  ISC_TRY(isc_tape_backward(r->s, loss));
+  f->m[0] = (isc_metric){"loss", 0};
+  f->m[1] = (isc_metric){"lr", lr};
+  f->m[2] = (isc_metric){"grad_norm", 0};
+  f->n += 3;
+  return r->later ? finish_later(r, loss, &opt, f) : finish_now(r, loss, &opt, f);
+}
+
+static isc_status hear(const training *r, flight *f) {
+  const isc_device *dev = r->t->device;
+  float loss;
+  double norm;
+  ISC_TRY(dev->ops->read_end(dev->impl, f->tickets, &loss));
+  ISC_TRY(isc_adamw_end(r->t->params, f->tickets + 1, &norm));
+  say(f, loss, norm);
+  return ISC_OK;
+}
+
+/* Reports a step that was begun, if it was not reported before. */
+static isc_status land(const training *r, flight *f) {
+  isc_train_io *io = r->t->io;
+  if (!f->on) return ISC_OK;
+  f->on = false;
+  if (r->later && hear(r, f) != ISC_OK)
+    return isc_fail_in("training step %lld", (long long)f->step);
+  return io->progress ? io->progress(io, f->step + 1, r->t->recipe->steps, f->m, f->n) : ISC_OK;
+}
+
+static isc_status land_all(training *r, int64_t next) {
+  ISC_TRY(land(r, &r->flight[next & 1]));
+  return land(r, &r->flight[(next + 1) & 1]);
+}
+
+static isc_status step(training *r, int64_t k) {
+  flight *f = &r->flight[k & 1];
+  *f = (flight){.step = k, .tickets = 2 * (k & 1)};
+  if (update(r, k, f) != ISC_OK) return isc_fail_in("training step %lld", (long long)k);
+  f->on = true;
+  return land(r, r->later ? &r->flight[(k + 1) & 1] : f);
+}
+
+static isc_status stopped(training *r, int64_t done) {
+  ISC_TRY(land_all(r, done));
+  ISC_TRY(save(r->t, r->path, done));
   return isc_fail(ISC_E_INTERRUPTED, "stopped after training step %lld of %lld; the state is in %s",
-                  (long long)done, (long long)t->recipe->steps, path);
+                  (long long)done, (long long)r->t->recipe->steps, r->path);
+}
+
+static isc_status keep(training *r, int64_t done) {
+  isc_train_io *io = r->t->io;
+  if (done == r->t->recipe->steps || !io->checkpoint_due || !io->checkpoint_due(io)) return ISC_OK;
+  ISC_TRY(land_all(r, done));
+  return save(r->t, r->path, done);
 }
 
 isc_status isc_train_run(const isc_train_loop *given) {
@@ -107,24 +180,26 @@ isc_status isc_train_run(const isc_train_loop *given) {
                           sizeof loop, &loop));
   isc_train_io *io = loop.io;
   isc_recipe recipe = *loop.recipe;
-  isc_step *s = NULL;
+  training r = {.t = t, .later = isc_device_reads_later(t->device)};
   char *path = NULL;
   int64_t done = 0;
   recipe.steps = isc_train_steps(io, recipe.steps);
   loop.recipe = &recipe;
   isc_params_train(t->params, true);
   ISC_GO(checkpoint_path(io, &path));
+  r.path = path;
   ISC_GO(restore(t, path, &done));
-  ISC_GO(isc_step_new(t->device, &s));
+  ISC_GO(isc_step_new(t->device, &r.s));
+  isc_step_set_product(r.s, recipe.precision);
   while (done < t->recipe->steps) {
-    if (io->should_stop && io->should_stop(io)) ISC_GO(stopped(t, path, done));
-    ISC_GO(step(t, s, done));
+    if (io->should_stop && io->should_stop(io)) ISC_GO(stopped(&r, done));
+    ISC_GO(step(&r, done));
     done++;
-    if (done < t->recipe->steps && io->checkpoint_due && io->checkpoint_due(io))
-      ISC_GO(save(t, path, done));
+    ISC_GO(keep(&r, done));
   }
+  ISC_GO(land_all(&r, done));
 done:
-  isc_step_free(s);
+  isc_step_free(r.s);
   free(path);
   return st;
 }

@@ -9,6 +9,7 @@
  */
 #include "base/base.h"
 #include "model/decoder_internal.h"
+#include "tensor/embed.h"
 #include "tensor/packed.h"
 #include <math.h>
 
@@ -166,6 +167,9 @@ static isc_tensor *value_of(isc_param *q) {
 static isc_status embed(pass *p, isc_tensor **out) {
   isc_decoder *d = p->d;
   const double scale = d->spec.embed_scale != 0 ? d->spec.embed_scale : 1;
+  if (p->in->device_ids)
+    return isc_op_embed_there(p->s, &d->wte->value, value_of(d->wpe), scale, p->in->device_ids,
+                              d->wpe ? p->pos : NULL, p->rows, out);
   return isc_op_embed_scaled(p->s, &d->wte->value, value_of(d->wpe), scale, p->in->ids,
                              d->wpe ? p->pos : NULL, p->rows, out);
 }

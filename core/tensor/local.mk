@@ -5,6 +5,7 @@ libinversescope_la_SOURCES += \
   core/tensor/count.c \
   core/tensor/count.h \
   core/tensor/device.c \
+  core/tensor/embed.h \
   core/tensor/gradient.c \
   core/tensor/internal.h \
   core/tensor/op_attention.c \
@@ -17,6 +18,7 @@ libinversescope_la_SOURCES += \
   core/tensor/op_packed.c \
   core/tensor/op_prepend.c \
   core/tensor/op_xent.c \
+  core/tensor/optional.h \
   core/tensor/packed.h \
   core/tensor/paper.c \
   core/tensor/paper.h \

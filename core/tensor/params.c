@@ -51,6 +51,9 @@ void isc_params_free(isc_params *p) {
   free(p->hash);
   free(p->update);
   free(p->list);
+  device_free(p->dev, p->norms);
+  for (int64_t i = 0; i < ISC_READS; i++)
+    isc_later_step_free(&p->later[i]);
   free(p);
 }
 

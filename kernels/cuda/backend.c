@@ -129,6 +129,8 @@ static void backend_close(void *impl) {
   if (c->context) c->d->context_set(c->context);
   if (c->stream) c->d->stream_wait(c->stream);
   cuda_library_close(c);
+  cuda_graph_close(c);
+  cuda_reads_close(c);
   if (c->pool) {
     for (int i = 0; i < CUDA_SLOTS; i++)
       cuda_free(c, c->scratch[i].p);
@@ -148,6 +150,7 @@ static isc_status open_all(cuda *c, const cuda_conf *conf) {
   ISC_TRY(open_kernels(c));
   ISC_TRY(cuda_pool_open(c));
   ISC_TRY(cuda_staging_open(c));
+  ISC_TRY(cuda_reads_open(c));
   c->products = (cuda_products)conf->products;
   c->synchronous = conf->synchronous;
   const cublas_functions *library;
@@ -225,6 +228,12 @@ OP(scatter_add,
 OP(rotary, (void *impl, const isc_rotary *a), (c, a))
 OP(gate, (void *impl, const isc_gate *a), (c, a))
 OP(gate_grad, (void *impl, const isc_gate *a), (c, a))
+OP(clip, (void *impl, const isc_clip *a), (c, a))
+OP(sample_there, (void *impl, const isc_sample *a), (c, a))
+OP(read_begin, (void *impl, int64_t ticket, const void *src, size_t bytes), (c, ticket, src, bytes))
+OP(read_end, (void *impl, int64_t ticket, void *host), (c, ticket, host))
+OP(record, (void *impl), (c))
+OP(play, (void *impl, bool drop), (c, drop))
 
 static const isc_backend_ops backend_ops = {
     .size = sizeof(isc_backend_ops),
@@ -263,6 +272,12 @@ static const isc_backend_ops backend_ops = {
     .rotary = backend_rotary,
     .gate = backend_gate,
     .gate_grad = backend_gate_grad,
+    .clip = backend_clip,
+    .sample_there = backend_sample_there,
+    .read_begin = backend_read_begin,
+    .read_end = backend_read_end,
+    .record = backend_record,
+    .play = backend_play,
 };
 
 static const isc_option backend_options[] = {

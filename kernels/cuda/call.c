@@ -12,7 +12,8 @@
 /* Results that leave the context as it was. */
 static bool harmless(cu_result r) {
   return r == CU_INVALID_VALUE || r == CU_OUT_OF_MEMORY || r == CU_NO_BINARY || r == CU_NOT_FOUND ||
-         r == CU_OUT_OF_RESOURCES || r == CU_NOT_SUPPORTED;
+         r == CU_OUT_OF_RESOURCES || r == CU_NOT_SUPPORTED || r == CU_GRAPH_UPDATE_FAILED ||
+         (r >= CU_CAPTURE_UNSUPPORTED && r <= CU_CAPTURE_WRONG_THREAD);
 }
 
 static const char *base_name(const char *path) {
@@ -53,7 +54,7 @@ isc_status cuda_begin(cuda *c, const char *doing) {
 }
 
 isc_status cuda_end(cuda *c) {
-  if (c->synchronous) CU(c, stream_wait(c->stream), "synchronous = true");
+  if (c->synchronous && !c->capturing) CU(c, stream_wait(c->stream), "synchronous = true");
   return ISC_OK;
 }
 

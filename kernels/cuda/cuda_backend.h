@@ -30,6 +30,7 @@ typedef enum cuda_slot {
 
 typedef struct cuda_pool cuda_pool;       /* memory.c   */
 typedef struct cuda_staging cuda_staging; /* transfer.c */
+typedef struct cuda_reads cuda_reads;     /* read.c     */
 typedef struct cuda_library cuda_library; /* cublas.c   */
 
 /* An opened backend. One thread at a time, as operations.h says. */
@@ -43,6 +44,9 @@ typedef struct cuda {
   int multiprocessors, shared_most;
   cuda_pool *pool;
   cuda_staging *staging;
+  cuda_reads *reads;
+  cu_graph_exec graph; /* of the work that was last put together, or NULL */
+  bool capturing;
   cuda_library *library; /* NULL until the first product that wants it */
   cuda_products products;
   bool synchronous;
@@ -99,8 +103,20 @@ isc_status cuda_upload(cuda *c, void *dst, const void *host, size_t bytes);
 isc_status cuda_download(cuda *c, void *host, const void *src, size_t bytes);
 isc_status cuda_copy(cuda *c, void *dst, const void *src, size_t bytes);
 isc_status cuda_zero(cuda *c, void *dst, size_t bytes);
+/* Empties a half of it, so that a half's worth of copies goes by without a wait. */
+isc_status cuda_staging_fresh(cuda *c);
 /* A host array for the kernels of the operation at work; `host` may be reused. */
 isc_status cuda_argument(cuda *c, const void *host, size_t bytes, const void **device);
+
+isc_status cuda_reads_open(cuda *c);
+void cuda_reads_close(cuda *c);
+isc_status cuda_read_begin(cuda *c, int64_t ticket, const void *src, size_t bytes);
+isc_status cuda_read_end(cuda *c, int64_t ticket, void *host);
+
+/* ---- work put together */
+isc_status cuda_record(cuda *c);
+isc_status cuda_play(cuda *c, bool drop);
+void cuda_graph_close(cuda *c);
 
 /* ---- the library */
 /* May a product go to it? Without the library, no. */
@@ -137,7 +153,9 @@ isc_status cuda_attention_grad(cuda *c, const isc_attention *a);
 isc_status cuda_xent(cuda *c, const isc_xent *a);
 isc_status cuda_control(cuda *c, const isc_control *a);
 isc_status cuda_control_grad(cuda *c, const isc_control *a);
+isc_status cuda_clip(cuda *c, const isc_clip *clip);
 isc_status cuda_sample(cuda *c, const isc_sample *a);
+isc_status cuda_sample_there(cuda *c, const isc_sample *a);
 isc_status cuda_noise(cuda *c, const isc_noise *a);
 
 static inline int64_t cuda_ceil(int64_t a, int64_t b) {

@@ -19,15 +19,27 @@ static struct {
 static const struct {
   size_t offset;
   const char *symbol;
-} SYMBOLS[] = {
+} SYMBOLS[] =
+    {
 #define CUDA_DRIVER_SYMBOL(member, symbol, parameters) {offsetof(cuda_driver, member), symbol},
-    CUDA_DRIVER(CUDA_DRIVER_SYMBOL)};
+        CUDA_DRIVER(CUDA_DRIVER_SYMBOL)},
+  GRAPHS[] = {CUDA_DRIVER_GRAPHS(CUDA_DRIVER_SYMBOL)};
 
 static isc_status refuse(const char *fmt, const char *detail) {
   const isc_status st = isc_fail(ISC_E_UNSUPPORTED, fmt, detail);
   driver.why[0] = '\0';
   strncat(driver.why, isc_error(), sizeof driver.why - 1);
   return st;
+}
+
+/* All or none: the first missing one leaves the backend without them. */
+static void find_graphs(void *library) {
+  const size_t n = sizeof GRAPHS / sizeof *GRAPHS;
+  void *symbol[sizeof GRAPHS / sizeof *GRAPHS];
+  for (size_t i = 0; i < n; i++)
+    if (!(symbol[i] = dlsym(library, GRAPHS[i].symbol))) return;
+  for (size_t i = 0; i < n; i++)
+    memcpy((char *)&driver.table + GRAPHS[i].offset, &symbol[i], sizeof symbol[i]);
 }
 
 static isc_status start(void) {
@@ -39,6 +51,7 @@ static isc_status start(void) {
       return refuse("the NVIDIA driver lacks %s; CUDA 11 or newer is needed", SYMBOLS[i].symbol);
     memcpy((char *)&driver.table + SYMBOLS[i].offset, &symbol, sizeof symbol);
   }
+  find_graphs(library);
   const cu_result r = driver.table.init(0);
   const char *text = NULL;
   if (r == CU_OK) return ISC_OK;

@@ -24,6 +24,9 @@ typedef struct CUmod_st *cu_module;
 typedef struct CUfunc_st *cu_function;
 typedef struct CUstream_st *cu_stream;
 typedef struct CUevent_st *cu_event;
+typedef struct CUgraph_st *cu_graph;
+typedef struct CUgraphExec_st *cu_graph_exec;
+typedef struct CUgraphNode_st *cu_graph_node;
 
 enum {
   CU_OK = 0,
@@ -35,8 +38,12 @@ enum {
   CU_ILLEGAL_ADDRESS = 700,
   CU_OUT_OF_RESOURCES = 701,
   CU_LAUNCH_FAILED = 719,
-  CU_NOT_SUPPORTED = 801
+  CU_NOT_SUPPORTED = 801,
+  CU_CAPTURE_UNSUPPORTED = 900, /* and up to … */
+  CU_CAPTURE_WRONG_THREAD = 908,
+  CU_GRAPH_UPDATE_FAILED = 910
 };
+enum { CU_CAPTURE_RELAXED = 2 };
 enum { CU_STREAM_APART = 1, CU_EVENT_UNTIMED = 2 };
 enum { CU_FUNCTION_DYNAMIC_SHARED = 8 };
 enum {
@@ -45,6 +52,11 @@ enum {
   CU_ATTRIBUTE_MINOR = 76,
   CU_ATTRIBUTE_SHARED_OPTIN = 97
 };
+
+typedef struct cu_graph_update_info {
+  int result; /* 0 is success */
+  cu_graph_node node, from;
+} cu_graph_update_info;
 
 /* member, symbol, parameters. */
 #define CUDA_DRIVER(X)                                                                             \
@@ -88,9 +100,22 @@ enum {
   X(error_name, "cuGetErrorName", (cu_result result, const char **text))                           \
   X(error_text, "cuGetErrorString", (cu_result result, const char **text))
 
+/* Those of CUDA 12's drivers, all NULL where one is missing. */
+#define CUDA_DRIVER_GRAPHS(X)                                                                      \
+  X(capture_begin, "cuStreamBeginCapture_v2", (cu_stream stream, int mode))                        \
+  X(capture_end, "cuStreamEndCapture", (cu_stream stream, cu_graph * graph))                       \
+  X(graph_instantiate, "cuGraphInstantiateWithFlags",                                              \
+    (cu_graph_exec * exec, cu_graph graph, unsigned long long flags))                              \
+  X(graph_exec_update, "cuGraphExecUpdate_v2",                                                     \
+    (cu_graph_exec exec, cu_graph graph, cu_graph_update_info * info))                             \
+  X(graph_launch, "cuGraphLaunch", (cu_graph_exec exec, cu_stream stream))                         \
+  X(graph_destroy, "cuGraphDestroy", (cu_graph graph))                                             \
+  X(graph_exec_destroy, "cuGraphExecDestroy", (cu_graph_exec exec))
+
 #define CUDA_DRIVER_MEMBER(member, symbol, parameters) cu_result(*member) parameters;
 typedef struct cuda_driver {
   CUDA_DRIVER(CUDA_DRIVER_MEMBER)
+  CUDA_DRIVER_GRAPHS(CUDA_DRIVER_MEMBER)
 } cuda_driver;
 
 /* Finds the driver and starts it; the table is the process's own. ISC_E_UNSUPPORTED with the reason where there is none. Any

@@ -95,6 +95,8 @@ isc_status cuda_adamw(cuda *c, const isc_adamw *const *list, int64_t count) {
   adamw_args a = {0};
   for (int64_t i = 0; i < count; i++) {
     if (list[i]->n <= 0) continue;
+    if (a.scale != list[i]->scale) ISC_TRY(adamw_some(c, &a));
+    a.scale = list[i]->scale;
     a.tensor[a.count++] = adamw_one(list[i], a.pieces);
     a.pieces += cuda_ceil(list[i]->n, ADAMW_PIECE);
     if (a.count == ADAMW_TENSORS) ISC_TRY(adamw_some(c, &a));

@@ -47,6 +47,7 @@ typedef struct adamw_tensor {
 } adamw_tensor;
 typedef struct adamw_args {
   int64_t pieces;
+  const double *scale; /* in place of the tensors' own; NaN there: nothing is done; or NULL */
   int32_t count;
   adamw_tensor tensor[ADAMW_TENSORS];
 } adamw_args;
@@ -91,6 +92,26 @@ typedef struct squares_args {
   double *part;   /* [pieces + 1], the last being the sum */
 } squares_args;
 
+/* The same of many arrays at once: their pieces, each array's sum, and what clips them all (isc_clip). */
+enum { CLIP_TENSORS = 128, CLIP_THREADS = 256 };
+typedef struct clip_tensor {
+  int64_t n, first; /* elements; number of its first piece */
+  const float *x;
+} clip_tensor;
+typedef struct clip_args {
+  int64_t first, pieces; /* of this launch */
+  double *part;          /* [pieces of all] */
+  int32_t count;
+  clip_tensor tensor[CLIP_TENSORS];
+} clip_args;
+typedef struct clip_end_args {
+  int64_t count;
+  const int64_t *first; /* [count + 1] */
+  const double *part;
+  double *out; /* [count + 2] */
+  double most;
+} clip_end_args;
+
 typedef struct embed_args {
   int64_t rows, d;
   const int32_t *id, *pos;
@@ -103,9 +124,10 @@ typedef struct embed_args {
 
 typedef struct gather_args {
   int64_t n, width;
-  const int64_t *row; /* [n]        */
-  const float *x;     /* [?, width] */
-  float *out;         /* [n, width] */
+  const int64_t *row; /* [n]; NULL: rows first, first + step, … */
+  int64_t first, step;
+  const float *x; /* [?, width] */
+  float *out;     /* [n, width] */
 } gather_args;
 /* out[row[i]] = x[i] */
 typedef gather_args scatter_args;
@@ -192,8 +214,9 @@ typedef struct sample_args {
   uint64_t key;
   uint32_t draw;
   const uint64_t *index; /* [rows] */
-  int32_t *id;           /* [rows]; −1: no distribution there */
-  double *logp;          /* [rows] */
+  int32_t *id;           /* [rows]; where there is no distribution, `none` */
+  double *logp;          /* [rows]; and NaN */
+  int32_t none;
 } sample_args;
 enum { NOISE_THREADS = 128 };
 typedef struct noise_args {
@@ -227,6 +250,9 @@ typedef struct noise_args {
   X(fold, fold_args)                                                                               \
   X(squares, squares_args)                                                                         \
   X(squares_end, squares_args)                                                                     \
+  X(clip_squares, clip_args)                                                                       \
+  X(clip_sums, clip_end_args)                                                                      \
+  X(clip_end, clip_end_args)                                                                       \
   X(embed, embed_args)                                                                             \
   X(gather, gather_args)                                                                           \
   X(scatter, scatter_args)                                                                         \

@@ -8,15 +8,18 @@ cuda_host_sources = \
   kernels/cuda/attention.c \
   kernels/cuda/backend.c \
   kernels/cuda/call.c \
+  kernels/cuda/clip.c \
   kernels/cuda/cublas.c \
   kernels/cuda/cublas.h \
   kernels/cuda/cuda_backend.h \
   kernels/cuda/driver.h \
   kernels/cuda/each.c \
   kernels/cuda/gemm.c \
+  kernels/cuda/graph.c \
   kernels/cuda/kernels.h \
   kernels/cuda/memory.c \
   kernels/cuda/random.c \
+  kernels/cuda/read.c \
   kernels/cuda/rows.c \
   kernels/cuda/train.c \
   kernels/cuda/transfer.c

@@ -145,7 +145,7 @@ static isc_status exhausted(cuda *c, size_t bytes) {
 static isc_status from_driver(cuda *c, size_t bytes, size_t asked, char **out) {
   cu_pointer p = 0;
   cu_result r = c->d->memory_alloc(&p, bytes);
-  if (r == CU_OUT_OF_MEMORY) {
+  if (r == CU_OUT_OF_MEMORY && !c->capturing) { /* then nothing can be waited for */
     flush(c);
     r = c->d->memory_alloc(&p, bytes);
   }

@@ -26,17 +26,15 @@ static isc_status deliver(const isc_sample *a, const double *logp, const int32_t
   return st;
 }
 
-isc_status cuda_sample(cuda *c, const isc_sample *a) {
-  if (a->rows <= 0 || a->vocab <= 0) return ISC_OK;
+/* Into id and logp on the device; rows without a distribution get the id `none`. */
+static isc_status sample_into(cuda *c, const isc_sample *a, int32_t none, int32_t *id,
+                              double *logp) {
   if (!(a->temperature >= 0) || isinf(a->temperature))
     return isc_fail(ISC_E_USAGE, "sample: temperature %g; it must be finite and not negative",
                     a->temperature);
-  const size_t rows = (size_t)a->rows, bytes = rows * (sizeof(double) + sizeof(int32_t));
   const cuda_size grid = {.x = a->rows}, threads = {.x = SAMPLE_THREADS};
   const void *index;
-  void *result;
-  ISC_TRY(cuda_argument(c, a->index, rows * sizeof *a->index, &index));
-  ISC_TRY(cuda_scratch(c, CUDA_OUTER, bytes, &result));
+  ISC_TRY(cuda_argument(c, a->index, (size_t)a->rows * sizeof *a->index, &index));
   const sample_args x = {.rows = a->rows,
                          .vocab = a->vocab,
                          .tile = SAMPLE_THREADS *
@@ -46,12 +44,24 @@ isc_status cuda_sample(cuda *c, const isc_sample *a) {
                          .key = isc_rng_at(a->seed, ISC_RNG_SAMPLE, 0).key,
                          .draw = a->draw,
                          .index = index,
-                         .logp = result,
-                         .id = (int32_t *)(void *)((double *)result + rows)};
-  if (a->temperature == 0)
-    ISC_TRY(CUDA_LAUNCH(c, sample_greedy, grid, threads, 0, &x));
-  else
-    ISC_TRY(CUDA_LAUNCH(c, sample, grid, threads, 0, &x));
+                         .logp = logp,
+                         .id = id,
+                         .none = none};
+  return a->temperature == 0 ? CUDA_LAUNCH(c, sample_greedy, grid, threads, 0, &x)
+                             : CUDA_LAUNCH(c, sample, grid, threads, 0, &x);
+}
+
+isc_status cuda_sample_there(cuda *c, const isc_sample *a) {
+  if (a->rows <= 0 || a->vocab <= 0) return ISC_OK;
+  return sample_into(c, a, 0, a->device_id, a->device_logp);
+}
+
+isc_status cuda_sample(cuda *c, const isc_sample *a) {
+  if (a->rows <= 0 || a->vocab <= 0) return ISC_OK;
+  const size_t rows = (size_t)a->rows, bytes = rows * (sizeof(double) + sizeof(int32_t));
+  void *result;
+  ISC_TRY(cuda_scratch(c, CUDA_OUTER, bytes, &result));
+  ISC_TRY(sample_into(c, a, -1, (int32_t *)(void *)((double *)result + rows), result));
   double *host = malloc(bytes);
   if (!host) return isc_fail(ISC_E_NOMEM, "sample: no host memory for %zu bytes", bytes);
   isc_status st = cuda_download(c, host, result, bytes);

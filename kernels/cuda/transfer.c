@@ -58,15 +58,30 @@ void cuda_staging_close(cuda *c) {
   c->staging = NULL;
 }
 
+static isc_status next_half(cuda *c) {
+  cuda_staging *s = c->staging;
+  CU(c, event_record(s->up_done[s->half], c->stream), "half %d of the staging", s->half);
+  s->half ^= 1;
+  s->used = 0;
+  CU(c, event_wait(s->up_done[s->half]), "half %d of the staging", s->half);
+  return ISC_OK;
+}
+
+isc_status cuda_staging_fresh(cuda *c) {
+  return c->staging->used > HALF / 2 ? next_half(c) : ISC_OK;
+}
+
 /* Room for `bytes` ≤ HALF in the pinned buffer; *offset is its place in it. */
 static isc_status stage(cuda *c, size_t bytes, size_t *offset) {
   cuda_staging *s = c->staging;
   const size_t rounded = (bytes + ALIGN - 1) / ALIGN * ALIGN;
   if (s->used + rounded > HALF) {
-    CU(c, event_record(s->up_done[s->half], c->stream), "half %d of the staging", s->half);
-    s->half ^= 1;
-    s->used = 0;
-    CU(c, event_wait(s->up_done[s->half]), "half %d of the staging", s->half);
+    if (c->capturing)
+      return isc_fail(ISC_E_UNSUPPORTED,
+                      "CUDA backend, %s: too much is sent along with work that "
+                      "is put together",
+                      c->doing);
+    ISC_TRY(next_half(c));
   }
   *offset = (size_t)s->half * HALF + s->used;
   s->used += rounded;
@@ -112,6 +127,9 @@ static isc_status fetch(cuda *c, int half, const char *src, size_t n) {
 
 /* While one half is copied out, the other is filled. */
 isc_status cuda_download(cuda *c, void *host, const void *src, size_t bytes) {
+  if (c->capturing)
+    return isc_fail(ISC_E_USAGE, "CUDA backend, %s: nothing can be read while work is put together",
+                    c->doing);
   const size_t first = bytes < HALF ? bytes : HALF;
   if (bytes) ISC_TRY(fetch(c, 0, src, first));
   int half = 0;

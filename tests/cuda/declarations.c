@@ -8,6 +8,7 @@
 
 #include "cublas.h"
 #include "driver.h"
+#include <stddef.h>
 
 #define SAME(ours, theirs) _Static_assert((int)(ours) == (int)(theirs), #ours)
 SAME(CU_OK, CUDA_SUCCESS);
@@ -20,6 +21,12 @@ SAME(CU_ILLEGAL_ADDRESS, CUDA_ERROR_ILLEGAL_ADDRESS);
 SAME(CU_OUT_OF_RESOURCES, CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES);
 SAME(CU_LAUNCH_FAILED, CUDA_ERROR_LAUNCH_FAILED);
 SAME(CU_NOT_SUPPORTED, CUDA_ERROR_NOT_SUPPORTED);
+SAME(CU_CAPTURE_UNSUPPORTED, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+SAME(CU_CAPTURE_WRONG_THREAD, CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD);
+SAME(CU_GRAPH_UPDATE_FAILED, CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE);
+SAME(CU_CAPTURE_RELAXED, CU_STREAM_CAPTURE_MODE_RELAXED);
+SAME(sizeof(cu_graph_update_info), sizeof(CUgraphExecUpdateResultInfo));
+SAME(offsetof(cu_graph_update_info, node), offsetof(CUgraphExecUpdateResultInfo, errorNode));
 SAME(CU_STREAM_APART, CU_STREAM_NON_BLOCKING);
 SAME(CU_EVENT_UNTIMED, CU_EVENT_DISABLE_TIMING);
 SAME(CU_FUNCTION_DYNAMIC_SHARED, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES);
@@ -61,5 +68,11 @@ CUresult isc_declared_calls(CUdeviceptr p, void *host, CUstream s, CUevent e, CU
   r |= cuMemcpyDtoDAsync(p, p, n, s) | cuMemsetD8Async(p, 0, n, s);
   r |= cuStreamCreate(&s, 1) | cuStreamSynchronize(s) | cuStreamDestroy(s);
   r |= cuEventCreate(&e, 2) | cuEventRecord(e, s) | cuEventSynchronize(e) | cuEventDestroy(e);
+  CUgraph g;
+  CUgraphExec x;
+  CUgraphExecUpdateResultInfo info;
+  r |= cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_RELAXED) | cuStreamEndCapture(s, &g);
+  r |= cuGraphInstantiateWithFlags(&x, g, 0) | cuGraphExecUpdate(x, g, &info);
+  r |= cuGraphLaunch(x, s) | cuGraphDestroy(g) | cuGraphExecDestroy(x);
   return r | cuGetErrorName(r, &text) | cuGetErrorString(r, &text);
 }

@@ -69,6 +69,8 @@ KERNEL(rotary, EACH_THREADS) {
 
 /* A block takes a piece of one parameter. */
 KERNEL(adamw, ADAMW_THREADS) {
+  const double given = a.scale ? *a.scale : 0.0;
+  if (given != given) return;
   for (int64_t piece = blockIdx.x; piece < a.pieces; piece += gridDim.x) {
     int k = 0;
     while (k + 1 < a.count && piece >= a.tensor[k + 1].first)
@@ -76,7 +78,7 @@ KERNEL(adamw, ADAMW_THREADS) {
     const adamw_tensor &t = a.tensor[k];
     const int64_t begin = (piece - t.first) * ADAMW_PIECE, end = least(begin + ADAMW_PIECE, t.n);
     for (int64_t i = begin + threadIdx.x; i < end; i += ADAMW_THREADS) {
-      const float g = t.g[i] * t.scale;
+      const float g = t.g[i] * (a.scale ? (float)given : t.scale);
       const float m = FMA(t.take1, g - t.m[i], t.m[i]);
       const float v = FMA(t.take2 * g, g, t.keep2 * t.v[i]);
       const float denominator = sqrtf(v) / t.root2 + t.eps;

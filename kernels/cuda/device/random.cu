@@ -59,6 +59,11 @@ struct sample_place {
   double sum, goal, reached; /* of the row; where the draw falls; the sum before the tile */
 };
 
+DEVICE void no_distribution(const sample_args &a) {
+  a.id[blockIdx.x] = a.none;
+  a.logp[blockIdx.x] = (double)(INF - INF);
+}
+
 /* A block takes a row: sums over tiles of ids, then the tile and the id in it that the uniform falls into. */
 KERNEL(sample, SAMPLE_THREADS) {
   SHARED(float, room, [SAMPLE_THREADS / WARP]);
@@ -76,7 +81,7 @@ KERNEL(sample, SAMPLE_THREADS) {
   }
   most = block_max<SAMPLE_THREADS / WARP>(most, room);
   if (__syncthreads_or(bad) || most == -INF) {
-    if (t == 0) a.id[blockIdx.x] = -1;
+    if (t == 0) no_distribution(a);
     return;
   }
   const int n = (int)((a.vocab + a.tile - 1) / a.tile);
@@ -141,7 +146,12 @@ KERNEL(sample_greedy, SAMPLE_THREADS) {
       most = best[i];
       at = where[i];
     }
-  a.id[blockIdx.x] = bad ? -1 : (int32_t)at;
+  if (bad || at < 0) {
+    no_distribution(a);
+    return;
+  }
+  a.id[blockIdx.x] = (int32_t)at;
+  a.logp[blockIdx.x] = 0.0;
 }
 
 /* ---- noise */

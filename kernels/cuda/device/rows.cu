@@ -131,26 +131,69 @@ KERNEL(fold, 256) {
   }
 }
 
-/* ---- Σ x² in double, a piece a block */
+/* ---- Σ x² in double, a piece a block: the same bits whether of one array or of many at once */
+
+DEVICE double squares_of(const float *x, int64_t n, int64_t piece, double *room) {
+  const int64_t begin = piece * SQUARES_PIECE, end = least(begin + SQUARES_PIECE, n);
+  double s = 0.0;
+  for (int64_t i = begin + threadIdx.x; i < end; i += SQUARES_THREADS)
+    s += (double)x[i] * (double)x[i];
+  return block_sum<SQUARES_THREADS / WARP>(s, room);
+}
+DEVICE double sum_of(const double *part, int64_t n, double *room) {
+  double s = 0.0;
+  for (int64_t i = threadIdx.x; i < n; i += SQUARES_THREADS)
+    s += part[i];
+  return block_sum<SQUARES_THREADS / WARP>(s, room);
+}
 
 KERNEL(squares, SQUARES_THREADS) {
   SHARED(double, room, [SQUARES_THREADS / WARP]);
-  const int64_t begin = (int64_t)blockIdx.x * SQUARES_PIECE,
-                end = least(begin + SQUARES_PIECE, a.n);
-  double s = 0.0;
-  for (int64_t i = begin + threadIdx.x; i < end; i += SQUARES_THREADS)
-    s += (double)a.x[i] * (double)a.x[i];
-  s = block_sum<SQUARES_THREADS / WARP>(s, room);
+  const double s = squares_of(a.x, a.n, blockIdx.x, room);
   if (threadIdx.x == 0) a.part[blockIdx.x] = s;
 }
 
 KERNEL(squares_end, SQUARES_THREADS) {
   SHARED(double, room, [SQUARES_THREADS / WARP]);
-  double s = 0.0;
-  for (int64_t i = threadIdx.x; i < a.pieces; i += SQUARES_THREADS)
-    s += a.part[i];
-  s = block_sum<SQUARES_THREADS / WARP>(s, room);
+  const double s = sum_of(a.part, a.pieces, room);
   if (threadIdx.x == 0) a.part[a.pieces] = s;
+}
+
+KERNEL(clip_squares, SQUARES_THREADS) {
+  SHARED(double, room, [SQUARES_THREADS / WARP]);
+  const int64_t piece = a.first + blockIdx.x;
+  int k = 0;
+  while (k + 1 < a.count && piece >= a.tensor[k + 1].first)
+    k++;
+  const clip_tensor &t = a.tensor[k];
+  const double s = squares_of(t.x, t.n, piece - t.first, room);
+  if (threadIdx.x == 0) a.part[piece] = s;
+}
+
+KERNEL(clip_sums, SQUARES_THREADS) {
+  SHARED(double, room, [SQUARES_THREADS / WARP]);
+  const int64_t first = a.first[blockIdx.x];
+  const double s = sum_of(a.part + first, a.first[blockIdx.x + 1] - first, room);
+  if (threadIdx.x == 0) a.out[blockIdx.x] = s;
+}
+
+/* One block; the sums are added in their order, as the host would. */
+KERNEL(clip_end, CLIP_THREADS) {
+  SHARED(double, some, [CLIP_THREADS]);
+  double s = 0.0;
+  for (int64_t begin = 0; begin < a.count; begin += CLIP_THREADS) {
+    if (begin + threadIdx.x < a.count) some[threadIdx.x] = a.out[begin + threadIdx.x];
+    __syncthreads();
+    for (int i = 0; threadIdx.x == 0 && i < CLIP_THREADS && begin + i < a.count; i++)
+      s += some[i];
+    __syncthreads();
+  }
+  if (threadIdx.x != 0) return;
+  const double norm = sqrt(s), least_scale = a.most / (norm + 1e-6);
+  double scale = a.most > 0.0 && norm > 0.0 && least_scale < 1.0 ? least_scale : 1.0;
+  if (!(norm < (double)INF)) scale = norm - norm; /* NaN */
+  a.out[a.count] = norm;
+  a.out[a.count + 1] = scale;
 }
 
 /* ---- rows looked up */
@@ -167,7 +210,8 @@ KERNEL(embed, 256) {
 
 KERNEL(gather, 256) {
   for (int64_t i = global_thread(); i < a.n * a.width; i += grid_threads())
-    a.out[i] = a.x[a.row[i / a.width] * a.width + i % a.width];
+    a.out[i] =
+        a.x[(a.row ? a.row[i / a.width] : a.first + i / a.width * a.step) * a.width + i % a.width];
 }
 
 KERNEL(scatter, 256) {

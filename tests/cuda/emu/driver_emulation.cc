@@ -101,8 +101,15 @@ struct request {
 
 } // namespace
 
+struct CUgraph_st {
+  int n, room;
+  bool broken; /* something was waited for meanwhile */
+  request *at;
+};
+
 struct CUstream_st {
   cu_result failed;
+  cu_graph capture; /* takes what is asked, if not NULL */
   int n;
   uint64_t seed;
   request waiting[WAITING];
@@ -188,8 +195,23 @@ cu_result finish(cu_stream s) {
   return r;
 }
 
+cu_result ask_graph(cu_graph g, what kind, request **out) {
+  if (g->n == g->room) {
+    const int room = g->room ? 2 * g->room : 64;
+    void *p = realloc(g->at, (size_t)room * sizeof *g->at);
+    if (!p) return CU_OUT_OF_MEMORY;
+    g->at = static_cast<request *>(p);
+    g->room = room;
+  }
+  *out = &g->at[g->n++];
+  memset(static_cast<void *>(*out), 0, sizeof **out);
+  (*out)->kind = kind;
+  return CU_OK;
+}
+
 /* The next place in the stream; what waits there is done first when there is no more room, and now and then. */
 cu_result ask(cu_stream s, what kind, request **out) {
+  if (s->capture) return ask_graph(s->capture, kind, out);
   isc_rng rng = isc_rng_at(s->seed, ISC_RNG_USER, ++launches);
   if (s->n == WAITING || isc_rng_below(&rng, 4) == 0) {
     const cu_result r = finish(s);
@@ -379,8 +401,15 @@ cu_result stream_create(cu_stream *stream, unsigned) {
   (*stream)->seed = ++launches;
   return CU_OK;
 }
+/* A stream whose work is captured cannot be waited for, and what was captured is lost. */
+cu_result captured(cu_stream s) {
+  if (!s || !s->capture) return CU_OK;
+  s->capture->broken = true;
+  return CU_CAPTURE_UNSUPPORTED;
+}
 cu_result stream_wait(cu_stream s) {
-  return finish(s);
+  const cu_result r = captured(s);
+  return r == CU_OK ? finish(s) : r;
 }
 cu_result stream_destroy(cu_stream s) {
   munmap(s, sizeof *s);
@@ -398,12 +427,79 @@ cu_result event_destroy(cu_event event) {
   return CU_OK;
 }
 cu_result event_record(cu_event event, cu_stream s) {
+  const cu_result r = captured(s);
+  if (r != CU_OK) return r;
   *reinterpret_cast<cu_stream *>(event) = s;
   return CU_OK;
 }
 cu_result event_wait(cu_event event) {
   cu_stream s = *reinterpret_cast<cu_stream *>(event);
+  const cu_result r = captured(s);
+  if (r != CU_OK) return r;
   return s ? finish(s) : CU_OK;
+}
+
+/* ---- graphs: lists of requests, copied into a stream when they are launched */
+
+cu_result capture_begin(cu_stream s, int) {
+  if (s->capture) return CU_CAPTURE_UNSUPPORTED;
+  s->capture = static_cast<cu_graph>(calloc(1, sizeof(CUgraph_st)));
+  return s->capture ? CU_OK : CU_OUT_OF_MEMORY;
+}
+cu_result graph_destroy(cu_graph g) {
+  free(g->at);
+  free(g);
+  return CU_OK;
+}
+cu_result capture_end(cu_stream s, cu_graph *graph) {
+  cu_graph g = s->capture;
+  *graph = NULL;
+  s->capture = NULL;
+  if (!g) return CU_INVALID_VALUE;
+  if (g->broken) {
+    graph_destroy(g);
+    return CU_CAPTURE_UNSUPPORTED;
+  }
+  *graph = g;
+  return CU_OK;
+}
+cu_result graph_instantiate(cu_graph_exec *exec, cu_graph graph, unsigned long long) {
+  cu_graph copy = static_cast<cu_graph>(calloc(1, sizeof *copy));
+  if (!copy) return CU_OUT_OF_MEMORY;
+  copy->at = static_cast<request *>(malloc(((size_t)graph->n + 1) * sizeof *copy->at));
+  if (!copy->at) {
+    free(copy);
+    return CU_OUT_OF_MEMORY;
+  }
+  memcpy(static_cast<void *>(copy->at), graph->at, (size_t)graph->n * sizeof *copy->at);
+  copy->n = graph->n;
+  *exec = reinterpret_cast<cu_graph_exec>(copy);
+  return CU_OK;
+}
+/* Only the same kernels, copies and products in the same order. */
+cu_result graph_exec_update(cu_graph_exec exec, cu_graph graph, cu_graph_update_info *info) {
+  cu_graph e = reinterpret_cast<cu_graph>(exec);
+  info->result = 1;
+  if (e->n != graph->n) return CU_GRAPH_UPDATE_FAILED;
+  for (int i = 0; i < e->n; i++)
+    if (e->at[i].kind != graph->at[i].kind || e->at[i].k != graph->at[i].k)
+      return CU_GRAPH_UPDATE_FAILED;
+  memcpy(static_cast<void *>(e->at), graph->at, (size_t)graph->n * sizeof *e->at);
+  info->result = 0;
+  return CU_OK;
+}
+cu_result graph_launch(cu_graph_exec exec, cu_stream s) {
+  cu_graph e = reinterpret_cast<cu_graph>(exec);
+  for (int i = 0; i < e->n; i++) {
+    request *r;
+    const cu_result st = ask(s, e->at[i].kind, &r);
+    if (st != CU_OK) return st;
+    memcpy(static_cast<void *>(r), &e->at[i], sizeof *r);
+  }
+  return CU_OK;
+}
+cu_result graph_exec_destroy(cu_graph_exec exec) {
+  return graph_destroy(reinterpret_cast<cu_graph>(exec));
 }
 
 cu_result error_name(cu_result result, const char **text) {
@@ -417,7 +513,7 @@ cu_result error_text(cu_result, const char **text) {
 
 const cuda_driver driver = {
 #define MEMBER(member, symbol, parameters) member,
-    CUDA_DRIVER(MEMBER)};
+    CUDA_DRIVER(MEMBER) CUDA_DRIVER_GRAPHS(MEMBER)};
 #undef MEMBER
 
 /* ---- cuBLAS */
