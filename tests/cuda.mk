@@ -22,7 +22,7 @@ tests_cuda_libdeclarations_la_SOURCES = tests/cuda/declarations.c
 tests_cuda_libdeclarations_la_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/kernels/cuda $(CUDA_CPPFLAGS)
 if HAVE_CXX
 check_LTLIBRARIES += tests/cuda/backend_cuda.la
-check_PROGRAMS += tests/cuda/test_cuda tests/cuda/test_device tests/cuda/test_emulation
+check_PROGRAMS += tests/cuda/test_cuda tests/cuda/test_device tests/cuda/test_emulation tests/cuda/test_later
 endif
 tests_cuda_backend_cuda_la_SOURCES = $(cuda_host_sources) $(cuda_emulation_sources)
 tests_cuda_backend_cuda_la_CPPFLAGS = $(cuda_emulation_cppflags)
@@ -40,6 +40,9 @@ tests_cuda_test_cuda_LDADD = $(conform_ldadd)
 tests_cuda_test_device_SOURCES = tests/cuda/test_device.c
 tests_cuda_test_device_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
 tests_cuda_test_device_LDADD = $(LDADD) -ldl
+tests_cuda_test_later_SOURCES = tests/cuda/test_later.c
+tests_cuda_test_later_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
+tests_cuda_test_later_LDADD = $(LDADD) -ldl
 tests_cuda_test_emulation_SOURCES = tests/cuda/test_emulation.cc tests/cuda/emu/emulation.cc
 tests_cuda_test_emulation_CPPFLAGS = $(cuda_emulation_cppflags)
 tests_cuda_test_emulation_CXXFLAGS = $(cuda_emulation_cxxflags)

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Training and sampling on a device that answers later, on the emulation: the same bits as by the operations that wait, errors
+ * at the step that made them, and work put together as often as it can be.
+ */
+#include "support.h"
+#include "../support_method.h"
+#include "base/base.h"
+#include "tensor/optional.h"
+
+#include <dlfcn.h>
+#include <inversescope/training_loop.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the emulated device, with all it offers or without what it need not have */
+
+static int64_t recorded, played, dropped_parts;
+static const isc_backend_ops *real;
+
+static isc_status count_record(void *impl) {
+  recorded++;
+  return real->record(impl);
+}
+static isc_status count_play(void *impl, bool drop) {
+  played += !drop;
+  dropped_parts += drop;
+  return real->play(impl, drop);
+}
+
+typedef enum offer { WAITING, LATER, TOGETHER } offer;
+
+static isc_device open_device(offer offered) {
+  static isc_backend_ops table[3];
+  void *so = dlopen(isc_test_build("tests/cuda/.libs/backend_cuda.so"),
+                    RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+  cr_assert(so, "%s", dlerror());
+  const isc_plugin *p = dlsym(so, "isc_plugin_v1");
+  const isc_class *cls = p->classes[0];
+  real = cls->ops;
+  table[offered] = *real;
+  if (offered == WAITING) table[offered].size = offsetof(isc_backend_ops, clip);
+  if (offered == LATER) table[offered].size = offsetof(isc_backend_ops, record);
+  if (offered == TOGETHER) {
+    table[offered].record = count_record;
+    table[offered].play = count_play;
+  }
+  isc_device d = {.ops = &table[offered], .cls = cls};
+  char *conf = calloc(1, cls->conf_size);
+  isc_assert_ok(d.ops->open(conf, &d.impl));
+  free(conf);
+  cr_assert_eq(isc_device_reads_later(&d), offered != WAITING);
+  cr_assert_eq(isc_device_records(&d), offered == TOGETHER);
+  return d;
+}
+
+/* ---- a method trained and sampled */
+
+enum { STEPS = 5, ROWS = 3, SAMPLES = 8 };
+
+typedef struct outcome {
+  double metric[2][STEPS][2]; /* of the stages: loss and norm of the gradient of each step */
+  int64_t reported[2];
+  char text[ROWS][SAMPLES][64];
+  double log_q[ROWS][SAMPLES];
+  int64_t samples;
+  bool stops; /* after three steps of a stage, to be taken up again */
+} outcome;
+
+typedef struct stage_io {
+  isc_train_io io;
+  outcome *out;
+  int64_t stage;
+} stage_io;
+
+static isc_status keep_metrics(isc_train_io *io, int64_t done, int64_t total, const isc_metric *m,
+                               int64_t n) {
+  stage_io *s = io->core;
+  outcome *o = s->out;
+  cr_assert_eq(total, STEPS);
+  cr_assert_eq(done, ++o->reported[s->stage], "steps are reported once each and in order");
+  cr_assert(n >= 3 && !strcmp(m[0].name, "loss") && !strcmp(m[2].name, "grad_norm"));
+  o->metric[s->stage][done - 1][0] = m[0].value;
+  o->metric[s->stage][done - 1][1] = m[2].value;
+  return ISC_OK;
+}
+
+/* Steps that were begun but not reported are not known here. */
+static bool stop_after_three(isc_train_io *io) {
+  stage_io *s = io->core;
+  return s->out->stops && s->out->reported[s->stage] == 2;
+}
+
+static isc_status keep_sample(void *user, int64_t row, int64_t j, const char *text, size_t len,
+                              double log_q) {
+  outcome *o = user;
+  cr_assert(len < sizeof o->text[row][j]);
+  memcpy(o->text[row][j], text, len);
+  o->log_q[row][j] = log_q;
+  o->samples++;
+  return ISC_OK;
+}
+
+static void train(const isc_method_ops *ops, void *self, int64_t stage, outcome *o,
+                  const char *dir) {
+  stage_io s = {.out = o, .stage = stage};
+  s.io = (isc_train_io){.size = sizeof s.io,
+                        .dir = dir,
+                        .core = &s,
+                        .progress = keep_metrics,
+                        .should_stop = stop_after_three};
+  if (o->stops) {
+    cr_assert_eq(ops->train(self, stage, &s.io), ISC_E_INTERRUPTED);
+    cr_assert_geq(o->reported[stage], 2);
+    cr_assert_lt(o->reported[stage], STEPS);
+    s.io.should_stop = NULL;
+  }
+  isc_assert_ok(ops->train(self, stage, &s.io));
+  cr_assert_eq(o->reported[stage], STEPS);
+}
+
+static void invert(const isc_method_ops *ops, void *self, const isc_toy *toy, outcome *o) {
+  float z[ROWS][ISC_TOY_DIM];
+  const float *at[ROWS];
+  int64_t site[ROWS];
+  uint64_t index[ROWS];
+  for (int64_t r = 0; r < ROWS; r++) {
+    site[r] = r % 2;
+    at[r] = z[r];
+    index[r] = (uint64_t)(100 * r);
+    isc_toy_activation(toy, site[r], r, z[r]);
+  }
+  const isc_invert req = {.size = sizeof req,
+                          .n = ROWS,
+                          .site = site,
+                          .z = at,
+                          .samples = SAMPLES,
+                          .temperature = 1,
+                          .seed = 3,
+                          .index = index,
+                          .batch = 16,
+                          .user = o,
+                          .sample = keep_sample};
+  isc_assert_ok(ops->invert(self, &req));
+  cr_assert_eq(o->samples, ROWS * SAMPLES);
+}
+
+static void run(offer offered, const char *name, outcome *o) {
+  isc_device dev = open_device(offered);
+  const isc_method_ops *ops = isc_method_inversescope_class()->ops;
+  isc_inversescope_conf conf = isc_toy_conf();
+  isc_toy toy;
+  void *self;
+  conf.backbone.recipe.steps = conf.control.recipe.steps = STEPS;
+  conf.backbone.recipe.batch = conf.control.recipe.batch = 4;
+  conf.backbone.looks = conf.control.looks = 0;
+  conf.backbone.recipe.clip = 0.7;
+  isc_toy_open(&toy, &dev, 2);
+  isc_assert_ok(ops->open(&conf, &toy.env, &self));
+  const char *dir = isc_test_dir(name);
+  char backbone[1100], control[1100];
+  snprintf(backbone, sizeof backbone, "%s/backbone", dir);
+  snprintf(control, sizeof control, "%s/control", dir);
+  isc_assert_ok(isc_mkdirs(backbone));
+  isc_assert_ok(isc_mkdirs(control));
+  train(ops, self, 0, o, backbone);
+  train(ops, self, 1, o, control);
+  invert(ops, self, &toy, o);
+  ops->close(self);
+  isc_toy_close(&toy);
+  dev.ops->close(dev.impl);
+}
+
+static void same(const outcome *a, const outcome *b) {
+  cr_assert_arr_eq(a->metric, b->metric, sizeof a->metric, "losses or norms differ");
+  cr_assert_arr_eq(a->text, b->text, sizeof a->text, "samples differ");
+  cr_assert_arr_eq(a->log_q, b->log_q, sizeof a->log_q, "log q differs");
+}
+
+Test(cuda_later, training_and_samples_have_the_bits_of_operations_that_wait, .timeout = 300) {
+  static outcome waiting, later, together;
+  run(WAITING, "waiting", &waiting);
+  run(LATER, "later", &later);
+  same(&waiting, &later);
+  run(TOGETHER, "together", &together);
+  same(&waiting, &together);
+  cr_assert_gt(played, 0, "no pass was put together");
+  cr_assert_eq(dropped_parts, 0);
+  cr_assert_eq(recorded, played);
+  for (int i = 0; i < STEPS; i++)
+    cr_assert(waiting.metric[0][i][0] > 0 && isfinite(waiting.metric[0][i][1]));
+}
+
+Test(cuda_later, a_stopped_training_goes_on_with_the_same_bits, .timeout = 300) {
+  static outcome whole, parts;
+  run(LATER, "whole", &whole);
+  parts.stops = true;
+  run(LATER, "parts", &parts);
+  same(&whole, &parts);
+}
+
+/* ---- errors */
+
+static isc_status explode(void *user, isc_step *s, int64_t k, isc_tensor **loss, isc_metric *m,
+                          int64_t *n) {
+  isc_params *p = user;
+  const int64_t one[] = {1};
+  const float x0 = k == 2 ? INFINITY : 1;
+  isc_tensor *x;
+  (void)m;
+  *n = 0;
+  ISC_TRY(isc_tensor_from(s, 1, one, &x0, &x));
+  return isc_op_mul(s, &isc_params_at(p, 0)->value, x, loss);
+}
+
+/* The device is one step further by then, but nothing that came of the bad gradient is kept. */
+Test(cuda_later, a_gradient_that_is_not_finite_is_told_of_its_step) {
+  isc_device dev = open_device(LATER);
+  isc_params *p;
+  isc_param *q;
+  const int64_t one[] = {1};
+  isc_recipe recipe = isc_toy_conf().backbone.recipe;
+  isc_toy_io io = isc_toy_io_new(isc_test_dir("later-nan"));
+  float w;
+  io.io.core = &io;
+  isc_assert_ok(isc_params_new(&dev, &p));
+  isc_assert_ok(isc_params_add(p, "w", 1, one, 0, &q));
+  const isc_train_loop loop = {.size = sizeof loop,
+                               .device = &dev,
+                               .params = p,
+                               .recipe = &recipe,
+                               .io = &io.io,
+                               .group_lr = {1},
+                               .user = p,
+                               .forward = explode};
+  isc_assert_fails(isc_train_run(&loop), ISC_E_NUMERIC, "training step 2");
+  cr_assert(strstr(isc_error(), "\"w\""), "%s", isc_error());
+  isc_assert_ok(isc_param_get(p, q, &w));
+  cr_assert(isfinite(w));
+  isc_params_free(p);
+  dev.ops->close(dev.impl);
+}
