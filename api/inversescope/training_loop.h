@@ -65,7 +65,10 @@ ISC_API extern const char *const isc_precision_names[]; /* and of precision */
   p "steps", p "batch", p "lr", p "warmup", p "schedule", p "final_lr", p "beta2",                 \
       p "weight_decay", p "clip", p "precision"
 
-enum { ISC_TRAIN_METRICS = 4 }; /* a step's own metrics, at most */
+enum {
+  ISC_TRAIN_METRICS = 4,
+  ISC_TRAIN_HELD = 2
+}; /* a step's own metrics, and those held, at most */
 
 /* What is trained, and by what. */
 typedef struct isc_train_loop {
@@ -76,12 +79,13 @@ typedef struct isc_train_loop {
   isc_train_io *io;
   double group_lr[8]; /* rate of each parameter group as a multiple of recipe->lr */
   double *
-      held; /* NULL, or a number that metrics hold from one step to later ones: saved with the state */
+      held; /* NULL, or numbers that metrics hold from one step to later ones: saved with the state */
   void *user;
   /* Forward pass of step `k` under a tape: *loss is its scalar. May report up to ISC_TRAIN_METRICS own metrics. A parameter
    * that gets no gradient is not updated but saved with the rest: it can hold what a step must know of those before. */
   isc_status (*forward)(void *user, isc_step *s, int64_t k, isc_tensor **loss, isc_metric *m,
                         int64_t *n);
+  int64_t n_held; /* numbers in held; 0 = 1 */
 } isc_train_loop;
 
 /* Train from io->dir's checkpoint.safetensors, or from the parameters as they are, to recipe->steps or the io's budget,

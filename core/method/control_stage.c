@@ -20,7 +20,10 @@ typedef struct training {
   isc_factors *factors;
   isc_examples *examples;
   isc_watch watch;
+  double held[2]; /* metrics that outlast a step: VALID, SATURATED */
 } training;
+
+enum { VALID, SATURATED, HELD };
 
 static const char MODEL[] = "model.safetensors";
 
@@ -48,6 +51,8 @@ static isc_status check_ready(const isc_inversescope *m) {
 }
 
 /* ---- one step */
+
+enum { SATURATION_STEPS = 10 /* from one look to the next: it waits for the device */ };
 
 /* Share of saturated scores at positions that have a target. omega [n_layer] of [batch, len, heads]. */
 static isc_status saturation(const training *t, isc_step *s, isc_tensor *const *omega,
@@ -78,9 +83,10 @@ static isc_status forward(void *user, isc_step *s, int64_t k, isc_tensor **loss,
   isc_corpus_batch b;
   isc_tensor *hidden;
   void *cond, *omega;
-  double saturated;
   *n = 0;
+  t->watch.valid = t->held[VALID];
   ISC_TRY(isc_watch_step(&t->watch, k, m, n));
+  t->held[VALID] = t->watch.valid;
   ISC_TRY(isc_examples_take(t->examples, s, k, &x));
   ISC_TRY(isc_corpus_take(&t->corpus, s, x.text, x.n, &b));
   isc_train_took(t->io, x.n, b.tokens);
@@ -91,8 +97,8 @@ static isc_status forward(void *user, isc_step *s, int64_t k, isc_tensor **loss,
   const isc_taps taps = isc_control_taps(&tap);
   const isc_decoder_input in = {.size = sizeof in, .batch = b.batch, .len = b.len, .ids = b.ids};
   ISC_TRY(isc_decoder_forward(self->backbone, s, &in, &taps, &hidden));
-  ISC_TRY(saturation(t, s, omega, &b, &saturated));
-  m[(*n)++] = (isc_metric){"saturated", saturated};
+  if (k % SATURATION_STEPS == 0) ISC_TRY(saturation(t, s, omega, &b, &t->held[SATURATED]));
+  m[(*n)++] = (isc_metric){"saturated", t->held[SATURATED]};
   return isc_op_xent(s, hidden, isc_decoder_head(self->backbone), b.target, NULL, NULL, loss);
 }
 
@@ -174,7 +180,8 @@ isc_status isc_control_train(isc_inversescope *m, isc_train_io *io) {
       .recipe = &c->recipe,
       .io = io,
       .group_lr = {[ISC_GROUP_CONTROL] = 1, [ISC_GROUP_SITES] = c->site_lr},
-      .held = &t.watch.valid,
+      .held = t.held,
+      .n_held = HELD,
       .user = &t,
       .forward = forward};
   ISC_GO(isc_train_run(&loop));

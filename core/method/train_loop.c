@@ -25,28 +25,50 @@ static isc_status checkpoint_path(const isc_train_io *io, char **path) {
   return isc_path_join(io->dir, "checkpoint.safetensors", path);
 }
 
+static int64_t n_held(const isc_train_loop *t) {
+  return t->held ? (t->n_held ? t->n_held : 1) : 0;
+}
+
+/* "0.25 0.5" */
+static isc_status held_text(const isc_train_loop *t, char *out, size_t size) {
+  isc_sb b = {0};
+  char *text = NULL;
+  for (int64_t i = 0; i < n_held(t); i++) {
+    if (i) isc_sb_add(&b, " ");
+    isc_sb_add_double(&b, t->held[i]);
+  }
+  ISC_TRY(isc_sb_finish(&b, &text));
+  snprintf(out, size, "%s", text);
+  free(text);
+  return ISC_OK;
+}
+
+static bool held_of_text(const isc_train_loop *t, char *text) {
+  if (!t->held) return true;
+  char *save = NULL, *word = strtok_r(text, " ", &save);
+  for (int64_t i = 0; i < n_held(t); i++, word = strtok_r(NULL, " ", &save))
+    if (!word || !isc_text_double(word, &t->held[i])) return false;
+  return !word;
+}
+
 static isc_status save(const isc_train_loop *t, const char *path, int64_t done) {
   isc_meta meta[] = {{.key = "step"}, {.key = "held"}};
-  isc_sb b = {0};
-  char *held = NULL;
-  isc_sb_add_double(&b, t->held ? *t->held : 0);
-  ISC_TRY(isc_sb_finish(&b, &held));
+  ISC_TRY(held_text(t, meta[1].value, sizeof meta[1].value));
   snprintf(meta[0].value, sizeof meta[0].value, "%" PRId64, done);
-  snprintf(meta[1].value, sizeof meta[1].value, "%s", held);
-  free(held);
   return isc_params_checkpoint(path, &t->params, NO_PREFIX, 1, meta, 2);
 }
 
 static isc_status restore(const isc_train_loop *t, const char *path, int64_t *done) {
   isc_meta meta[] = {{.key = "step"}, {.key = "held"}};
-  char *end;
+  char *end, held[sizeof meta[1].value];
   *done = 0;
   if (!isc_exists(path)) return ISC_OK;
   ISC_TRY(isc_params_restore(path, &t->params, NO_PREFIX, 1, meta, 2));
+  memcpy(held, meta[1].value, sizeof held);
   errno = 0;
   *done = strtoll(meta[0].value, &end, 10);
   if (end == meta[0].value || *end || errno || *done < 0 || *done > t->recipe->steps ||
-      (t->held && !isc_text_double(meta[1].value, t->held)))
+      !held_of_text(t, held))
     return isc_fail(ISC_E_FORMAT,
                     "%s: step \"%s\" (held \"%s\") is not one of a training of %lld steps; delete "
                     "the file to start anew",
@@ -180,6 +202,9 @@ isc_status isc_train_run(const isc_train_loop *given) {
                           sizeof loop, &loop));
   isc_train_io *io = loop.io;
   isc_recipe recipe = *loop.recipe;
+  if (loop.n_held < 0 || loop.n_held > ISC_TRAIN_HELD)
+    return isc_fail(ISC_E_USAGE, "a training loop holds %lld metrics; %d is the most",
+                    (long long)loop.n_held, ISC_TRAIN_HELD);
   training r = {.t = t, .later = isc_device_reads_later(t->device)};
   char *path = NULL;
   int64_t done = 0;

@@ -95,16 +95,34 @@ isc_status isc_spent_read(const char *dir, isc_spent *out) {
 
 /* ---- the count */
 
-isc_status isc_meter_begin(isc_meter *m, const isc_device *device, const char *dir) {
-  *m = (isc_meter){.device = device};
-  isc_meter_mark(m);
-  return read_spent(dir, m->kept, 2, &m->n_kept);
-}
-
-void isc_meter_mark(isc_meter *m) {
+static void begin_step(isc_meter *m) {
   m->flops_from = m->device->flops;
   m->time_from = isc_now();
   m->examples = m->tokens = 0;
+}
+
+isc_status isc_meter_begin(isc_meter *m, const isc_device *device, const char *dir) {
+  *m = (isc_meter){.device = device};
+  begin_step(m);
+  return read_spent(dir, m->kept, 2, &m->n_kept);
+}
+
+/* What was taken since the step in progress began. */
+static isc_spent taken(const isc_meter *m) {
+  return (isc_spent){.examples = m->examples,
+                     .tokens = m->tokens,
+                     .flops = m->device->flops - m->flops_from,
+                     .seconds = isc_now() - m->time_from};
+}
+
+void isc_meter_mark(isc_meter *m) {
+  const isc_spent step = taken(m);
+  if (m->open) { /* to be finished later */
+    isc_spent_add(&m->begun, &step);
+    m->n_begun++;
+  }
+  begin_step(m);
+  m->open = true;
 }
 
 void isc_meter_took(isc_meter *m, int64_t examples, int64_t tokens) {
@@ -129,12 +147,15 @@ static isc_status take_up(isc_meter *m, int64_t steps, const char *dir) {
 isc_status isc_meter_step(isc_meter *m, int64_t done, const char *dir) {
   if (!m->running) ISC_TRY(take_up(m, done - 1, dir));
   m->running = true;
+  if (m->n_begun == 0) { /* the step in progress itself */
+    m->begun = taken(m);
+    begin_step(m);
+    m->open = false;
+  }
+  isc_spent_add(&m->so_far, &m->begun);
   m->so_far.steps = done;
-  m->so_far.examples += m->examples;
-  m->so_far.tokens += m->tokens;
-  m->so_far.flops += m->device->flops - m->flops_from;
-  m->so_far.seconds += isc_now() - m->time_from;
-  isc_meter_mark(m);
+  m->begun = (isc_spent){0};
+  m->n_begun = 0;
   return ISC_OK;
 }
 
@@ -150,9 +171,7 @@ isc_status isc_meter_keep(isc_meter *m, const char *dir) {
 isc_status isc_meter_finish(isc_meter *m, const char *dir) {
   if (!m->running && m->n_kept) /* resumed after its last step */
     m->so_far = m->kept[m->n_kept - 1];
-  else if (!m->running) {
-    m->so_far.flops = m->device->flops - m->flops_from;
-    m->so_far.seconds = isc_now() - m->time_from;
-  }
+  else if (!m->running)
+    m->so_far = taken(m);
   return write_spent(dir, &m->so_far, 1);
 }

@@ -26,11 +26,14 @@ typedef struct isc_meter {
   bool running;                 /* has a step of this process been counted?      */
   double flops_from, time_from; /* where the step in progress begins             */
   int64_t examples, tokens;     /* of the step in progress                       */
+  isc_spent begun;              /* of steps that end behind it, when a device answers later */
+  int64_t n_begun;
+  bool open; /* is a step in progress that is not finished? */
 } isc_meter;
 
 /* Begin, or go on where the directory's file ends. */
 isc_status isc_meter_begin(isc_meter *m, const isc_device *device, const char *dir);
-/* A step begins here: what was done before it is not the training's. */
+/* A step begins here. What was done before it is not the training's, unless a step had begun that is not finished. */
 void isc_meter_mark(isc_meter *m);
 void isc_meter_took(isc_meter *m, int64_t examples, int64_t tokens);
 /* Step `done` is finished. ISC_E_FORMAT when it is not the first and nothing is known of those before. */

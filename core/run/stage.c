@@ -305,9 +305,11 @@ isc_status isc_stage_check(const isc_run_state *r) {
              : ISC_OK;
 }
 
+/* The point of a step that is in progress, for a trainer whose device answers later, is written when it comes. */
 bool isc_stage_save_curve(isc_run_state *r) {
-  r->curve_unsaved = write_progress(r) != ISC_OK;
-  return !r->curve_unsaved;
+  const bool saved = write_progress(r) == ISC_OK;
+  r->curve_unsaved = !saved || r->meter.open;
+  return saved;
 }
 
 bool isc_stage_checkpoint_due(isc_run_state *r) {

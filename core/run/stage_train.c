@@ -19,10 +19,10 @@ static bool on_checkpoint_due(isc_train_io *io) {
  * next step here. */
 static bool on_should_stop(isc_train_io *io) {
   isc_run_state *r = io->core;
+  const bool stops = isc_stage_stopping(r);
+  if (stops) isc_stage_save_curve(r);
   isc_meter_mark(&r->meter);
-  if (!isc_stage_stopping(r)) return false;
-  isc_stage_save_curve(r);
-  return true;
+  return stops;
 }
 
 static void on_took(isc_train_io *io, int64_t examples, int64_t tokens) {
