@@ -43,7 +43,11 @@ static world world_open(int64_t threads) {
   isc_assert_ok(isc_control_layers_init(w.control, 5));
   for (int64_t i = 0; i < spec.n_layer; i++)
     isc_assert_ok(isc_param_init_normal(w.control->params, w.control->layer[i].v, 6, 0.5));
-  w.sampler = (isc_sampler){w.dev, w.decoder, w.tokenizer, w.control, MAX_TOKENS};
+  w.sampler = (isc_sampler){.device = w.dev,
+                            .decoder = w.decoder,
+                            .tokenizer = w.tokenizer,
+                            .control = w.control,
+                            .max_tokens = MAX_TOKENS};
   return w;
 }
 
@@ -202,6 +206,30 @@ Test(sampler, log_q_is_the_teacher_forced_log_probability) {
     free(s.at);
   }
   world_close(&w);
+}
+
+/* In bf16 log q is that of a rounded model, near the exact one's, and still of no batch. */
+Test(sampler, in_bf16_log_q_is_near_and_no_sample_depends_on_the_batch) {
+  const int64_t batch[] = {64, 5};
+  samples of[2];
+  double most = 0;
+  const request q = {.rows = 6, .per_row = 20, .temperature = 1};
+  for (int k = 0; k < 2; k++) {
+    world w = world_open(2);
+    request one = q;
+    w.sampler.product = ISC_BF16;
+    one.batch = batch[k];
+    of[k] = draw(&w, &one, 0);
+    for (int64_t i = 0; k == 0 && i < q.rows * q.per_row; i++) {
+      const double want = log_q_of(&w, i / q.per_row, of[0].at[i].text, 1);
+      most = fmax(most, fabs(of[0].at[i].log_q - want));
+    }
+    world_close(&w);
+  }
+  cr_assert(most > 1e-4 && most < 0.3, "log q is off by %g at most", most);
+  cr_assert_arr_eq(of[0].at, of[1].at, (size_t)(q.rows * q.per_row) * sizeof *of[0].at);
+  free(of[0].at);
+  free(of[1].at);
 }
 
 /* Text number k: 0 words, then 1 … */

@@ -130,7 +130,8 @@ static isc_status sampler(const isc_inversescope *m, bool conditional, isc_sampl
                        .decoder = m->backbone,
                        .tokenizer = m->tokenizer,
                        .control = conditional ? m->control : NULL,
-                       .max_tokens = m->max_tokens};
+                       .max_tokens = m->max_tokens,
+                       .product = (isc_dtype)m->conf->sampling_precision};
   return ISC_OK;
 }
 

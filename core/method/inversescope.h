@@ -40,6 +40,7 @@ typedef struct isc_control_conf {
 typedef struct isc_inversescope_conf {
   isc_backbone_conf backbone;
   isc_control_conf control;
+  int32_t sampling_precision; /* isc_dtype */
 } isc_inversescope_conf;
 
 ISC_API extern const isc_option isc_inversescope_options[];

@@ -79,6 +79,11 @@ const isc_option isc_inversescope_options[] = {
      "\"valid\". 0 = never."},
     ISC_RECIPE_OPTIONS("control.", conf, control.recipe, "100000", 1, "64", "1e-5", "1000",
                        "constant"),
+    {"sampling.precision", ISC_OPT_ENUM, 0, AT(sampling_precision), NULL, "f32", 0, 0,
+     isc_precision_names,
+     "What matrix products round their operands to when texts are sampled; bf16 is faster on a "
+     "GPU, "
+     "and log q is then that of the rounded model."},
     ISC_OPTIONS_END};
 
 const char *const isc_inversescope_backbone_options[] = {"backbone.path",

@@ -107,6 +107,7 @@ isc_status isc_sampler_run(const isc_sampler *sp, const isc_invert *req) {
                     .tokenizer = sp->tokenizer,
                     .bos = eos,
                     .eos = eos,
-                    .max_tokens = sp->max_tokens};
+                    .max_tokens = sp->max_tokens,
+                    .product = sp->product};
   return sp->control ? steered(sp, req, &d) : isc_decode(&d, req);
 }

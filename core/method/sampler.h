@@ -16,6 +16,7 @@ typedef struct isc_sampler {
   const isc_tokenizer *tokenizer; /* its eos begins and ends every text             */
   isc_control_layers *control;    /* NULL: unconditional; site and z are then ignored */
   int64_t max_tokens;             /* with BOS and EOS; at most the decoder's n_ctx    */
+  isc_dtype product;              /* what matrix products round their operands to     */
 } isc_sampler;
 
 /* As isc_method_ops.invert. log q is that of the tokens drawn, the end included, at the request's temperature (0 at

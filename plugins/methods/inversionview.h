@@ -17,7 +17,7 @@ enum { IV_FIXED, IV_ANY };                                               /* conf
 enum { IV_NOISE_NONE, IV_NOISE_STD, IV_NOISE_EPSILON, IV_NOISE_KERNEL }; /* conf.noise    */
 
 typedef struct iv_conf {
-  int32_t variant, position, noise;
+  int32_t variant, position, noise, sampling_precision;
   int64_t layers, heads, width, mlp, context, blocks, batch_sites;
   double dropout, attention_dropout, init_std, bos_share, reweight, noise_scale;
   isc_recipe recipe;

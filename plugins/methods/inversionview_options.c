@@ -51,6 +51,8 @@ const isc_option iv_options[] = {
      "kernel: of the kernel's own law, that of P(x; z)."},
     {"noise_scale", ISC_OPT_FLOAT, 0, AT(noise_scale), NULL, "0.1", 0, 1e6, NULL,
      "See noise = \"std\"."},
+    {"sampling.precision", ISC_OPT_ENUM, 0, AT(sampling_precision), NULL, "f32", 0, 0,
+     isc_precision_names, "What matrix products round their operands to when texts are sampled."},
     ISC_RECIPE_OPTIONS("", iv_conf, recipe, "156250", 1, "128", "1e-4", "0", "constant"),
     ISC_OPTIONS_END};
 

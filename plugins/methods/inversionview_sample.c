@@ -153,7 +153,8 @@ static isc_status decode(const iv_method *m, const isc_invert *req) {
                     .max_tokens = m->max_tokens,
                     .n_prefix = cross ? 0 : 1,
                     .user = &v,
-                    .begin = begin};
+                    .begin = begin,
+                    .product = (isc_dtype)m->conf->sampling_precision};
   if (cross) {
     d.select = select_rows;
     d.taps = &taps;
