@@ -14,6 +14,14 @@
 extern "C" {
 #endif
 
+/* Bytes of device memory. */
+typedef struct isc_memory_use {
+  size_t
+      held; /* now, of the driver: what alloc gave, what was freed and is kept, and the backend's own */
+  size_t most;  /* the most that was held since it was last asked to begin anew */
+  size_t total; /* of the device, 0 = unknown */
+} isc_memory_use;
+
 /* The ops table of a backend; every member is required unless it says so. When an op returns, its host outputs are there and its host inputs
  * may be reused; results on the device may be pending until `sync` or `download`. Memory that an op cannot have →
  * ISC_E_NOMEM; a device that fails → ISC_E_DEVICE. */
@@ -95,9 +103,14 @@ typedef struct isc_backend_ops {
    * the host waits for; an operation may fail that alone would not, and then all of it must be dropped. */
   isc_status (*record)(void *impl);
   isc_status (*play)(void *impl, bool drop);
+  /* Both or neither. What is held of the device; `anew`: `most` is counted from here on. */
+  isc_status (*memory)(void *impl, bool anew, isc_memory_use *out);
+  /* As `open`, of a device of paper: it takes memory as the real one would, by the same rules, and computes nothing; what is
+   * read of it is zeros. It needs no device to be there. */
+  isc_status (*plan)(const void *conf, void **impl);
 } isc_backend_ops;
 
-enum { ISC_READS = 4 };
+enum { ISC_READS = 8 };
 
 /* An opened backend. */
 typedef struct isc_device {
@@ -109,6 +122,7 @@ typedef struct isc_device {
   double
       flops; /* floating-point operations of the products so far: operations.h's of matrices, attention, control layers and
                    losses that the core's functions asked for; what works element by element is left out */
+  bool paper; /* nothing is behind its memory: what costs time to make up need not be made for it */
 } isc_device;
 
 #ifdef __cplusplus

@@ -153,6 +153,7 @@ typedef struct isc_xent {
   float *dw;             /* [vocab, d] += , or NULL          */
   isc_dtype
       product; /* since 1.1; as in isc_gemm, for all three products; weights and sums stay f32 */
+  const int32_t *host_target; /* since 1.1; host: what target holds, or NULL */
 } isc_xent;
 
 /* Control layer, collapsed scores (paper 3.1; FACTS 2):

@@ -283,7 +283,7 @@ static isc_status draw(run *r, int64_t t) {
   r->alike++;
   if (!r->later) return ISC_OK;
   r->on_device = true;
-  return dev->ops->read_begin(dev->impl, t % 2, r->drawn,
+  return dev->ops->read_begin(dev->impl, ISC_READ_SAMPLING + t % 2, r->drawn,
                               (size_t)(r->rows * r->width) * DRAWN_BYTES);
 }
 
@@ -292,9 +292,12 @@ static isc_status hear(run *r, int64_t t) {
   const size_t n = (size_t)(r->rows * r->width);
   isc_device *dev = r->sp->device;
   if (!r->later) return ISC_OK;
-  ISC_TRY(dev->ops->read_end(dev->impl, t % 2, r->drawn_host));
+  ISC_TRY(dev->ops->read_end(dev->impl, ISC_READ_SAMPLING + t % 2, r->drawn_host));
   memcpy(r->logp, r->drawn_host, n * sizeof *r->logp);
   memcpy(r->id, r->drawn_host + n * sizeof *r->logp, n * sizeof *r->id);
+  if (dev->paper) /* zeros might be the end of a text, and a plan is of the longest */
+    for (size_t i = 0; i < n; i++)
+      r->id[i] = (int32_t)(isc_decoder_get_spec(r->sp->decoder)->vocab / 2);
   for (size_t i = 0; i < n; i++)
     if (isnan(r->logp[i]))
       return isc_fail(ISC_E_NUMERIC, "sampling: the logits of token %lld hold NaN or infinity",

@@ -175,7 +175,7 @@ static isc_status land_all(training *r, int64_t next) {
 
 static isc_status step(training *r, int64_t k) {
   flight *f = &r->flight[k & 1];
-  *f = (flight){.step = k, .tickets = 2 * (k & 1)};
+  *f = (flight){.step = k, .tickets = ISC_READ_TRAINING + 2 * (k & 1)};
   if (update(r, k, f) != ISC_OK) return isc_fail_in("training step %lld", (long long)k);
   f->on = true;
   return land(r, r->later ? &r->flight[(k + 1) & 1] : f);

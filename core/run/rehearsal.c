@@ -7,7 +7,7 @@
 #include "run/model.h"
 #include "run/stage.h"
 #include "tensor/count.h"
-#include "tensor/paper.h"
+#include "tensor/plan_device.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -19,8 +19,7 @@ enum { INPUTS = 2048, STEPS = 2 };
 typedef struct stage_env {
   isc_method_env env;
   const isc_study *study;
-  isc_paper paper;
-  isc_device device;
+  isc_plan_device plan;
   isc_site *site; /* [n_sites] */
   char (*name)[32];
   float *map; /* [d_head, d_model] of zeros but the diagonal, every head's */
@@ -50,7 +49,7 @@ static isc_status env_harvest(const isc_method_env *env, int64_t site, const int
                               const int64_t *position, int64_t n, float *out) {
   stage_env *e = env->core;
   (void)position;
-  e->device.flops += (double)n * e->text_flops;
+  e->plan.device.flops += (double)n * e->text_flops;
   return env_activations(env, site, row, n, out);
 }
 
@@ -91,12 +90,12 @@ static isc_status make_tokenizer(stage_env *e, const isc_study *s) {
 
 static isc_status env_new(const isc_study *s, const isc_study_plan *plan, stage_env *e) {
   *e = (stage_env){.study = s, .text_flops = isc_harvest_flops(plan) / (double)plan->harvest.texts};
-  e->device = isc_paper_device(&e->paper);
+  ISC_TRY(isc_plan_device_open(s->device, &e->plan));
   ISC_TRY(make_sites(e, plan));
   ISC_TRY(make_kernel(e, s, plan->memory.spec.d_model));
   ISC_TRY(make_tokenizer(e, s));
   e->env = (isc_method_env){.size = sizeof e->env,
-                            .device = &e->device,
+                            .device = &e->plan.device,
                             .seed = (uint64_t)s->run.seed,
                             .prior = &s->prior,
                             .target_tokenizer = e->tokenizer,
@@ -119,6 +118,7 @@ static void env_free(stage_env *e) {
   free(e->name);
   free(e->kernels);
   free(e->map);
+  isc_plan_device_close(&e->plan);
 }
 
 /* ---- a stage */
@@ -159,18 +159,19 @@ static isc_status train(const isc_study_method *m, void *self, int64_t stage, co
 /* How many steps the stage has; then a short one, whose end the next stage begins from. */
 static isc_status rehearse_stage(stage_env *e, const isc_study_method *m, void *self, int64_t k,
                                  const char *dir, isc_rehearsal *out) {
-  listener whole = {.device = &e->device, .ends = true}, few = {.device = &e->device};
+  listener whole = {.device = &e->plan.device, .ends = true}, few = {.device = &e->plan.device};
   ISC_TRY(isc_mkdirs(dir));
   const isc_status st = train(m, self, k, dir, 0, &whole);
   if (st != ISC_OK && !(st == ISC_E_INTERRUPTED && whole.total)) return st;
   ISC_TRY(isc_stage_remove(dir));
   ISC_TRY(isc_mkdirs(dir));
-  e->paper.peak = e->paper.bytes;
+  double most;
+  ISC_TRY(isc_plan_device_most(&e->plan, true, &most));
   ISC_TRY(train(m, self, k, dir, STEPS, &few));
   out->stage[k].name = isc_method_stage(m, k);
   out->stage[k].steps = whole.total;
   out->stage[k].flops = few.flops * (double)whole.total;
-  out->stage[k].memory = e->paper.peak;
+  ISC_TRY(isc_plan_device_most(&e->plan, false, &out->stage[k].memory));
   return m->ops->load(self, k, dir);
 }
 
@@ -180,36 +181,62 @@ static isc_status count_text(void *user, int64_t row, int64_t j, const char *tex
   return ISC_OK;
 }
 
+/* Rows of conditions that are decoded together, all of the first site. */
+typedef struct together {
+  int64_t n;
+  int64_t *site;
+  uint64_t *index;
+  const float **z;
+  float *at; /* [dim] */
+} together;
+
+static void together_free(together *t) {
+  free(t->site);
+  free(t->index);
+  free(t->z);
+  free(t->at);
+}
+
+static isc_status together_new(const stage_env *e, double most, together *t) {
+  const int64_t rows = e->study->evaluate.batch / e->study->evaluate.samples;
+  const char *what = "activations";
+  *t = (together){.n = rows < 1 ? 1 : (double)rows < most ? rows : (int64_t)most};
+  const size_t n = (size_t)t->n;
+  ISC_TRY(isc_calloc(n, sizeof *t->site, what, (void **)&t->site));
+  ISC_TRY(isc_calloc(n, sizeof *t->index, what, (void **)&t->index));
+  ISC_TRY(isc_calloc(n, sizeof *t->z, what, (void **)&t->z));
+  ISC_TRY(isc_calloc((size_t)e->site[0].dim, sizeof *t->at, what, (void **)&t->at));
+  t->at[0] = 1;
+  for (int64_t i = 0; i < t->n; i++)
+    t->z[i] = t->at;
+  return ISC_OK;
+}
+
 static isc_status rehearse_sampling(stage_env *e, const isc_study_method *m, void *self,
                                     isc_rehearsal *out) {
   const isc_study *s = e->study;
-  const isc_site *site = &e->site[0];
-  float *z = NULL;
-  ISC_TRY(isc_calloc((size_t)site->dim, sizeof *z, "an activation", (void **)&z));
-  z[0] = 1;
-  const int64_t where = 0, rows = s->evaluate.batch / s->evaluate.samples;
-  const uint64_t index = 0;
-  const float *const at = z;
+  const double all = (double)e->env.n_sites * (double)s->n_conditions;
+  const double from = e->plan.device.flops;
+  isc_status st = ISC_OK;
+  together t;
+  double most;
+  ISC_GO(together_new(e, all, &t));
   const isc_invert req = {.size = sizeof req,
-                          .n = 1,
-                          .site = &where,
-                          .z = &at,
+                          .n = t.n,
+                          .site = t.site,
+                          .z = t.z,
                           .samples = s->evaluate.samples,
                           .temperature = 1,
                           .seed = 1,
-                          .index = &index,
+                          .index = t.index,
                           .batch = s->evaluate.batch,
                           .sample = count_text};
-  const double from = e->device.flops, held = e->paper.bytes;
-  e->paper.peak = held;
-  const isc_status st = m->ops->invert(self, &req);
-  free(z);
-  const double n = (double)e->env.n_sites * (double)s->n_conditions;
-  out->sampling_flops = (e->device.flops - from) * n;
-  /* What a row of conditions takes, times the rows that are decoded together. */
-  out->sampling_memory = held + (e->paper.peak - held) * (rows < 1           ? 1
-                                                          : (double)rows < n ? (double)rows
-                                                                             : n);
+  ISC_GO(isc_plan_device_most(&e->plan, true, &most));
+  ISC_GO(m->ops->invert(self, &req));
+  ISC_GO(isc_plan_device_most(&e->plan, false, &out->sampling_memory));
+  out->sampling_flops = (e->plan.device.flops - from) * all / (double)t.n;
+done:
+  together_free(&t);
   return st;
 }
 

@@ -148,8 +148,8 @@ isc_status isc_adamw_step(isc_params *p, const isc_optimizer *opt, double *grad_
   isc_optimizer full;
   double norm = 0;
   if (isc_device_reads_later(p->dev)) {
-    ISC_TRY(isc_adamw_begin(p, opt, 0));
-    ISC_TRY(isc_adamw_end(p, 0, &norm));
+    ISC_TRY(isc_adamw_begin(p, opt, ISC_READ_TRAINING));
+    ISC_TRY(isc_adamw_end(p, ISC_READ_TRAINING, &norm));
   } else {
     ISC_TRY(
         isc_struct_read(opt, "an optimizer", ISC_SIZE_TO(isc_optimizer, clip), sizeof full, &full));

@@ -7,6 +7,7 @@
 #include "base/base.h"
 #include "config/config.h"
 #include "plugin/registry.h"
+#include "tensor/plan_device.h"
 #include <inversescope/tensor.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,8 +54,9 @@ static isc_status default_conf(const isc_class *cls, isc_config **config, void *
   return st == ISC_OK ? isc_config_fill(*config, "", cls->options, NULL, *conf) : st;
 }
 
-static isc_status open_impl(const isc_class *cls, const void *conf, void **impl) {
-  const isc_backend_ops *ops = cls->ops;
+/* By `open`, the table's `open` or `plan`. */
+static isc_status open_impl(const isc_class *cls, const void *conf,
+                            isc_status (*open)(const void *conf, void **impl), void **impl) {
   isc_config *config = NULL;
   void *made = NULL;
   isc_status st;
@@ -62,11 +64,15 @@ static isc_status open_impl(const isc_class *cls, const void *conf, void **impl)
     ISC_GO(default_conf(cls, &config, &made));
     conf = made;
   }
-  ISC_GO(ops->open(conf, impl));
+  ISC_GO(open(conf, impl));
 done:
   free(made);
   isc_config_free(config);
   return st;
+}
+
+isc_status isc_device_plan(const isc_class *cls, void **impl) {
+  return open_impl(cls, NULL, ((const isc_backend_ops *)cls->ops)->plan, impl);
 }
 
 static isc_status check_probe(const isc_class *cls, char *why, size_t n) {
@@ -87,7 +93,7 @@ static isc_status open_class(const isc_class *cls, const void *conf, isc_device 
   dev->ops = cls->ops;
   dev->cls = cls;
   memcpy(dev->description, why, sizeof why);
-  isc_status st = open_impl(cls, conf, &dev->impl);
+  isc_status st = open_impl(cls, conf, dev->ops->open, &dev->impl);
   if (st != ISC_OK) {
     free(dev);
     return st;

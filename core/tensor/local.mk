@@ -24,6 +24,8 @@ libinversescope_la_SOURCES += \
   core/tensor/paper.h \
   core/tensor/params.c \
   core/tensor/params.h \
+  core/tensor/plan_device.c \
+  core/tensor/plan_device.h \
   core/tensor/shape.c \
   core/tensor/step.c \
   core/tensor/tape.c

@@ -170,9 +170,5 @@ isc_device isc_paper_device(isc_paper *p) {
                                 .name = "paper",
                                 .version = "1.0.0",
                                 .summary = "Counts and computes nothing"};
-  return (isc_device){.ops = &PAPER, .impl = p, .cls = &cls, .description = "paper"};
-}
-
-bool isc_device_is_paper(const isc_device *dev) {
-  return dev->ops == &PAPER;
+  return (isc_device){.ops = &PAPER, .impl = p, .cls = &cls, .description = "paper", .paper = true};
 }

@@ -17,7 +17,4 @@ typedef struct isc_paper {
 /* `p`, zeros at first, must outlive the device. */
 isc_device isc_paper_device(isc_paper *p);
 
-/* True when nothing is behind the device's memory: what costs time to make up need not be made for it. */
-bool isc_device_is_paper(const isc_device *dev);
-
 #endif

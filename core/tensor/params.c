@@ -9,7 +9,6 @@
 #include "base/base.h"
 #include "base/half.h"
 #include "tensor/internal.h"
-#include "tensor/paper.h"
 #include <inversescope/rng.h>
 #include <stdlib.h>
 #include <string.h>
@@ -220,8 +219,7 @@ isc_status isc_param_init_normal(isc_params *p, isc_param *q, uint64_t seed, dou
   int64_t n = isc_tensor_size(&q->value);
   isc_status st = ISC_OK;
   void *mem;
-  if (isc_device_is_paper(p->dev))
-    return ISC_OK; /* a plan of a large model would wait for its numbers */
+  if (p->dev->paper) return ISC_OK; /* a plan of a large model would wait for its numbers */
   ISC_TRY(isc_malloc(PIECE * sizeof(float), "initial values", &mem));
   float *host = mem;
   for (int64_t at = 0; at < n && st == ISC_OK; at += PIECE) {

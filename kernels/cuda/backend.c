@@ -143,7 +143,10 @@ static void backend_close(void *impl) {
 
 static isc_status open_all(cuda *c, const cuda_conf *conf) {
   char text[160];
-  ISC_TRY(cuda_driver_open(&c->d));
+  if (c->paper)
+    c->d = cuda_paper_driver();
+  else
+    ISC_TRY(cuda_driver_open(&c->d));
   ISC_TRY(describe(c->d, (int)conf->device, text, sizeof text));
   ISC_TRY(open_context(c, (int)conf->device));
   CU(c, stream_create(&c->stream, CU_STREAM_APART), "its stream");
@@ -157,15 +160,24 @@ static isc_status open_all(cuda *c, const cuda_conf *conf) {
   return conf->products == CUDA_EXACT ? ISC_OK : cublas_find(&library);
 }
 
-static isc_status backend_open(const void *conf, void **impl) {
+static isc_status open_backend(const void *conf, bool paper, void **impl) {
   cuda *c = calloc(1, sizeof *c);
   if (!c) return isc_fail(ISC_E_NOMEM, "CUDA backend: no host memory for %zu bytes", sizeof *c);
+  c->paper = paper;
   const isc_status st = open_all(c, conf ? conf : &(cuda_conf){0});
   if (st == ISC_OK)
     *impl = c;
   else
     backend_close(c);
   return st;
+}
+
+static isc_status backend_open(const void *conf, void **impl) {
+  return open_backend(conf, false, impl);
+}
+
+static isc_status backend_plan(const void *conf, void **impl) {
+  return open_backend(conf, true, impl);
 }
 
 /* ---- operations */
@@ -234,6 +246,7 @@ OP(read_begin, (void *impl, int64_t ticket, const void *src, size_t bytes), (c, 
 OP(read_end, (void *impl, int64_t ticket, void *host), (c, ticket, host))
 OP(record, (void *impl), (c))
 OP(play, (void *impl, bool drop), (c, drop))
+OP(memory, (void *impl, bool anew, isc_memory_use *out), (c, anew, out))
 
 static const isc_backend_ops backend_ops = {
     .size = sizeof(isc_backend_ops),
@@ -278,6 +291,8 @@ static const isc_backend_ops backend_ops = {
     .read_end = backend_read_end,
     .record = backend_record,
     .play = backend_play,
+    .memory = backend_memory,
+    .plan = backend_plan,
 };
 
 static const isc_option backend_options[] = {

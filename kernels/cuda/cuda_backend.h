@@ -43,13 +43,14 @@ typedef struct cuda {
       [CUDA_KERNEL_COUNT]; /* bytes of dynamic shared memory, where more than 48 KiB */
   int multiprocessors, shared_most;
   cuda_pool *pool;
+  size_t held, most; /* bytes of the driver's memory, now and at most */
   cuda_staging *staging;
   cuda_reads *reads;
   cu_graph_exec graph; /* of the work that was last put together, or NULL */
   bool capturing;
   cuda_library *library; /* NULL until the first product that wants it */
   cuda_products products;
-  bool synchronous;
+  bool synchronous, paper;
   struct {
     void *p;
     size_t size;
@@ -97,6 +98,8 @@ void cuda_free(cuda *c, void *p);
 /* Valid until the next call for the same slot; contents are undefined. */
 isc_status cuda_scratch(cuda *c, cuda_slot slot, size_t bytes, void **out);
 
+isc_status cuda_memory(cuda *c, bool anew, isc_memory_use *out);
+
 isc_status cuda_staging_open(cuda *c);
 void cuda_staging_close(cuda *c);
 isc_status cuda_upload(cuda *c, void *dst, const void *host, size_t bytes);
@@ -112,6 +115,9 @@ isc_status cuda_reads_open(cuda *c);
 void cuda_reads_close(cuda *c);
 isc_status cuda_read_begin(cuda *c, int64_t ticket, const void *src, size_t bytes);
 isc_status cuda_read_end(cuda *c, int64_t ticket, void *host);
+
+/* ---- plan.c: the functions of a driver whose devices have any size and do nothing */
+const cuda_driver *cuda_paper_driver(void);
 
 /* ---- work put together */
 isc_status cuda_record(cuda *c);

@@ -18,6 +18,7 @@ cuda_host_sources = \
   kernels/cuda/graph.c \
   kernels/cuda/kernels.h \
   kernels/cuda/memory.c \
+  kernels/cuda/plan.c \
   kernels/cuda/random.c \
   kernels/cuda/read.c \
   kernels/cuda/rows.c \

@@ -64,6 +64,11 @@ isc_status cuda_pool_open(cuda *c) {
 
 /* ---- giving back */
 
+static void to_driver(cuda *c, char *p, size_t bytes) {
+  c->d->memory_free(cuda_at(p));
+  c->held -= bytes;
+}
+
 static void drop_blocks(cuda *c, block **list, bool (*drop)(const block *)) {
   while (*list) {
     block *b = *list;
@@ -72,7 +77,7 @@ static void drop_blocks(cuda *c, block **list, bool (*drop)(const block *)) {
       continue;
     }
     *list = b->next;
-    if (!b->of) c->d->memory_free(cuda_at(b->p));
+    if (!b->of) to_driver(c, b->p, b->bytes);
     free(b);
   }
 }
@@ -90,7 +95,7 @@ static void drop_slabs(cuda *c) {
       continue;
     }
     *list = s->next;
-    c->d->memory_free(cuda_at(s->p));
+    to_driver(c, s->p, SLAB);
     free(s);
   }
 }
@@ -152,6 +157,18 @@ static isc_status from_driver(cuda *c, size_t bytes, size_t asked, char **out) {
   if (r == CU_OUT_OF_MEMORY) return exhausted(c, asked);
   ISC_TRY(cuda_check(c, r, "memory_alloc", __FILE__, __LINE__, "%zu bytes", bytes));
   *out = (char *)(uintptr_t)p;
+  c->held += bytes;
+  if (c->held > c->most) c->most = c->held;
+  return ISC_OK;
+}
+
+isc_status cuda_memory(cuda *c, bool anew, isc_memory_use *out) {
+  size_t left;
+  *out = (isc_memory_use){0};
+  CU(c, memory_info(&left, &out->total), "the device's memory");
+  if (anew) c->most = c->held;
+  out->held = c->held;
+  out->most = c->most;
   return ISC_OK;
 }
 

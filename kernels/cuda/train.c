@@ -182,19 +182,26 @@ static int64_t block_rows(int64_t vocab) {
 }
 
 /* Lists the rows with a target. */
-static isc_status list_rows(cuda *c, const isc_xent *a, int64_t *row, int64_t *count) {
+static isc_status list_rows(const isc_xent *a, const int32_t *target, int64_t *row,
+                            int64_t *count) {
+  *count = 0;
+  for (int64_t i = 0; i < a->rows; i++) {
+    if (target[i] >= a->vocab)
+      return isc_fail(ISC_E_SHAPE, "xent: target %d of row %lld is outside the vocabulary of %lld",
+                      target[i], (long long)i, (long long)a->vocab);
+    if (target[i] >= 0) row[(*count)++] = i;
+  }
+  return ISC_OK;
+}
+
+/* For a caller that has no targets on the host; the device is waited for. */
+static isc_status list_there(cuda *c, const isc_xent *a, int64_t *row, int64_t *count) {
   int32_t *target = malloc((size_t)a->rows * sizeof *target);
   if (!target)
     return isc_fail(ISC_E_NOMEM, "xent: no host memory for the targets of %lld rows",
                     (long long)a->rows);
   isc_status st = cuda_download(c, target, a->target, (size_t)a->rows * sizeof *target);
-  *count = 0;
-  for (int64_t i = 0; i < a->rows && st == ISC_OK; i++) {
-    if (target[i] >= a->vocab)
-      st = isc_fail(ISC_E_SHAPE, "xent: target %d of row %lld is outside the vocabulary of %lld",
-                    target[i], (long long)i, (long long)a->vocab);
-    if (target[i] >= 0) row[(*count)++] = i;
-  }
+  if (st == ISC_OK) st = list_rows(a, target, row, count);
   free(target);
   return st;
 }
@@ -230,7 +237,8 @@ isc_status cuda_xent(cuda *c, const isc_xent *a) {
   if (!row)
     return isc_fail(ISC_E_NOMEM, "xent: no host memory for a list of %lld rows",
                     (long long)a->rows);
-  isc_status st = list_rows(c, a, row, &count);
+  isc_status st =
+      a->host_target ? list_rows(a, a->host_target, row, &count) : list_there(c, a, row, &count);
   if (st == ISC_OK) st = loss_blocks(c, a, row, count);
   free(row);
   return st;

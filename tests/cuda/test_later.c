@@ -147,7 +147,7 @@ static void invert(const isc_method_ops *ops, void *self, const isc_toy *toy, ou
   cr_assert_eq(o->samples, ROWS * SAMPLES);
 }
 
-static void run(offer offered, const char *name, outcome *o) {
+static void run(offer offered, const char *name, int64_t looks, outcome *o) {
   isc_device dev = open_device(offered);
   const isc_method_ops *ops = isc_method_inversescope_class()->ops;
   isc_inversescope_conf conf = isc_toy_conf();
@@ -155,7 +155,7 @@ static void run(offer offered, const char *name, outcome *o) {
   void *self;
   conf.backbone.recipe.steps = conf.control.recipe.steps = STEPS;
   conf.backbone.recipe.batch = conf.control.recipe.batch = 4;
-  conf.backbone.looks = conf.control.looks = 0;
+  conf.backbone.looks = conf.control.looks = looks;
   conf.backbone.recipe.clip = 0.7;
   isc_toy_open(&toy, &dev, 2);
   isc_assert_ok(ops->open(&conf, &toy.env, &self));
@@ -181,10 +181,10 @@ static void same(const outcome *a, const outcome *b) {
 
 Test(cuda_later, training_and_samples_have_the_bits_of_operations_that_wait, .timeout = 300) {
   static outcome waiting, later, together;
-  run(WAITING, "waiting", &waiting);
-  run(LATER, "later", &later);
+  run(WAITING, "waiting", 0, &waiting);
+  run(LATER, "later", 2, &later); /* samples are looked at while a step is on its way */
   same(&waiting, &later);
-  run(TOGETHER, "together", &together);
+  run(TOGETHER, "together", 0, &together);
   same(&waiting, &together);
   cr_assert_gt(played, 0, "no pass was put together");
   cr_assert_eq(dropped_parts, 0);
@@ -195,9 +195,9 @@ Test(cuda_later, training_and_samples_have_the_bits_of_operations_that_wait, .ti
 
 Test(cuda_later, a_stopped_training_goes_on_with_the_same_bits, .timeout = 300) {
   static outcome whole, parts;
-  run(LATER, "whole", &whole);
+  run(LATER, "whole", 0, &whole);
   parts.stops = true;
-  run(LATER, "parts", &parts);
+  run(LATER, "parts", 0, &parts);
   same(&whole, &parts);
 }
 
