@@ -11,6 +11,11 @@
 #include <inversescope/method.h>
 
 /* ---- shapes */
+/* What a decoder is like. GPT-2's have every stage; of the others, whose matrices have no biases, there is a harvest only. */
+typedef enum bench_family { BENCH_GPT2, BENCH_LLAMA, BENCH_GEMMA2 } bench_family;
+
+enum { BENCH_SITES = 8 };
+
 typedef struct bench_shape {
   const char *name;
   int64_t layers, heads, width, mlp, vocab;
@@ -20,23 +25,30 @@ typedef struct bench_shape {
   double score_scale;
   int64_t rows, samples, draws; /* of a sampling: conditions, texts of each, tokens of a text */
   int64_t gemm; /* divides the sizes of the products that the rest is held against */
-  /* LLaMA's kind: rotary positions, RMS norms, gated MLPs, no biases; a harvest only, of the residual stream behind every
-   * fourth layer in place of every head. */
-  bool llama;
-  int64_t kv_heads; /* 0 = heads */
-  /* Of a harvest: */
-  int64_t least; /* texts of `least` to `tokens` words, each length as often; 0 = all of `tokens` */
-  isc_dtype weights; /* bf16: a harvest only */
+  bench_family family;
+  int64_t kv_heads;               /* 0 = heads                                          */
+  int64_t head_dim;               /* 0 = width / heads                                  */
+  int64_t window;                 /* of every second layer; 0 = none                    */
+  const char *sites[BENCH_SITES]; /* patterns, as in a study's settings; NULL at the end */
+  /* As asked for: */
+  int64_t
+      least; /* texts of a harvest have `least` to `tokens` words, each length as often; 0 = all `tokens` */
+  isc_dtype precision; /* of the weights of a harvest, and of products in training and sampling */
 } bench_shape;
 
 extern const bench_shape bench_shapes[]; /* ends with a NULL name */
+int64_t bench_head_dim(const bench_shape *s);
+int64_t bench_context(const bench_shape *s); /* positions of its decoder */
+/* The same with `batch` prompts, sequences, examples and texts in a lap; texts are whole conditions' samples. */
+void bench_shape_resize(bench_shape *s, int64_t batch);
 
 /* ---- floating-point operations of one unit of work; a multiplication with its addition is two */
 double bench_flops_harvest(const bench_shape *s);  /* a prompt: to the last site */
 double bench_flops_backbone(const bench_shape *s); /* a token                             */
 double bench_flops_control(const bench_shape *s, isc_control_value value); /* an example */
 double bench_flops_sample(const bench_shape *s, isc_control_value value,
-                          int64_t samples); /* a text */
+                          int64_t samples);         /* a text */
+double bench_flops_unsteered(const bench_shape *s); /* a text of the backbone alone */
 
 /* ---- the study */
 typedef struct bench_study {
@@ -55,7 +67,7 @@ typedef struct bench_study {
 isc_status bench_study_open(const bench_shape *shape, isc_device *dev, bench_study *out);
 void bench_study_close(bench_study *b);
 /* A decoder with random weights that never ends a text. */
-isc_status bench_decoder(const bench_study *b, isc_decoder **out);
+isc_status bench_decoder(const bench_study *b, isc_dtype weights, isc_decoder **out);
 /* Text i of `words` words. */
 isc_status bench_text(const bench_study *b, int64_t i, int64_t words, isc_text *out);
 
@@ -99,6 +111,7 @@ int64_t bench_account_read(const bench_account *a, bench_op out[BENCH_OPS], doub
 
 typedef struct bench_limits {
   int64_t repeat; /* laps that count, at most           */
+  int64_t group;  /* steps, harvests or samplings of a lap, whose time is divided by it */
   double seconds; /* of laps, unless they are fewer than 2 */
   bool
       paced; /* a lap begins with a line on stdin and ends with one on stdout: its wall and processor seconds */
@@ -110,13 +123,16 @@ typedef struct bench_timer {
   bench_account *account; /* cleared before the first lap that counts; or NULL */
   int64_t skip;           /* laps that do not count, before those that do */
   int64_t n;
+  int64_t inside; /* of the lap's group so far */
   double wall_at, core_at, spent;
+  int64_t parameters; /* that a training moves; 0 = none         */
+  double loss;        /* of a training's first step; NaN = none */
   double wall[BENCH_LAPS], core[BENCH_LAPS];
 } bench_timer;
 
 isc_status bench_timer_start(bench_timer *t, bench_gemm *g, const bench_limits *limits,
                              int64_t skip);
-/* A lap ends and the next one begins; *enough = no more are wanted. */
+/* A lap ends and the next one begins, unless its group goes on; *enough = no more are wanted. */
 isc_status bench_timer_lap(bench_timer *t, bool *enough);
 double bench_median(const double *x, int64_t n);
 double bench_least(const double *x, int64_t n);
@@ -140,5 +156,22 @@ bool bench_harvest_only(const bench_shape *s);
 /* Words of the harvest's text i. */
 int64_t bench_words(const bench_shape *s, int64_t i);
 isc_status bench_stage_run(bench_study *b, int64_t k, bench_timer *t);
+
+/* ---- the command line */
+typedef struct bench_options {
+  const char *shape, *stage; /* NULL = all */
+  const char *device, *settings;
+  bench_limits limits;
+  int64_t threads, least, batch; /* 0 = as it is */
+  isc_dtype precision;
+  bool json, ops, describe, help;
+} bench_options;
+
+extern const char BENCH_HELP[];
+isc_status bench_options_parse(int argc, char **argv, bench_options *o);
+/* The shape as it was asked for. */
+isc_status bench_options_apply(const bench_options *o, bench_shape *s);
+/* The shape and its stages, with the operations of a unit, as a JSON object. */
+isc_status bench_describe(const bench_shape *s);
 
 #endif

@@ -8,43 +8,12 @@
 #include "base/base.h"
 #include "config/config.h"
 #include "plugin/registry.h"
-#include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char HELP[] =
-    "usage: bench_stages [OPTION…]\n\n"
-    "Times the stages of a study on random numbers: harvest, training, sampling.\n\n"
-    "  --shape NAME   gpt2-small, ioi-tiny, smoke, and of a harvest alone llama-1b and\n"
-    "                 smoke-llama; by default the first two\n"
-    "  --small        the same as --shape smoke: to see that all of it runs\n"
-    "  --stage NAME   gemm, gemm-bf16, decode, decode-bf16, decode-16, decode-16-bf16, harvest,\n"
-    "                 backbone, control, control-projected, sample or sample-apart\n"
-    "  --repeat N     laps of a stage, at most (default 200)\n"
-    "  --seconds S    time for the laps of a stage, beyond two (default 5)\n"
-    "  --threads N    threads of the CPU backend (default: every core)\n"
-    "  --ops          what each operation of the backend costs in each stage\n"
-    "  --precision P  f32 or bf16: of the weights of a harvest, and of nothing else\n"
-    "  --least N      a harvest's texts have N words and more, up to the shape's number\n"
-    "  --paced        a lap begins with a line on stdin, and its wall and processor seconds\n"
-    "                 are a line on stdout: for laps in turn with another program\n"
-    "  --json         one JSON object instead of a table\n\n"
-    "share: of the machine's rate, that of a matrix product timed between the laps:\n"
-    "[1536, 768] by [768, 3072], or its weight's gradient if that is faster. core: the\n"
-    "same in processor seconds, which other work on the machine disturbs less. busy:\n"
-    "how much of its threads' time this process got.\n";
-
-typedef struct options {
-  const char *shape, *stage; /* NULL = all */
-  bench_limits limits;
-  int64_t threads;
-  isc_dtype precision;
-  int64_t least;
-  bool json, ops, help;
-} options;
-
 typedef struct output {
-  const options *o;
+  const bench_options *o;
   isc_device *device;
   bench_account *account; /* NULL unless asked for */
   int64_t threads;
@@ -52,92 +21,33 @@ typedef struct output {
   bool any; /* was anything of that name run? */
 } output;
 
-/* ---- arguments */
-
-static isc_status number(const char *name, const char *s, double least, double most, double *out) {
-  char *end;
-  errno = 0;
-  *out = s ? strtod(s, &end) : 0;
-  if (s && *s && !*end && !errno && *out >= least && *out <= most) return ISC_OK;
-  return isc_fail(ISC_E_USAGE, "%s needs a number from %g to %g", name, least, most);
-}
-
-static isc_status text(const char *name, const char *s, const char **out) {
-  if (s) {
-    *out = s;
-    return ISC_OK;
-  }
-  return isc_fail(ISC_E_USAGE, "%s needs a name", name);
-}
-
-static isc_status with_value(options *o, const char *name, const char *value, int *used) {
-  double x = 0;
-  *used = 2;
-  if (!strcmp(name, "--shape")) return text(name, value, &o->shape);
-  if (!strcmp(name, "--stage")) return text(name, value, &o->stage);
-  if (!strcmp(name, "--seconds")) return number(name, value, 0, 1e6, &o->limits.seconds);
-  if (!strcmp(name, "--repeat")) {
-    ISC_TRY(number(name, value, 1, BENCH_LAPS, &x));
-    o->limits.repeat = (int64_t)x;
-    return ISC_OK;
-  }
-  if (!strcmp(name, "--least")) {
-    ISC_TRY(number(name, value, 1, 1e6, &x));
-    o->least = (int64_t)x;
-    return ISC_OK;
-  }
-  if (!strcmp(name, "--precision")) {
-    if (!value || (strcmp(value, "f32") != 0 && strcmp(value, "bf16") != 0))
-      return isc_fail(ISC_E_USAGE, "--precision needs f32 or bf16");
-    o->precision = strcmp(value, "bf16") == 0 ? ISC_BF16 : ISC_F32;
-    return ISC_OK;
-  }
-  if (!strcmp(name, "--threads")) {
-    ISC_TRY(number(name, value, 1, 1024, &x));
-    o->threads = (int64_t)x;
-    return ISC_OK;
-  }
-  return isc_fail(ISC_E_USAGE, "\"%s\": unknown option; --help lists them", name);
-}
-
-static isc_status parse(int argc, char **argv, options *o) {
-  *o = (options){.limits = {.repeat = 200, .seconds = 5}};
-  for (int i = 1, used = 1; i < argc; i += used) {
-    used = 1;
-    if (!strcmp(argv[i], "--json"))
-      o->json = true;
-    else if (!strcmp(argv[i], "--paced"))
-      o->limits.paced = true;
-    else if (!strcmp(argv[i], "--ops"))
-      o->ops = true;
-    else if (!strcmp(argv[i], "--small"))
-      o->shape = "smoke";
-    else if (!strcmp(argv[i], "--help"))
-      o->help = true;
-    else
-      ISC_TRY(with_value(o, argv[i], i + 1 < argc ? argv[i + 1] : NULL, &used));
-  }
-  return ISC_OK;
-}
-
 /* ---- the device */
 
-static isc_status open_device(int64_t threads, isc_device **out) {
+/* What the backend is told, in the syntax of a study's settings. */
+static isc_status settings(const bench_options *o, char **out) {
+  isc_sb b = {0};
+  if (o->threads) isc_sb_addf(&b, "threads = %lld; ", (long long)o->threads);
+  isc_sb_add(&b, o->settings ? o->settings : "");
+  return isc_sb_finish(&b, out);
+}
+
+static isc_status open_device(const bench_options *o, isc_device **out) {
   isc_status st = ISC_OK;
   const isc_registry_entry *e;
   isc_config *config = NULL;
   void *conf = NULL;
-  char setting[64];
+  char *text = NULL;
   ISC_GO(isc_registry_search_path(NULL, 0));
-  ISC_GO(isc_registry_find(ISC_BACKEND, "cpu", &e));
+  ISC_GO(isc_registry_find(ISC_BACKEND, o->device, &e));
   ISC_GO(isc_calloc(1, e->cls->conf_size, "a backend's settings", &conf));
-  snprintf(setting, sizeof setting, "threads = %lld;", (long long)threads);
-  ISC_GO(isc_config_parse(setting, strlen(setting), "--threads", ".", &config));
+  ISC_GO(settings(o, &text));
+  ISC_GO(isc_config_parse(text, strlen(text), "--settings", ".", &config));
   ISC_GO(isc_config_fill(config, "", e->cls->options, NULL, conf));
-  ISC_GO(isc_device_open("cpu", conf, out, NULL));
+  ISC_GO(isc_device_open(o->device, conf, out, NULL));
 done:
   isc_config_free(config);
   free(conf);
+  free(text);
   return st;
 }
 
@@ -181,8 +91,11 @@ static void report(output *out, const bench_shape *s, const bench_result *r, con
     fflush(stdout);
     return;
   }
-  isc_sb_addf(&out->json, "%s\n  {\"shape\": \"%s\", \"stage\": \"%s\", \"unit\": \"%s\"",
-              out->json.len ? "," : "", s->name, r->stage, r->unit);
+  isc_sb_addf(
+      &out->json,
+      "%s\n  {\"shape\": \"%s\", \"precision\": \"%s\", \"stage\": \"%s\", \"unit\": \"%s\"",
+      out->json.len ? "," : "", s->name, s->precision == ISC_BF16 ? "bf16" : "f32", r->stage,
+      r->unit);
   const struct {
     const char *name;
     double value;
@@ -193,6 +106,12 @@ static void report(output *out, const bench_shape *s, const bench_result *r, con
   for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
     isc_sb_addf(&out->json, ", \"%s\": ", list[i].name);
     isc_sb_add_double(&out->json, list[i].value);
+  }
+  if (t->parameters > 0)
+    isc_sb_addf(&out->json, ", \"parameters\": %lld", (long long)t->parameters);
+  if (!isnan(t->loss)) {
+    isc_sb_add(&out->json, ", \"loss\": ");
+    isc_sb_add_double(&out->json, t->loss);
   }
   isc_sb_add(&out->json, "}");
 }
@@ -221,6 +140,7 @@ static isc_status run_products(output *out, const bench_shape *s, bench_gemm *g,
   bench_result r;
   bench_limits limits = out->o->limits;
   if (limits.repeat > 20) limits.repeat = 20;
+  limits.group = 1;
   for (int64_t k = 0; bench_product(g, k, &r); k++) {
     if (!wanted(out, r.stage)) continue;
     ISC_TRY(bench_timer_start(t, g, &limits, r.warm));
@@ -233,20 +153,21 @@ static isc_status run_products(output *out, const bench_shape *s, bench_gemm *g,
 /* Of the processor time of the laps. */
 static void report_ops(const bench_account *a, const bench_timer *t) {
   bench_op op[BENCH_OPS];
+  const double group = (double)t->limits.group, laps = (double)t->n * group;
   double all = 0, left;
   for (int64_t i = 0; i < t->n; i++)
-    all += t->core[i];
+    all += t->core[i] * group;
   int64_t n = bench_account_read(a, op, &all);
   left = all;
   for (int64_t i = 0; i < n; i++) {
     left -= op[i].seconds;
     if (op[i].seconds < 0.005 * all) continue;
     printf("    %-16s %5.1f%% %10.3f ms %8.1f calls", op[i].name, 100 * op[i].seconds / all,
-           1e3 * op[i].seconds / (double)t->n, (double)op[i].calls / (double)t->n);
+           1e3 * op[i].seconds / laps, (double)op[i].calls / laps);
     if (op[i].flops > 0) printf(" %8.1f GFLOP/s of a core", 1e-9 * op[i].flops / op[i].seconds);
     putchar('\n');
   }
-  printf("    %-16s %5.1f%% %10.3f ms\n", "the host", 100 * left / all, 1e3 * left / (double)t->n);
+  printf("    %-16s %5.1f%% %10.3f ms\n", "the host", 100 * left / all, 1e3 * left / laps);
 }
 
 static isc_status run_stages(output *out, bench_study *b, bench_gemm *g, bench_timer *t) {
@@ -282,33 +203,37 @@ done:
   return st;
 }
 
-/* The threads the backend was opened with: what its description ends in, unless they were asked for. */
-static int64_t thread_count(const options *o, const isc_device *dev) {
+/* The threads the backend was opened with: what its description ends in, unless they were asked for; 1 of a GPU. */
+static int64_t thread_count(const bench_options *o, const isc_device *dev) {
   const char *comma = strrchr(dev->description, ',');
-  int64_t n = o->threads ? o->threads : comma ? strtoll(comma + 1, NULL, 10) : 1;
+  int64_t n = comma && strstr(comma, "thread") ? strtoll(comma + 1, NULL, 10) : 1;
+  if (o->threads) n = o->threads;
   return n > 0 ? n : 1;
 }
 
-static isc_status run(const options *o) {
-  isc_status st = ISC_OK;
-  output out = {.o = o};
+static isc_status run_shapes(output *out) {
+  const bench_options *o = out->o;
   bool shape = false;
-  ISC_GO(open_device(o->threads, &out.device));
-  out.threads = thread_count(o, out.device);
-  if (o->ops) ISC_GO(bench_account_new(out.device, &out.account));
   for (const bench_shape *s = bench_shapes; s->name; s++) {
     if (o->shape ? strcmp(o->shape, s->name) != 0 : s->gemm != 1) continue;
     bench_shape own = *s;
-    own.weights = o->precision;
-    own.least = o->least;
     shape = true;
-    if (own.least > own.tokens)
-      ISC_GO(isc_fail(ISC_E_USAGE, "--least %lld: the texts of %s have %lld words at most",
-                      (long long)own.least, own.name, (long long)own.tokens));
-    ISC_GO(run_shape(&out, &own));
+    ISC_TRY(bench_options_apply(o, &own));
+    ISC_TRY(o->describe ? bench_describe(&own) : run_shape(out, &own));
   }
-  if (!shape) ISC_GO(isc_fail(ISC_E_USAGE, "\"%s\": no such shape; --help lists them", o->shape));
-  if (!out.any) ISC_GO(isc_fail(ISC_E_USAGE, "\"%s\": no such stage; --help lists them", o->stage));
+  if (!shape) return isc_fail(ISC_E_USAGE, "\"%s\": no such shape; --help lists them", o->shape);
+  if (out->any || o->describe) return ISC_OK;
+  return isc_fail(ISC_E_USAGE, "\"%s\": no such stage; --help lists them", o->stage);
+}
+
+static isc_status run(const bench_options *o) {
+  isc_status st = ISC_OK;
+  output out = {.o = o};
+  if (o->describe) return run_shapes(&out);
+  ISC_GO(open_device(o, &out.device));
+  out.threads = thread_count(o, out.device);
+  if (o->ops) ISC_GO(bench_account_new(out.device, &out.account));
+  ISC_GO(run_shapes(&out));
   if (o->json) st = print_json(&out);
 done:
   isc_sb_free(&out.json);
@@ -318,10 +243,10 @@ done:
 }
 
 int main(int argc, char **argv) {
-  options o;
-  isc_status st = parse(argc, argv, &o);
+  bench_options o;
+  isc_status st = bench_options_parse(argc, argv, &o);
   if (st == ISC_OK && o.help)
-    fputs(HELP, stdout);
+    fputs(BENCH_HELP, stdout);
   else if (st == ISC_OK)
     st = run(&o);
   if (st != ISC_OK) fprintf(stderr, "bench_stages: %s\n", isc_error());

@@ -6,7 +6,9 @@ bench_bench_ops_LDADD = libinversescope.la -lm
 bench_bench_stages_SOURCES = \
   bench/bench.h \
   bench/bench_stages.c \
+  bench/describe.c \
   bench/ops.c \
+  bench/options.c \
   bench/products.c \
   bench/shapes.c \
   bench/stages.c \

@@ -10,6 +10,7 @@
 #include "method/inversescope.h"
 #include "method/lm_trainer.h"
 #include "method/sampler.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,12 +83,12 @@ done:
 
 static isc_status progress(isc_train_io *io, int64_t done, int64_t total, const isc_metric *m,
                            int64_t n) {
+  bench_timer *t = io->core;
   bool enough;
   (void)done;
   (void)total;
-  (void)m;
-  (void)n;
-  ISC_TRY(bench_timer_lap(io->core, &enough));
+  if (n > 0 && isnan(t->loss)) t->loss = m[0].value;
+  ISC_TRY(bench_timer_lap(t, &enough));
   return enough ? isc_fail(ISC_E_INTERRUPTED, "enough steps were timed") : ISC_OK;
 }
 
@@ -96,24 +97,26 @@ static isc_train_io training_io(const bench_study *b, bench_timer *t) {
       .size = sizeof(isc_train_io), .dir = b->dir, .core = t, .progress = progress};
 }
 
-static isc_recipe recipe(int64_t batch) {
+static isc_recipe recipe(const bench_shape *s, int64_t batch) {
   return (isc_recipe){.steps = 1000000,
                       .batch = batch,
                       .lr = 1e-5,
                       .schedule = ISC_CONSTANT,
                       .beta2 = 0.999,
-                      .weight_decay = 0.01};
+                      .weight_decay = 0.01,
+                      .precision = (int32_t)s->precision};
 }
 
 static isc_status backbone(bench_study *b, bench_timer *t) {
   isc_status st = ISC_OK;
   isc_corpus corpus = {0};
   isc_decoder *decoder = NULL; /* not the study's: training it would leave its gradients behind */
-  const isc_recipe r = recipe(b->shape->batch);
+  const isc_recipe r = recipe(b->shape, b->shape->batch);
   isc_train_io io = training_io(b, t);
   ISC_GO(isc_corpus_fill(&corpus, &b->env, b->tokenizer, isc_tokenizer_eos(b->tokenizer),
                          isc_tokenizer_eos(b->tokenizer), 0));
-  ISC_GO(bench_decoder(b, &decoder));
+  ISC_GO(bench_decoder(b, ISC_F32, &decoder));
+  t->parameters = isc_params_elements(isc_decoder_params(decoder));
   const isc_lm_training training = {.decoder = decoder,
                                     .device = b->device,
                                     .corpus = &corpus,
@@ -128,6 +131,15 @@ done:
   return st;
 }
 
+/* A backbone's weights are f32, whatever its products are: the study's decoder, or *own, which is then the caller's. */
+static isc_status frozen_backbone(const bench_study *b, isc_decoder **own, isc_decoder **out) {
+  *out = b->decoder;
+  if (b->shape->precision == ISC_F32) return ISC_OK;
+  ISC_TRY(bench_decoder(b, ISC_F32, own));
+  *out = *own;
+  return ISC_OK;
+}
+
 static isc_status control(bench_study *b, isc_control_value value, bench_timer *t) {
   const bench_shape *s = b->shape;
   const isc_inversescope_conf conf = {.control = {.heads = s->control_heads,
@@ -138,16 +150,20 @@ static isc_status control(bench_study *b, isc_control_value value, bench_timer *
                                                   .score_scale = s->score_scale,
                                                   .site_lr = 1,
                                                   .memory = 4096,
-                                                  .recipe = recipe(s->control_batch)}};
-  isc_inversescope m = {.conf = &conf,
-                        .env = &b->env,
-                        .tokenizer = b->tokenizer,
-                        .backbone = b->decoder,
-                        .max_tokens = s->draws + 1};
+                                                  .recipe = recipe(s, s->control_batch)}};
+  isc_status st = ISC_OK;
+  isc_inversescope m = {
+      .conf = &conf, .env = &b->env, .tokenizer = b->tokenizer, .max_tokens = s->draws + 1};
   isc_train_io io = training_io(b, t);
-  isc_status st = isc_control_train(&m, &io);
+  isc_decoder *own = NULL;
+  ISC_GO(frozen_backbone(b, &own, &m.backbone));
+  st = isc_control_train(&m, &io);
+  if (m.control) t->parameters = isc_params_elements(m.control->params);
+  if (st == ISC_E_INTERRUPTED) st = ISC_OK;
+done:
   isc_control_layers_free(m.control);
-  return st == ISC_E_INTERRUPTED ? ISC_OK : st;
+  isc_decoder_free(own);
+  return st;
 }
 
 /* ---- sampling */
@@ -208,18 +224,23 @@ static isc_status take(void *user, int64_t row, int64_t j, const char *text, siz
                   (long long)words, (long long)s->draws);
 }
 
-static isc_status sample(bench_study *b, int64_t rows, int64_t samples, bench_timer *t) {
+/* `steered`: by control layers, or the backbone alone. */
+static isc_status sample(bench_study *b, bool steered, int64_t rows, int64_t samples,
+                         bench_timer *t) {
   isc_status st = ISC_OK;
   isc_control_layers *layers = NULL;
+  isc_decoder *own = NULL, *backbone;
   conditions c = {0};
   bool enough = false;
-  ISC_GO(make_layers(b, &layers));
+  ISC_GO(frozen_backbone(b, &own, &backbone));
+  if (steered) ISC_GO(make_layers(b, &layers));
   ISC_GO(make_conditions(b, rows, samples, &c));
   const isc_sampler sampler = {.device = b->device,
-                               .decoder = b->decoder,
+                               .decoder = backbone,
                                .tokenizer = b->tokenizer,
                                .control = layers,
-                               .max_tokens = b->shape->draws + 1};
+                               .max_tokens = b->shape->draws + 1,
+                               .product = b->shape->precision};
   const isc_invert request = {.size = sizeof request,
                               .n = rows,
                               .site = c.site,
@@ -237,6 +258,7 @@ static isc_status sample(bench_study *b, int64_t rows, int64_t samples, bench_ti
   }
 done:
   isc_control_layers_free(layers);
+  isc_decoder_free(own);
   free(c.z);
   free(c.block);
   free(c.site);
@@ -246,7 +268,16 @@ done:
 
 /* ---- the list */
 
-enum { HARVEST, BACKBONE, CONTROL, CONTROL_PROJECTED, SAMPLE, SAMPLE_APART, STAGES };
+enum {
+  HARVEST,
+  BACKBONE,
+  CONTROL,
+  CONTROL_PROJECTED,
+  SAMPLE,
+  SAMPLE_APART,
+  SAMPLE_BACKBONE,
+  STAGES
+};
 
 bool bench_stage(const bench_shape *s, int64_t k, bench_result *out) {
   int64_t texts = s->rows * s->samples;
@@ -263,7 +294,9 @@ bool bench_stage(const bench_shape *s, int64_t k, bench_result *out) {
       [SAMPLE] = {"sample", "texts/s", (double)texts,
                   bench_flops_sample(s, ISC_VALUE_FULL, s->samples), 1},
       [SAMPLE_APART] = {"sample-apart", "texts/s", (double)texts,
-                        bench_flops_sample(s, ISC_VALUE_FULL, 1), 1}};
+                        bench_flops_sample(s, ISC_VALUE_FULL, 1), 1},
+      [SAMPLE_BACKBONE] = {"sample-backbone", "texts/s", (double)texts, bench_flops_unsteered(s),
+                           1}};
   if (k < 0 || k >= (bench_harvest_only(s) ? HARVEST + 1 : STAGES)) return false;
   *out = all[k];
   return true;
@@ -281,8 +314,10 @@ isc_status bench_stage_run(bench_study *b, int64_t k, bench_timer *t) {
   case CONTROL_PROJECTED:
     return control(b, ISC_VALUE_PROJECTED, t);
   case SAMPLE:
-    return sample(b, s->rows, s->samples, t);
+    return sample(b, true, s->rows, s->samples, t);
+  case SAMPLE_APART:
+    return sample(b, true, s->rows * s->samples, 1, t);
   default:
-    return sample(b, s->rows * s->samples, 1, t);
+    return sample(b, false, s->rows * s->samples, 1, t);
   }
 }

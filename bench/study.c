@@ -8,6 +8,7 @@
 #include "base/base.h"
 #include <inversescope/noise_law.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -118,46 +119,51 @@ done:
   return st;
 }
 
-static isc_status harvest_decoder(const bench_study *b, isc_decoder **out) {
-  const bench_shape *s = b->shape;
+/* What the other families have in common with each other. */
+static void without_biases(isc_decoder_spec *spec) {
+  spec->norm = ISC_RMSNORM;
+  spec->positions = ISC_ROTARY;
+  spec->mlp = ISC_MLP_GATED;
+  spec->no_qkv_bias = spec->no_attn_out_bias = spec->no_mlp_bias = spec->out_in = true;
+}
+
+static isc_decoder_spec spec_of(const bench_shape *s, isc_dtype weights) {
   isc_decoder_spec spec = {.size = sizeof spec,
                            .n_layer = s->layers,
                            .n_head = s->heads,
                            .n_kv_head = s->kv_heads,
                            .d_model = s->width,
-                           .d_head = s->width / s->heads,
+                           .d_head = bench_head_dim(s),
                            .d_mlp = s->mlp,
                            .vocab = s->vocab,
-                           .n_ctx = 2 * s->tokens,
+                           .n_ctx = bench_context(s),
                            .act = ISC_ACT_GELU_TANH,
                            .norm_eps = 1e-5,
-                           .weights = s->weights};
-  if (s->llama) {
+                           .weights = weights};
+  if (s->family == BENCH_LLAMA) {
+    without_biases(&spec);
     spec.act = ISC_ACT_SILU;
-    spec.norm = ISC_RMSNORM;
-    spec.positions = ISC_ROTARY;
     spec.rope_theta = 500000;
-    spec.mlp = ISC_MLP_GATED;
-    spec.no_qkv_bias = spec.no_attn_out_bias = spec.no_mlp_bias = spec.out_in = true;
   }
-  ISC_TRY(isc_decoder_new(b->device, &spec, out));
-  return fill(*out);
+  if (s->family == BENCH_GEMMA2) {
+    without_biases(&spec);
+    spec.rope_theta = 10000;
+    spec.norm_eps = 1e-6;
+    spec.post_norms = true;
+    spec.embed_scale = sqrt((double)s->width);
+    spec.attn_soft_cap = 50;
+    spec.logit_soft_cap = 30;
+    spec.window = s->window;
+    spec.full_every = 2;
+  }
+  return spec;
 }
 
-isc_status bench_decoder(const bench_study *b, isc_decoder **out) {
+isc_status bench_decoder(const bench_study *b, isc_dtype weights, isc_decoder **out) {
   const bench_shape *s = b->shape;
-  if (bench_harvest_only(s)) return harvest_decoder(b, out);
-  const isc_decoder_spec spec = {.size = sizeof spec,
-                                 .n_layer = s->layers,
-                                 .n_head = s->heads,
-                                 .d_model = s->width,
-                                 .d_head = s->width / s->heads,
-                                 .d_mlp = s->mlp,
-                                 .vocab = s->vocab,
-                                 .n_ctx = 2 * (s->len > s->tokens ? s->len : s->tokens),
-                                 .act = ISC_ACT_GELU_TANH,
-                                 .norm_eps = 1e-5};
+  const isc_decoder_spec spec = spec_of(s, weights);
   ISC_TRY(isc_decoder_new(b->device, &spec, out));
+  if (bench_harvest_only(s)) return fill(*out);
   ISC_TRY(isc_decoder_init(*out, SEED));
   return never_end(isc_decoder_params(*out), s->vocab, s->width);
 }
@@ -181,23 +187,22 @@ static const isc_target_ops TARGET = {.size = sizeof TARGET,
                                       .head_map = target_head_map};
 
 static isc_status open_target(bench_study *b) {
-  static const char *const every_head[] = {"head.*.*"}, *const every_fourth[] = {
-                                                            "resid_post.3", "resid_post.7",
-                                                            "resid_post.11", "resid_post.15"};
   const bench_shape *s = b->shape;
-  ISC_TRY(bench_decoder(b, &b->decoder));
+  int64_t patterns = 0;
+  while (patterns < BENCH_SITES && s->sites[patterns])
+    patterns++;
+  ISC_TRY(bench_decoder(b, s->precision, &b->decoder));
   b->target = (isc_target){.ops = &TARGET,
                            .self = b,
                            .info = {.size = sizeof b->target.info,
                                     .n_layer = s->layers,
                                     .n_head = s->heads,
                                     .d_model = s->width,
-                                    .d_head = s->width / s->heads,
+                                    .d_head = bench_head_dim(s),
                                     .n_ctx = isc_decoder_get_spec(b->decoder)->n_ctx,
                                     .vocab = s->vocab,
                                     .packed = true}};
-  return s->llama ? isc_sites_select(&b->target, every_fourth, s->layers / 4, &b->sites)
-                  : isc_sites_select(&b->target, every_head, 1, &b->sites);
+  return isc_sites_select(&b->target, s->sites, patterns, &b->sites);
 }
 
 /* ---- noise */

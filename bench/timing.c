@@ -7,6 +7,7 @@
  */
 #include "bench.h"
 #include "base/base.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,7 +146,7 @@ static void begin(bench_timer *t) {
 
 isc_status bench_timer_start(bench_timer *t, bench_gemm *g, const bench_limits *limits,
                              int64_t skip) {
-  *t = (bench_timer){.gemm = g, .limits = *limits, .skip = skip};
+  *t = (bench_timer){.gemm = g, .limits = *limits, .skip = skip, .loss = NAN};
   if (t->limits.repeat > BENCH_LAPS) t->limits.repeat = BENCH_LAPS;
   g->n = 0;
   g->last = 0;
@@ -157,14 +158,19 @@ isc_status bench_timer_start(bench_timer *t, bench_gemm *g, const bench_limits *
 
 isc_status bench_timer_lap(bench_timer *t, bool *enough) {
   isc_device *dev = t->gemm->device;
+  const double group = (double)t->limits.group;
+  *enough = false;
+  if (++t->inside < t->limits.group) return ISC_OK;
+  t->inside = 0;
   ISC_TRY(dev->ops->sync(dev->impl));
-  double wall = isc_now() - t->wall_at, core = bench_core_seconds() - t->core_at;
+  double wall = (isc_now() - t->wall_at) / group,
+         core = (bench_core_seconds() - t->core_at) / group;
   if (t->skip > 0)
     t->skip--;
   else {
     t->wall[t->n] = wall;
     t->core[t->n++] = core;
-    t->spent += wall;
+    t->spent += wall * group;
   }
   if (t->limits.paced) {
     *enough = t->n >= t->limits.repeat || (t->skip == 0 && !paced(t));
