@@ -16,7 +16,8 @@ bench_bench_stages_SOURCES = \
   bench/timing.c
 bench_bench_stages_LDADD = libinversescope.la -lm
 dist_check_SCRIPTS += bench/check_bench
-EXTRA_DIST += bench/README.md bench/harvest.py bench/ops_pytorch.py bench/pytorch.py
+EXTRA_DIST += bench/README.md bench/gpu.py bench/gpu_check.py bench/gpu_models.py bench/harvest.py \
+  bench/ops_pytorch.py bench/pytorch.py
 
 .PHONY: bench
 bench: bench/bench_stages$(EXEEXT) $(plugins_LTLIBRARIES)

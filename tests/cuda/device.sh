@@ -5,7 +5,8 @@
 #
 # In a directory made by pack.sh it runs what lies there; in the source tree it builds build-cuda for this machine's GPU first.
 # It checks every rule for backends, again with products by cuBLAS where that is found, runs compute-sanitizer over some
-# operations, and the shipped study on the processor and on the GPU with one seed, whose losses and samples must agree.
+# operations, and the shipped study on the processor and on the GPU with one seed, whose losses and samples must agree. At the end it
+# times operations and stages, beside PyTorch where python3 has it.
 # Logs go to OUT, by default a new directory. A step that needs what this machine lacks is skipped and says so.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -56,12 +57,12 @@ build_here() {
 
 if [ -d "$here/inst" ]; then
   program=$here/inst/usr/bin/inversescope plugins=$here/inst/usr/lib/inversescope/plugins conf=$here/conf
-  bench=$here/bench bench_ops=$here/bench/bench_ops
+  bench=$here/bench programs=$here/bench
 else
   step "build" build_here
   top=$(cd "$here/../.." && pwd)
   program=$top/build-cuda/inst/bin/inversescope plugins=$top/build-cuda/inst/lib/inversescope/plugins conf=$top/conf
-  bench=$top/bench bench_ops=$top/build-cuda/bench/bench_ops
+  bench=$top/bench programs=$top/build-cuda/bench
 fi
 module=$plugins/backend_cuda.so
 [ -x "$program" ] && [ -f "$module" ] || { say FAILED "files" "no $program or $module"; exit 1; }
@@ -154,13 +155,25 @@ fi
 
 # ---- speed
 
-if [ -x "$bench_ops" ]; then
-  step "speed of operations" env LD_LIBRARY_PATH="${program%/bin/inversescope}/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" "$bench_ops" --device cuda
+# A benchmark with our libraries, which are not for python3.
+for name in bench_ops bench_stages; do
+  printf '#!/bin/sh\nLD_LIBRARY_PATH="%s" exec "%s" "$@"\n' \
+    "${program%/bin/inversescope}/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" "$programs/$name" >"$out/$name"
+  chmod +x "$out/$name"
+done
+if [ -x "$programs/bench_ops" ]; then
+  step "speed of operations" "$out/bench_ops" --device cuda
   cat "$out/speed_of_operations.log"
 fi
-if [ -f "$bench/ops_pytorch.py" ] && python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
+if ! python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
+  skip "speed beside PyTorch" "python3 has no PyTorch that sees a GPU"
+else
   step "speed of PyTorch" env LD_LIBRARY_PATH= python3 "$bench/ops_pytorch.py" --device cuda "$out/speed_of_operations.log"
   cat "$out/speed_of_PyTorch.log"
+  # Most of it is what torch.compile takes; nothing new is begun after --limit seconds.
+  step "speed of stages" env LD_LIBRARY_PATH= python3 "$bench/gpu.py" "$out/bench_stages" --device cuda --limit 165 \
+    --products "$([ -n "$cublas" ] && echo cublas || echo exact)" --only backbone,control,sample-backbone,harvest,sample
+  cat "$out/speed_of_stages.log"
 fi
 
 echo

@@ -32,12 +32,12 @@ find "$dir/inst" -type f \( -name '*.so*' -o -path '*/bin/*' -o -name inversesco
   grep -Ev '/(libc|libm|libdl|libpthread|librt|libresolv|ld-linux[^/]*|libinversescope|libcuda)\.so' | while read -r lib; do
   cp -L "$lib" "$dir/inst/usr/lib/"
 done
-# The benchmark of operations is no installed program.
+# The benchmarks are no installed programs.
 mkdir -p "$dir/bench"
-for f in bench_ops; do
+for f in bench_ops bench_stages; do
   [ ! -e "$build/bench/$f" ] || "$build/libtool" --mode=install install -s "$build/bench/$f" "$dir/bench/$f" >/dev/null 2>&1
 done
-for f in ops_pytorch.py; do [ ! -f "$top/bench/$f" ] || cp "$top/bench/$f" "$dir/bench/"; done
+for f in ops_pytorch.py gpu.py gpu_check.py gpu_models.py; do [ ! -f "$top/bench/$f" ] || cp "$top/bench/$f" "$dir/bench/"; done
 cp -r "$top/conf" "$dir/conf"
 cp "$top/tests/cuda/device.sh" "$dir/device.sh"
 du -sh "$dir" | awk '{ print $1 " in '"$dir"'; run device.sh there on the machine with the GPU" }'
