@@ -152,7 +152,7 @@ Test(docs, every_group_of_a_config_is_described) {
                 {"report", isc_report_options},
                 {"pretrain", isc_output_options},
                 {"plugin_path", isc_path_options}};
-  static const char *const plugins_only[] = {"kernel", "method", NULL};
+  static const char *const plugins_only[] = {"backend", "kernel", "method", NULL};
   static const char *const *const keys[] = {isc_run_keys, isc_pretrain_keys};
   isc_cli list = describe(0, ARGS("describe", "--list"));
   for (int l = 0; l < 2; l++)

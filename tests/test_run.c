@@ -61,10 +61,10 @@ Test(run, a_changed_setting_redoes_what_depends_on_it) {
 }
 
 Test(run, settings_that_change_no_result_redo_nothing) {
-  static const char *const sets[] = {"run.threads=2",           "run.checkpoint_seconds=5",
-                                     "evaluate.batch=3",        "target.batch=5",
-                                     "method.control.memory=0", "method.control.looks=1",
-                                     "method.backbone.looks=0", NULL};
+  static const char *const sets[] = {
+      "run.threads=2",           "run.checkpoint_seconds=5", "evaluate.batch=3",
+      "target.batch=5",          "method.control.memory=0",  "method.control.looks=1",
+      "method.backbone.looks=0", "backend.threads=2",        NULL};
   const char *dir = isc_micro_new("run");
   isc_assert_ok(isc_micro_run(dir, "study", NULL, NULL, NULL));
   for (int i = 0; sets[i]; i++) {

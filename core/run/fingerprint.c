@@ -55,8 +55,14 @@ static isc_status add_prior(isc_hash *h, isc_study *s) {
   return ISC_OK;
 }
 
-static void add_device(isc_hash *h, const isc_study *s) {
+/* A backend whose settings change no result, such as its threads, counts as one without. */
+static isc_status add_device(isc_hash *h, isc_study *s) {
+  char *text = NULL;
   add_class(h, s->device->cls);
+  ISC_TRY(isc_config_canonical(s->config, "backend", &text));
+  if (strchr(text, '=')) isc_hash_str(h, text);
+  free(text);
+  return ISC_OK;
 }
 
 isc_status isc_key_harvest(isc_study *s, char key[33]) {
@@ -64,7 +70,7 @@ isc_status isc_key_harvest(isc_study *s, char key[33]) {
   char hex[33] = "";
   isc_status st = ISC_OK;
   ISC_TRY(begin(&h, "harvest"));
-  add_device(&h, s);
+  ISC_GO(add_device(&h, s));
   add_class(&h, s->target.cls);
   /* The weights' hash stands for the path: a copied model or a moved directory is the same model. */
   ISC_GO(s->target.ops->fingerprint(s->target.self, hex));
@@ -102,7 +108,7 @@ isc_status isc_key_method(isc_study *s, const isc_study_method *m, int64_t stage
   isc_status st = ISC_OK;
   const uint32_t uses = m->ops->stage_uses ? m->ops->stage_uses(m->self, stage) : ~0u;
   ISC_TRY(begin(&h, isc_method_stage(m, stage)));
-  add_device(&h, s);
+  ISC_GO(add_device(&h, s));
   add_class(&h, m->cls);
   add_int(&h, stage);
   add_int(&h, max_steps);
@@ -197,7 +203,7 @@ isc_status isc_key_pretrain(isc_study *s, char key[33]) {
   isc_hash h;
   isc_status st = ISC_OK;
   ISC_TRY(begin(&h, "pretrain"));
-  add_device(&h, s);
+  ISC_GO(add_device(&h, s));
   ISC_GO(add_group(&h, s, "pretrain"));
   ISC_GO(add_prior(&h, s));
 done:

@@ -97,7 +97,7 @@ static isc_status settle_path(isc_config *c, const char *path) {
 }
 
 static isc_status settle(const isc_model_request *q, const char *plugin, isc_model *m) {
-  static const char *const known[] = {"run", "target", NULL};
+  static const char *const known[] = {"run", "backend", "target", NULL};
   ISC_TRY(isc_config_parse("", 0, q->path, ".", &m->config));
   ISC_TRY(override(m->config, "target.plugin", plugin));
   ISC_TRY(settle_path(m->config, q->path));
@@ -125,7 +125,7 @@ done:
 }
 
 isc_status isc_model_open(isc_model *m) {
-  ISC_TRY(isc_study_device(m->run.device, m->run.threads, &m->device, &m->device_report));
+  ISC_TRY(isc_study_device(m->config, &m->run, &m->device, &m->device_conf, &m->device_report));
   ISC_TRY(isc_step_new(m->device, &m->step));
   return isc_target_open(m->cls, m->conf, m->device, &m->target);
 }
@@ -134,6 +134,7 @@ void isc_model_close(isc_model *m) {
   isc_target_close(&m->target);
   isc_step_free(m->step);
   isc_device_close(m->device);
+  free(m->device_conf);
   isc_config_free(m->config);
   free(m->device_report);
   free(m->conf);

@@ -27,6 +27,7 @@ typedef struct isc_model {
   const isc_class *cls;
   void *conf;
   isc_device *device; /* from here on NULL until isc_model_open */
+  void *device_conf;
   char *device_report;
   isc_step *step;
   isc_target target;

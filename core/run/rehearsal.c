@@ -90,7 +90,7 @@ static isc_status make_tokenizer(stage_env *e, const isc_study *s) {
 
 static isc_status env_new(const isc_study *s, const isc_study_plan *plan, stage_env *e) {
   *e = (stage_env){.study = s, .text_flops = isc_harvest_flops(plan) / (double)plan->harvest.texts};
-  ISC_TRY(isc_plan_device_open(s->device, &e->plan));
+  ISC_TRY(isc_plan_device_open(s->device, s->device_conf, &e->plan));
   ISC_TRY(make_sites(e, plan));
   ISC_TRY(make_kernel(e, s, plan->memory.spec.d_model));
   ISC_TRY(make_tokenizer(e, s));

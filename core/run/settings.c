@@ -4,10 +4,11 @@
  */
 #include "run/settings.h"
 
-const char *const isc_run_keys[] = {"run",    "target",      "prior",    "kernel",
-                                    "method", "baselines",   "features", "evaluate",
-                                    "report", "plugin_path", NULL};
-const char *const isc_pretrain_keys[] = {"run", "prior", "pretrain", "plugin_path", NULL};
+const char *const isc_run_keys[] = {"run",      "backend", "target",      "prior",
+                                    "kernel",   "method",  "baselines",   "features",
+                                    "evaluate", "report",  "plugin_path", NULL};
+const char *const isc_pretrain_keys[] = {"run",      "backend",     "prior",
+                                         "pretrain", "plugin_path", NULL};
 
 #define OPT(type_, struct_, field_)                                                                \
   .name = #field_, .type = type_, .offset = offsetof(struct_, field_)
@@ -21,7 +22,10 @@ const isc_option isc_run_options[] = {
     {OPT(ISC_OPT_INT, isc_run_settings, seed), .preset = "1", .min = 0, .max = 9007199254740992.0,
      .doc = "Seed of every random choice of the run."},
     {OPT(ISC_OPT_STRING, isc_run_settings, device), .preset = "auto",
-     .doc = "Compute backend: a backend plugin's name, or auto for the best that works here."},
+     .doc =
+         "Compute backend: a backend plugin's name, or auto for the best that works here. Its own "
+         "settings are those of the group backend at the top level, as describe backend/NAME "
+         "lists them."},
     {OPT(ISC_OPT_INT, isc_run_settings, threads), .flags = ISC_OPT_RUNTIME, .preset = "0", .min = 0,
      .max = 4096, .unit = "threads", .doc = "Threads of the compute backend; 0 uses every core."},
     {OPT(ISC_OPT_FLOAT, isc_run_settings, checkpoint_seconds), .flags = ISC_OPT_RUNTIME,

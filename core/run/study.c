@@ -240,6 +240,7 @@ void isc_study_close(isc_study *s) {
   if (s->prior.self) s->prior.ops->close(s->prior.self);
   isc_step_free(s->step);
   isc_device_close(s->device);
+  free(s->device_conf);
   free(s->feature);
   free(s->kernel);
   free(s->kernel_dim);

@@ -44,6 +44,7 @@ typedef struct isc_study {
   char *dir;  /* absolute run directory                                */
   char *name; /* run.name, or the config file's name without its suffix */
   isc_device *device;
+  void *device_conf;   /* its settings; NULL = the defaults            */
   char *device_report; /* why other backends were passed over, or NULL */
   isc_step *step;
 

@@ -53,30 +53,35 @@ done:
   return st;
 }
 
-isc_status isc_study_device(const char *name, int64_t threads, isc_device **out, char **report) {
-  ISC_TRY(isc_device_open(name, NULL, out, report));
-  if (threads <= 0) return ISC_OK;
-  /* The backend is known only now; open it again with its own `threads`, if it has that option. */
-  const isc_class *cls = (*out)->cls;
-  isc_status st = ISC_OK;
-  isc_config *c = NULL;
-  void *conf = NULL;
-  char text[64];
-  bool has = false;
+/* The settings of the backend: those of the group `backend`, and run.threads where it has that option and no other says so. */
+static isc_status backend_conf(isc_config *c, const isc_class *cls, int64_t threads, void **conf) {
+  int64_t *own = NULL;
+  ISC_TRY(isc_calloc(1, cls->conf_size ? cls->conf_size : 1, "backend options", conf));
+  ISC_TRY(isc_config_fill(c, "backend", cls->options, NULL, *conf));
   for (const isc_option *o = cls->options; o && o->name; o++)
-    has |= !strcmp(o->name, "threads");
-  if (!has) return ISC_OK;
+    if (!strcmp(o->name, "threads") && o->type == ISC_OPT_INT)
+      own = (int64_t *)(void *)((char *)*conf + o->offset);
+  if (own && threads > 0 && !isc_config_has(c, "backend.threads")) *own = threads;
+  return ISC_OK;
+}
+
+static bool has_threads(const isc_class *cls) {
+  for (const isc_option *o = cls->options; o && o->name; o++)
+    if (!strcmp(o->name, "threads")) return true;
+  return false;
+}
+
+/* The backend is known once it is open; with settings of its own it is opened again. */
+isc_status isc_study_device(isc_config *c, const isc_run_settings *run, isc_device **out,
+                            void **conf, char **report) {
+  *conf = NULL;
+  ISC_TRY(isc_device_open(run->device, NULL, out, report));
+  const isc_class *cls = (*out)->cls;
+  if (!isc_config_has(c, "backend") && !(run->threads > 0 && has_threads(cls))) return ISC_OK;
+  ISC_TRY(backend_conf(c, cls, run->threads, conf));
   isc_device_close(*out);
   *out = NULL;
-  const int len = snprintf(text, sizeof text, "threads = %lld;", (long long)threads);
-  ISC_GO(isc_calloc(1, cls->conf_size, "backend options", &conf));
-  ISC_GO(isc_config_parse(text, (size_t)len, "run.threads", ".", &c));
-  ISC_GO(isc_config_fill(c, "", cls->options, NULL, conf));
-  ISC_GO(isc_device_open(cls->name, conf, out, NULL));
-done:
-  isc_config_free(c);
-  free(conf);
-  return st;
+  return isc_device_open(cls->name, *conf, out, NULL);
 }
 
 isc_status isc_study_blame(const isc_study *s, const char *path) {
@@ -85,7 +90,7 @@ isc_status isc_study_blame(const isc_study *s, const char *path) {
 
 isc_status isc_study_run_device(isc_study *s) {
   const isc_status st =
-      isc_study_device(s->run.device, s->run.threads, &s->device, &s->device_report);
+      isc_study_device(s->config, &s->run, &s->device, &s->device_conf, &s->device_report);
   return st == ISC_E_MISSING ? isc_study_blame(s, "run.device") : st;
 }
 

@@ -11,9 +11,10 @@
 ISC_API isc_status isc_study_search_path(isc_config *c);
 /* Settle s->name and s->dir. */
 isc_status isc_study_run_dir(isc_study *s, const char *dir);
-/* Open a backend with a thread count (0 = its default). `report` as isc_device_open. */
-ISC_API isc_status isc_study_device(const char *name, int64_t threads, isc_device **out,
-                                    char **report);
+/* Open the backend run->device with the settings of the group `backend` and run->threads (0 = its default). *conf gets those, or
+ * NULL: the caller's to free, on failure too. `report` as isc_device_open. */
+ISC_API isc_status isc_study_device(isc_config *c, const isc_run_settings *run, isc_device **out,
+                                    void **conf, char **report);
 /* s->device as the group `run` asks for it. */
 isc_status isc_study_run_device(isc_study *s);
 /* Turn this thread's error into one of the setting at `path`, with its place in the config: ISC_E_CONFIG. */

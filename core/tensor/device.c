@@ -71,8 +71,8 @@ done:
   return st;
 }
 
-isc_status isc_device_plan(const isc_class *cls, void **impl) {
-  return open_impl(cls, NULL, ((const isc_backend_ops *)cls->ops)->plan, impl);
+isc_status isc_device_plan(const isc_class *cls, const void *conf, void **impl) {
+  return open_impl(cls, conf, ((const isc_backend_ops *)cls->ops)->plan, impl);
 }
 
 static isc_status check_probe(const isc_class *cls, char *why, size_t n) {

@@ -4,14 +4,14 @@
 #include "tensor/optional.h"
 #include <string.h>
 
-isc_status isc_plan_device_open(const isc_device *of, isc_plan_device *out) {
+isc_status isc_plan_device_open(const isc_device *of, const void *conf, isc_plan_device *out) {
   *out = (isc_plan_device){0};
   if (!ISC_DEVICE_HAS(of, plan) || !ISC_DEVICE_HAS(of, memory)) {
     out->device = isc_paper_device(&out->paper);
     return ISC_OK;
   }
   out->device = (isc_device){.ops = of->ops, .cls = of->cls, .description = "paper", .paper = true};
-  return isc_device_plan(of->cls, &out->device.impl);
+  return isc_device_plan(of->cls, conf, &out->device.impl);
 }
 
 void isc_plan_device_close(isc_plan_device *p) {

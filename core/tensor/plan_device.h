@@ -13,11 +13,11 @@ typedef struct isc_plan_device {
   isc_paper paper; /* of the core's */
 } isc_plan_device;
 
-/* As `of`, opened with its backend's defaults. *out must stay where it is until it is closed. */
-isc_status isc_plan_device_open(const isc_device *of, isc_plan_device *out);
+/* As `of`, opened with these settings of its backend; NULL = the defaults. *out must stay where it is until it is closed. */
+isc_status isc_plan_device_open(const isc_device *of, const void *conf, isc_plan_device *out);
 void isc_plan_device_close(isc_plan_device *p); /* zeros are fine */
-/* The `plan` of a backend's class that has one, with the class's defaults. */
-isc_status isc_device_plan(const isc_class *cls, void **impl);
+/* The `plan` of a backend's class that has one. */
+isc_status isc_device_plan(const isc_class *cls, const void *conf, void **impl);
 /* The most bytes that were taken at once since the last call that began anew. */
 isc_status isc_plan_device_most(isc_plan_device *p, bool anew, double *bytes);
 
