@@ -10,7 +10,9 @@ cuda_emulation_sources = \
   tests/cuda/emu/kernels_gemm.cc \
   tests/cuda/emu/kernels_random.cc \
   tests/cuda/emu/kernels_rows.cc \
-  tests/cuda/emu/kernels_train.cc
+  tests/cuda/emu/kernels_train.cc \
+  tests/cuda/emu/streams.cc \
+  tests/cuda/emu/streams.h
 cuda_emulation_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/kernels/cuda -I$(top_srcdir)/tests/cuda/emu
 # Vectors are read through pointers to them, as nvcc allows.
 cuda_emulation_cxxflags = $(ISC_CXXFLAGS) $(ISC_CXXWARNFLAGS) -O2 -fno-strict-aliasing

@@ -93,6 +93,7 @@ typedef struct cu_graph_update_info {
   X(stream_create, "cuStreamCreate", (cu_stream * stream, unsigned flags))                         \
   X(stream_destroy, "cuStreamDestroy_v2", (cu_stream stream))                                      \
   X(stream_wait, "cuStreamSynchronize", (cu_stream stream))                                        \
+  X(stream_wait_event, "cuStreamWaitEvent", (cu_stream stream, cu_event event, unsigned flags))    \
   X(event_create, "cuEventCreate", (cu_event * event, unsigned flags))                             \
   X(event_destroy, "cuEventDestroy_v2", (cu_event event))                                          \
   X(event_record, "cuEventRecord", (cu_event event, cu_stream stream))                             \

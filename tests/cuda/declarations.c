@@ -67,6 +67,7 @@ CUresult isc_declared_calls(CUdeviceptr p, void *host, CUstream s, CUevent e, CU
   r |= cuMemcpyHtoDAsync(p, host, n, s) | cuMemcpyDtoHAsync(host, p, n, s);
   r |= cuMemcpyDtoDAsync(p, p, n, s) | cuMemsetD8Async(p, 0, n, s);
   r |= cuStreamCreate(&s, 1) | cuStreamSynchronize(s) | cuStreamDestroy(s);
+  r |= cuStreamWaitEvent(s, e, 0);
   r |= cuEventCreate(&e, 2) | cuEventRecord(e, s) | cuEventSynchronize(e) | cuEventDestroy(e);
   CUgraph g;
   CUgraphExec x;

@@ -2,17 +2,16 @@
  *
  * The CUDA driver and cuBLAS on the host: what the emulated backend is linked with in place of those that find the real ones.
  *
- * Work is put off, as a device puts it off: what is asked of a stream waits until the host waits for it, or until chance says
- * otherwise. So a host buffer that is used again too early shows. Device memory lies in a region of its own; with
- * INVERSESCOPE_EMULATION=guard in the environment the host cannot touch it at all, and INVERSESCOPE_EMULATION=forward or
- * backward fixes the order of threads.
+ * What is asked of streams is put off (streams.h), so a host buffer that is used again too early shows. Device memory lies in a
+ * region of its own; with INVERSESCOPE_EMULATION=guard in the environment the host cannot touch it at all, and
+ * INVERSESCOPE_EMULATION=forward or backward fixes the order of threads.
  */
 #include "cublas.h"
 #include "driver.h"
 #include "emulation.h"
 #include "kernels.h"
+#include "streams.h"
 
-#include <inversescope/rng.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -23,15 +22,10 @@ CUDA_KERNELS(DECLARE)
 
 namespace {
 
-enum { PAGE = 4096, WAITING = 64, ARGUMENT_BYTES = 4096, MOST_SHARED = 227 << 10 };
+enum { PAGE = 4096, MOST_SHARED = 227 << 10 };
 const size_t DEVICE_BYTES = (size_t)2 << 30, SPARE = (size_t)64 << 20; /* SPARE: the driver's own */
 
-struct kernel {
-  const char *name;
-  void (*call)(const void *);
-  size_t args;
-};
-const kernel kernels[] = {
+const emulated_kernel kernels[] = {
 #define LIST(name, type) {"isc_" #name, isc_emulated_##name, sizeof(type)},
     CUDA_KERNELS(LIST)};
 #undef LIST
@@ -50,7 +44,6 @@ size_t used;
 piece *pieces;
 bool guarded;
 int order;
-uint64_t launches;
 
 size_t whole_pages(size_t bytes) {
   return (bytes + PAGE - 1) / PAGE * PAGE;
@@ -68,51 +61,12 @@ void open_region() {
   if (p != MAP_FAILED) region = static_cast<char *>(p);
 }
 
-/* The device may touch its memory between these; with a guard, nobody else. */
-void device_begins() {
-  if (guarded) mprotect(region, DEVICE_BYTES, PROT_READ | PROT_WRITE);
-}
-void device_ends() {
-  if (guarded) mprotect(region, DEVICE_BYTES, PROT_NONE);
-}
-
-/* ---- a stream: what was asked and not done */
-
-enum what { LAUNCH, UP, DOWN, ACROSS, SET, PRODUCT };
-struct product {
-  int op_a, op_b, m, n, k, batch, type;
-  float alpha, beta;
-  const void *a, *b;
-  float *c;
-  long long lda, ldb, ldc, stride_a, stride_b, stride_c;
-};
-struct request {
-  what kind;
-  void *dst;
-  const void *src;
-  size_t bytes;
-  unsigned char value;
-  const kernel *k;
-  isc_emulated_index grid, block;
-  size_t shared;
-  product gemm;
-  alignas(16) unsigned char args[ARGUMENT_BYTES];
-};
-
 } // namespace
 
 struct CUgraph_st {
   int n, room;
   bool broken; /* something was waited for meanwhile */
-  request *at;
-};
-
-struct CUstream_st {
-  cu_result failed;
-  cu_graph capture; /* takes what is asked, if not NULL */
-  int n;
-  uint64_t seed;
-  request waiting[WAITING];
+  emulated_request *at;
 };
 
 namespace {
@@ -128,7 +82,7 @@ float element(const void *x, int type, long long at) {
 }
 
 /* By columns, as cuBLAS has it. */
-void multiply_plainly(const product &g) {
+void multiply_plainly(const emulated_product &g) {
   for (int i = 0; i < g.batch; i++)
     for (int col = 0; col < g.n; col++)
       for (int row = 0; row < g.m; row++) {
@@ -143,19 +97,40 @@ void multiply_plainly(const product &g) {
       }
 }
 
-cu_result launch_now(cu_stream s, const request *r) {
-  isc_emulated_launch l = {r->k->call,          r->args, r->grid, r->block, r->shared, order,
-                           s->seed + ++launches};
+cu_result launch_now(const emulated_request *r, uint64_t seed) {
+  isc_emulated_launch l = {r->k->call, r->args, r->grid, r->block, r->shared, order, seed};
   const char *problem = isc_emulated_run(&l);
   if (!problem) return CU_OK;
   last_problem = problem;
   return strstr(problem, "memory") ? CU_OUT_OF_MEMORY : CU_LAUNCH_FAILED;
 }
 
-cu_result do_now(cu_stream s, const request *r) {
+/* The failure that a test asks for in the middle of the work. */
+bool is_to_fail() {
+  const char *mode = getenv("INVERSESCOPE_EMULATION");
+  return mode && !strcmp(mode, "fail");
+}
+
+} // namespace
+
+/* With a guard nobody else may touch the device's memory. */
+void emulated_device_begins() {
+  pthread_mutex_lock(&heap_lock);
+  if (guarded) mprotect(region, DEVICE_BYTES, PROT_READ | PROT_WRITE);
+}
+void emulated_device_ends() {
+  if (guarded) mprotect(region, DEVICE_BYTES, PROT_NONE);
+  pthread_mutex_unlock(&heap_lock);
+}
+
+cu_result emulated_device_do(const emulated_request *r, uint64_t seed) {
+  if (is_to_fail()) {
+    last_problem = "the test asked for it";
+    return CU_LAUNCH_FAILED;
+  }
   switch (r->kind) {
   case LAUNCH:
-    return launch_now(s, r);
+    return launch_now(r, seed);
   case UP:
   case DOWN:
   case ACROSS:
@@ -167,59 +142,29 @@ cu_result do_now(cu_stream s, const request *r) {
   case PRODUCT:
     multiply_plainly(r->gemm);
     break;
+  case WAIT:
+    break;
   }
   return CU_OK;
 }
 
-/* The failure that a test asks for in the middle of the work. */
-bool is_to_fail() {
-  const char *mode = getenv("INVERSESCOPE_EMULATION");
-  return mode && !strcmp(mode, "fail");
-}
+namespace {
 
-cu_result finish(cu_stream s) {
-  if (s->n == 0) return s->failed;
-  if (is_to_fail()) {
-    last_problem = "the test asked for it";
-    s->failed = CU_LAUNCH_FAILED;
-  }
-  pthread_mutex_lock(&heap_lock);
-  device_begins();
-  for (int i = 0; i < s->n && s->failed == CU_OK; i++)
-    s->failed = do_now(s, &s->waiting[i]);
-  device_ends();
-  pthread_mutex_unlock(&heap_lock);
-  s->n = 0;
-  const cu_result r = s->failed;
-  if (r == CU_OUT_OF_MEMORY) s->failed = CU_OK;
-  return r;
-}
-
-cu_result ask_graph(cu_graph g, what kind, request **out) {
+cu_result ask_graph(cu_graph g, const emulated_request *r) {
   if (g->n == g->room) {
     const int room = g->room ? 2 * g->room : 64;
     void *p = realloc(g->at, (size_t)room * sizeof *g->at);
     if (!p) return CU_OUT_OF_MEMORY;
-    g->at = static_cast<request *>(p);
+    g->at = static_cast<emulated_request *>(p);
     g->room = room;
   }
-  *out = &g->at[g->n++];
-  memset(static_cast<void *>(*out), 0, sizeof **out);
-  (*out)->kind = kind;
+  g->at[g->n++] = *r;
   return CU_OK;
 }
 
-/* The next place in the stream; what waits there is done first when there is no more room, and now and then. */
-cu_result ask(cu_stream s, what kind, request **out) {
-  if (s->capture) return ask_graph(s->capture, kind, out);
-  isc_rng rng = isc_rng_at(s->seed, ISC_RNG_USER, ++launches);
-  if (s->n == WAITING || isc_rng_below(&rng, 4) == 0) {
-    const cu_result r = finish(s);
-    if (r != CU_OK) return r;
-  }
-  *out = &s->waiting[s->n++];
-  (*out)->kind = kind;
-  return CU_OK;
+cu_result ask(cu_stream s, const emulated_request *r) {
+  cu_graph g = *emulated_stream_capture(s);
+  return g ? ask_graph(g, r) : emulated_stream_ask(s, r);
 }
 
 /* ---- the driver's functions */
@@ -268,9 +213,9 @@ cu_result module_load(cu_module *module, const void *) {
   return CU_OK;
 }
 cu_result module_function(cu_function *function, cu_module, const char *name) {
-  for (const kernel &k : kernels)
+  for (const emulated_kernel &k : kernels)
     if (!strcmp(k.name, name)) {
-      *function = reinterpret_cast<cu_function>(const_cast<kernel *>(&k));
+      *function = reinterpret_cast<cu_function>(const_cast<emulated_kernel *>(&k));
       return CU_OK;
     }
   return CU_NOT_FOUND;
@@ -282,19 +227,17 @@ cu_result function_set(cu_function, int attribute, int value) {
 cu_result launch(cu_function function, unsigned gx, unsigned gy, unsigned gz, unsigned bx,
                  unsigned by, unsigned bz, unsigned shared_bytes, cu_stream s, void **parameters,
                  void **) {
-  request *r;
-  const kernel *k = reinterpret_cast<const kernel *>(function);
+  emulated_request r = {};
+  r.kind = LAUNCH;
+  r.k = reinterpret_cast<const emulated_kernel *>(function);
+  r.grid = {gx, gy, gz};
+  r.block = {bx, by, bz};
+  r.shared = shared_bytes;
   if (gx == 0 || gy == 0 || gz == 0 || gy > 65535 || gz > 65535 || bx * by * bz == 0 ||
-      bx * by * bz > 1024 || shared_bytes > MOST_SHARED || k->args > ARGUMENT_BYTES)
+      bx * by * bz > 1024 || shared_bytes > MOST_SHARED || r.k->args > sizeof r.args)
     return CU_INVALID_VALUE;
-  const cu_result st = ask(s, LAUNCH, &r);
-  if (st != CU_OK) return st;
-  r->k = k;
-  r->grid = {gx, gy, gz};
-  r->block = {bx, by, bz};
-  r->shared = shared_bytes;
-  memcpy(r->args, parameters[0], k->args);
-  return CU_OK;
+  memcpy(r.args, parameters[0], r.k->args);
+  return ask(s, &r);
 }
 
 cu_result memory_info(size_t *free_bytes, size_t *total) {
@@ -362,14 +305,13 @@ cu_result host_free(void *p) {
   return CU_OK;
 }
 
-cu_result copy(cu_stream s, what kind, void *dst, const void *src, size_t bytes) {
-  request *r;
-  const cu_result st = ask(s, kind, &r);
-  if (st != CU_OK) return st;
-  r->dst = dst;
-  r->src = src;
-  r->bytes = bytes;
-  return CU_OK;
+cu_result copy(cu_stream s, emulated_what kind, void *dst, const void *src, size_t bytes) {
+  emulated_request r = {};
+  r.kind = kind;
+  r.dst = dst;
+  r.src = src;
+  r.bytes = bytes;
+  return ask(s, &r);
 }
 void *host_view(cu_pointer p) {
   return reinterpret_cast<void *>((uintptr_t)p);
@@ -384,43 +326,39 @@ cu_result copy_across(cu_pointer dst, cu_pointer src, size_t bytes, cu_stream s)
   return copy(s, ACROSS, host_view(dst), host_view(src), bytes);
 }
 cu_result set_bytes(cu_pointer dst, unsigned char value, size_t bytes, cu_stream s) {
-  request *r;
-  const cu_result st = ask(s, SET, &r);
-  if (st != CU_OK) return st;
-  r->dst = host_view(dst);
-  r->value = value;
-  r->bytes = bytes;
-  return CU_OK;
+  emulated_request r = {};
+  r.kind = SET;
+  r.dst = host_view(dst);
+  r.value = value;
+  r.bytes = bytes;
+  return ask(s, &r);
 }
 
 cu_result stream_create(cu_stream *stream, unsigned) {
-  void *p =
-      mmap(NULL, sizeof(CUstream_st), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (p == MAP_FAILED) return CU_OUT_OF_MEMORY;
-  *stream = static_cast<cu_stream>(p);
-  (*stream)->seed = ++launches;
-  return CU_OK;
+  return emulated_stream_open(stream);
 }
 /* A stream whose work is captured cannot be waited for, and what was captured is lost. */
 cu_result captured(cu_stream s) {
-  if (!s || !s->capture) return CU_OK;
-  s->capture->broken = true;
+  if (!s || !*emulated_stream_capture(s)) return CU_OK;
+  (*emulated_stream_capture(s))->broken = true;
   return CU_CAPTURE_UNSUPPORTED;
 }
 cu_result stream_wait(cu_stream s) {
   const cu_result r = captured(s);
-  return r == CU_OK ? finish(s) : r;
+  return r == CU_OK ? emulated_stream_finish(s) : r;
 }
 cu_result stream_destroy(cu_stream s) {
-  munmap(s, sizeof *s);
+  emulated_stream_close(s);
   return CU_OK;
 }
 
-/* An event that is waited for has its whole stream done. */
+/* An event is what it recorded last; one that recorded nothing keeps nobody waiting. */
+emulated_mark *mark_of(cu_event event) {
+  return reinterpret_cast<emulated_mark *>(event);
+}
 cu_result event_create(cu_event *event, unsigned) {
-  cu_stream *s = static_cast<cu_stream *>(calloc(1, sizeof *s));
-  *event = reinterpret_cast<cu_event>(s);
-  return s ? CU_OK : CU_OUT_OF_MEMORY;
+  *event = static_cast<cu_event>(calloc(1, sizeof(emulated_mark)));
+  return *event ? CU_OK : CU_OUT_OF_MEMORY;
 }
 cu_result event_destroy(cu_event event) {
   free(event);
@@ -428,23 +366,29 @@ cu_result event_destroy(cu_event event) {
 }
 cu_result event_record(cu_event event, cu_stream s) {
   const cu_result r = captured(s);
-  if (r != CU_OK) return r;
-  *reinterpret_cast<cu_stream *>(event) = s;
-  return CU_OK;
+  if (r == CU_OK) *mark_of(event) = emulated_stream_mark(s);
+  return r;
 }
 cu_result event_wait(cu_event event) {
-  cu_stream s = *reinterpret_cast<cu_stream *>(event);
-  const cu_result r = captured(s);
-  if (r != CU_OK) return r;
-  return s ? finish(s) : CU_OK;
+  const cu_result r = captured(emulated_mark_stream(*mark_of(event)));
+  return r == CU_OK ? emulated_mark_reach(*mark_of(event)) : r;
+}
+cu_result stream_wait_event(cu_stream s, cu_event event, unsigned flags) {
+  emulated_request r = {};
+  if (flags != 0) return CU_INVALID_VALUE;
+  const cu_result st = captured(s);
+  r.kind = WAIT;
+  r.until = *mark_of(event);
+  return st == CU_OK ? emulated_stream_ask(s, &r) : st;
 }
 
 /* ---- graphs: lists of requests, copied into a stream when they are launched */
 
 cu_result capture_begin(cu_stream s, int) {
-  if (s->capture) return CU_CAPTURE_UNSUPPORTED;
-  s->capture = static_cast<cu_graph>(calloc(1, sizeof(CUgraph_st)));
-  return s->capture ? CU_OK : CU_OUT_OF_MEMORY;
+  cu_graph *capture = emulated_stream_capture(s);
+  if (*capture) return CU_CAPTURE_UNSUPPORTED;
+  *capture = static_cast<cu_graph>(calloc(1, sizeof(CUgraph_st)));
+  return *capture ? CU_OK : CU_OUT_OF_MEMORY;
 }
 cu_result graph_destroy(cu_graph g) {
   free(g->at);
@@ -452,9 +396,9 @@ cu_result graph_destroy(cu_graph g) {
   return CU_OK;
 }
 cu_result capture_end(cu_stream s, cu_graph *graph) {
-  cu_graph g = s->capture;
+  cu_graph g = *emulated_stream_capture(s);
   *graph = NULL;
-  s->capture = NULL;
+  *emulated_stream_capture(s) = NULL;
   if (!g) return CU_INVALID_VALUE;
   if (g->broken) {
     graph_destroy(g);
@@ -466,7 +410,7 @@ cu_result capture_end(cu_stream s, cu_graph *graph) {
 cu_result graph_instantiate(cu_graph_exec *exec, cu_graph graph, unsigned long long) {
   cu_graph copy = static_cast<cu_graph>(calloc(1, sizeof *copy));
   if (!copy) return CU_OUT_OF_MEMORY;
-  copy->at = static_cast<request *>(malloc(((size_t)graph->n + 1) * sizeof *copy->at));
+  copy->at = static_cast<emulated_request *>(malloc(((size_t)graph->n + 1) * sizeof *copy->at));
   if (!copy->at) {
     free(copy);
     return CU_OUT_OF_MEMORY;
@@ -491,10 +435,8 @@ cu_result graph_exec_update(cu_graph_exec exec, cu_graph graph, cu_graph_update_
 cu_result graph_launch(cu_graph_exec exec, cu_stream s) {
   cu_graph e = reinterpret_cast<cu_graph>(exec);
   for (int i = 0; i < e->n; i++) {
-    request *r;
-    const cu_result st = ask(s, e->at[i].kind, &r);
+    const cu_result st = ask(s, &e->at[i]);
     if (st != CU_OK) return st;
-    memcpy(static_cast<void *>(r), &e->at[i], sizeof *r);
   }
   return CU_OK;
 }
@@ -540,28 +482,28 @@ cublas_status gemm(cublas_handle handle, int op_a, int op_b, int m, int n, int k
                    const void *a, int a_type, int lda, long long stride_a, const void *b,
                    int b_type, int ldb, long long stride_b, const void *beta, void *c, int c_type,
                    int ldc, long long stride_c, int batch, int, int) {
-  request *r;
+  emulated_request r = {};
   if (a_type != b_type || c_type != CUBLAS_F32) return 15;
-  if (ask(*reinterpret_cast<cu_stream *>(handle), PRODUCT, &r) != CU_OK) return 13;
-  r->gemm = {op_a,
-             op_b,
-             m,
-             n,
-             k,
-             batch,
-             a_type,
-             *static_cast<const float *>(alpha),
-             *static_cast<const float *>(beta),
-             a,
-             b,
-             static_cast<float *>(c),
-             lda,
-             ldb,
-             ldc,
-             stride_a,
-             stride_b,
-             stride_c};
-  return 0;
+  r.kind = PRODUCT;
+  r.gemm = {op_a,
+            op_b,
+            m,
+            n,
+            k,
+            batch,
+            a_type,
+            *static_cast<const float *>(alpha),
+            *static_cast<const float *>(beta),
+            a,
+            b,
+            static_cast<float *>(c),
+            lda,
+            ldb,
+            ldc,
+            stride_a,
+            stride_b,
+            stride_c};
+  return ask(*reinterpret_cast<cu_stream *>(handle), &r) == CU_OK ? 0 : 13;
 }
 
 const cublas_functions library = {
