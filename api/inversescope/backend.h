@@ -108,6 +108,27 @@ typedef struct isc_backend_ops {
   /* As `open`, of a device of paper: it takes memory as the real one would, by the same rules, and computes nothing; what is
    * read of it is zeros. It needs no device to be there. */
   isc_status (*plan)(const void *conf, void **impl);
+  /* Lanes: uploads beside the device's other work. Optional, all of them or none (NULL). A lane is a queue of copies with host
+   * memory of its own that the device reads by itself. Between it and what else is asked of the device there is no order but
+   * what lane_join and lane_follow make; neither waits on the host. lane_room and lane_upload may be called by another thread,
+   * one at a time, whatever the device's own thread does meanwhile; the others belong to the device's thread, at times when
+   * nobody is in the lane's functions. A lane that failed is closed and nothing else.
+   *
+   * Rationale: the memory that comes next is read and converted by a second thread while the first asks for computations. */
+  /* With room for `piece` bytes at a time, twice: `most`, or less where the host has no more such memory, but no less than
+   * `least` → else ISC_E_NOMEM. *lane is left NULL on failure. */
+  isc_status (*lane_open)(void *impl, size_t least, size_t most, size_t *piece, void **lane);
+  void (*lane_close)(
+      void *lane); /* waits for its copies; before the device is closed. NULL is fine */
+  /* Host memory for `bytes` ≤ piece, to be written: the lane's own, until lane_upload. Waits until the device has read what was
+   * in it. */
+  isc_status (*lane_room)(void *lane, size_t bytes, void **host);
+  /* The first `bytes` of the latest room to device memory, which has to stay until the lane is joined or closed. */
+  isc_status (*lane_upload)(void *lane, void *dst, size_t bytes);
+  /* What is asked of the device from here on begins after all that was uploaded so far. */
+  isc_status (*lane_join)(void *lane);
+  /* What is uploaded from here on begins after all that was asked of the device so far, whose memory may be overwritten. */
+  isc_status (*lane_follow)(void *lane);
 } isc_backend_ops;
 
 enum { ISC_READS = 8 };

@@ -8,6 +8,8 @@ libinversescope_la_SOURCES += \
   core/tensor/embed.h \
   core/tensor/gradient.c \
   core/tensor/internal.h \
+  core/tensor/lane.c \
+  core/tensor/lane.h \
   core/tensor/op_attention.c \
   core/tensor/op_control.c \
   core/tensor/op_elementwise.c \

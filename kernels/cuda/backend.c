@@ -293,6 +293,12 @@ static const isc_backend_ops backend_ops = {
     .play = backend_play,
     .memory = backend_memory,
     .plan = backend_plan,
+    .lane_open = cuda_lane_open,
+    .lane_close = cuda_lane_close,
+    .lane_room = cuda_lane_room,
+    .lane_upload = cuda_lane_upload,
+    .lane_join = cuda_lane_join,
+    .lane_follow = cuda_lane_follow,
 };
 
 static const isc_option backend_options[] = {

@@ -2,8 +2,8 @@
  *
  * What the host files of the CUDA backend share: the opened backend, its memory, and how a kernel is launched.
  *
- * All work of one opened backend goes through one stream, in the order of the calls. Memory that is freed may therefore be
- * given out again at once, and nothing needs to wait but the host for what it reads.
+ * All work of one opened backend but that of its lanes goes through one stream, in the order of the calls. Memory that is
+ * freed may therefore be given out again at once, and nothing needs to wait but the host for what it reads.
  */
 #ifndef ISC_KERNELS_CUDA_H
 #define ISC_KERNELS_CUDA_H
@@ -99,6 +99,19 @@ void cuda_free(cuda *c, void *p);
 isc_status cuda_scratch(cuda *c, cuda_slot slot, size_t bytes, void **out);
 
 isc_status cuda_memory(cuda *c, bool anew, isc_memory_use *out);
+/* Pinned memory in two halves, one of which is filled while the device reads the other. */
+typedef struct cuda_ring {
+  char *p; /* [2][half_bytes]              */
+  size_t half_bytes;
+  cu_event read[2]; /* by the device                */
+  int half;         /* that is being filled         */
+  size_t used;      /* of it                        */
+} cuda_ring;
+/* Zeros before; to be closed also after a failure. */
+isc_status cuda_ring_open(cuda *c, size_t half_bytes, cuda_ring *r);
+void cuda_ring_close(cuda *c, cuda_ring *r);
+/* Room for `bytes` ≤ half_bytes that c->stream is asked to read before the next room; *offset is its place. */
+isc_status cuda_ring_room(cuda *c, cuda_ring *r, size_t bytes, size_t *offset);
 
 isc_status cuda_staging_open(cuda *c);
 void cuda_staging_close(cuda *c);
@@ -123,6 +136,14 @@ const cuda_driver *cuda_paper_driver(void);
 isc_status cuda_record(cuda *c);
 isc_status cuda_play(cuda *c, bool drop);
 void cuda_graph_close(cuda *c);
+
+/* ---- lanes, as backend.h has them: lane.c */
+isc_status cuda_lane_open(void *impl, size_t least, size_t most, size_t *piece, void **lane);
+void cuda_lane_close(void *lane);
+isc_status cuda_lane_room(void *lane, size_t bytes, void **host);
+isc_status cuda_lane_upload(void *lane, void *dst, size_t bytes);
+isc_status cuda_lane_join(void *lane);
+isc_status cuda_lane_follow(void *lane);
 
 /* ---- the library */
 /* May a product go to it? Without the library, no. */

@@ -17,6 +17,7 @@ cuda_host_sources = \
   kernels/cuda/gemm.c \
   kernels/cuda/graph.c \
   kernels/cuda/kernels.h \
+  kernels/cuda/lane.c \
   kernels/cuda/memory.c \
   kernels/cuda/plan.c \
   kernels/cuda/random.c \

@@ -14,31 +14,68 @@
 enum { HALF = 2 << 20, ALIGN = 256 };
 
 struct cuda_staging {
-  char *up;     /* pinned, [2][HALF] */
+  cuda_ring up;
   char *down;   /* pinned, [2][HALF] */
   char *device; /* [2][HALF] */
-  cu_event up_done[2], down_done[2];
-  int half;    /* of `up` that is being filled */
-  size_t used; /* of it */
+  cu_event down_done[2];
 };
 
-static isc_status pinned(cuda *c, char **out) {
+static isc_status pinned(cuda *c, size_t bytes, char **out) {
   void *p = NULL;
-  CU(c, host_alloc(&p, 2 * (size_t)HALF, 0), "%d bytes of pinned memory", 2 * HALF);
+  CU(c, host_alloc(&p, bytes, 0), "%zu bytes of pinned memory", bytes);
   *out = p;
   return ISC_OK;
 }
+
+/* ---- a pinned buffer for what goes up */
+
+isc_status cuda_ring_open(cuda *c, size_t half_bytes, cuda_ring *r) {
+  *r = (cuda_ring){.half_bytes = (half_bytes + ALIGN - 1) / ALIGN * ALIGN};
+  for (int i = 0; i < 2; i++)
+    CU(c, event_create(&r->read[i], CU_EVENT_UNTIMED), "an event");
+  return pinned(c, 2 * r->half_bytes, &r->p);
+}
+
+void cuda_ring_close(cuda *c, cuda_ring *r) {
+  if (r->p) c->d->host_free(r->p);
+  for (int i = 0; i < 2; i++)
+    if (r->read[i]) c->d->event_destroy(r->read[i]);
+  *r = (cuda_ring){0};
+}
+
+static isc_status next_half(cuda *c, cuda_ring *r) {
+  CU(c, event_record(r->read[r->half], c->stream), "half %d of the staging", r->half);
+  r->half ^= 1;
+  r->used = 0;
+  CU(c, event_wait(r->read[r->half]), "half %d of the staging", r->half);
+  return ISC_OK;
+}
+
+isc_status cuda_ring_room(cuda *c, cuda_ring *r, size_t bytes, size_t *offset) {
+  const size_t rounded = (bytes + ALIGN - 1) / ALIGN * ALIGN;
+  if (r->used + rounded > r->half_bytes) {
+    if (c->capturing)
+      return isc_fail(ISC_E_UNSUPPORTED,
+                      "CUDA backend, %s: too much is sent along with work that "
+                      "is put together",
+                      c->doing);
+    ISC_TRY(next_half(c, r));
+  }
+  *offset = (size_t)r->half * r->half_bytes + r->used;
+  r->used += rounded;
+  return ISC_OK;
+}
+
+/* ---- the backend's own */
 
 isc_status cuda_staging_open(cuda *c) {
   cuda_staging *s = c->staging = calloc(1, sizeof *s);
   void *p;
   if (!s) return isc_fail(ISC_E_NOMEM, "CUDA backend: no host memory for %zu bytes", sizeof *s);
-  for (int i = 0; i < 2; i++) {
-    CU(c, event_create(&s->up_done[i], CU_EVENT_UNTIMED), "an event");
+  for (int i = 0; i < 2; i++)
     CU(c, event_create(&s->down_done[i], CU_EVENT_UNTIMED), "an event");
-  }
-  ISC_TRY(pinned(c, &s->up));
-  ISC_TRY(pinned(c, &s->down));
+  ISC_TRY(cuda_ring_open(c, HALF, &s->up));
+  ISC_TRY(pinned(c, 2 * (size_t)HALF, &s->down));
   ISC_TRY(cuda_alloc(c, 2 * (size_t)HALF, &p));
   s->device = p;
   return ISC_OK;
@@ -48,44 +85,16 @@ void cuda_staging_close(cuda *c) {
   cuda_staging *s = c->staging;
   if (!s) return;
   cuda_free(c, s->device);
-  if (s->up) c->d->host_free(s->up);
+  cuda_ring_close(c, &s->up);
   if (s->down) c->d->host_free(s->down);
-  for (int i = 0; i < 2; i++) {
-    if (s->up_done[i]) c->d->event_destroy(s->up_done[i]);
+  for (int i = 0; i < 2; i++)
     if (s->down_done[i]) c->d->event_destroy(s->down_done[i]);
-  }
   free(s);
   c->staging = NULL;
 }
 
-static isc_status next_half(cuda *c) {
-  cuda_staging *s = c->staging;
-  CU(c, event_record(s->up_done[s->half], c->stream), "half %d of the staging", s->half);
-  s->half ^= 1;
-  s->used = 0;
-  CU(c, event_wait(s->up_done[s->half]), "half %d of the staging", s->half);
-  return ISC_OK;
-}
-
 isc_status cuda_staging_fresh(cuda *c) {
-  return c->staging->used > HALF / 2 ? next_half(c) : ISC_OK;
-}
-
-/* Room for `bytes` ≤ HALF in the pinned buffer; *offset is its place in it. */
-static isc_status stage(cuda *c, size_t bytes, size_t *offset) {
-  cuda_staging *s = c->staging;
-  const size_t rounded = (bytes + ALIGN - 1) / ALIGN * ALIGN;
-  if (s->used + rounded > HALF) {
-    if (c->capturing)
-      return isc_fail(ISC_E_UNSUPPORTED,
-                      "CUDA backend, %s: too much is sent along with work that "
-                      "is put together",
-                      c->doing);
-    ISC_TRY(next_half(c));
-  }
-  *offset = (size_t)s->half * HALF + s->used;
-  s->used += rounded;
-  return ISC_OK;
+  return c->staging->up.used > HALF / 2 ? next_half(c, &c->staging->up) : ISC_OK;
 }
 
 /* Copies of one size up to this one share a half; longer ones go by whole halves. */
@@ -93,9 +102,9 @@ isc_status cuda_upload(cuda *c, void *dst, const void *host, size_t bytes) {
   for (size_t done = 0, n; done < bytes; done += n) {
     size_t at;
     n = bytes - done < HALF ? bytes - done : HALF;
-    ISC_TRY(stage(c, n, &at));
-    memcpy(c->staging->up + at, (const char *)host + done, n);
-    CU(c, copy_up(cuda_at((char *)dst + done), c->staging->up + at, n, c->stream),
+    ISC_TRY(cuda_ring_room(c, &c->staging->up, n, &at));
+    memcpy(c->staging->up.p + at, (const char *)host + done, n);
+    CU(c, copy_up(cuda_at((char *)dst + done), c->staging->up.p + at, n, c->stream),
        "upload of %zu bytes", bytes);
   }
   return ISC_OK;
@@ -109,10 +118,10 @@ isc_status cuda_argument(cuda *c, const void *host, size_t bytes, const void **d
     return cuda_upload(c, p, host, bytes);
   }
   size_t at;
-  ISC_TRY(stage(c, bytes, &at));
-  memcpy(c->staging->up + at, host, bytes);
+  ISC_TRY(cuda_ring_room(c, &c->staging->up, bytes, &at));
+  memcpy(c->staging->up.p + at, host, bytes);
   *device = c->staging->device + at;
-  CU(c, copy_up(cuda_at(c->staging->device + at), c->staging->up + at, bytes, c->stream),
+  CU(c, copy_up(cuda_at(c->staging->device + at), c->staging->up.p + at, bytes, c->stream),
      "arguments of %zu bytes", bytes);
   return ISC_OK;
 }

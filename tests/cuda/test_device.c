@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What the CUDA backend does beside the rules for all backends, on the emulation of the device: memory that runs out, a device
- * that fails, host arrays that are used again at once, long ones, and products by its own kernels and by cuBLAS.
+ * that fails, host arrays that are used again at once, long ones, uploads beside other work, and products by its own kernels and
+ * by cuBLAS.
  */
 #include "support.h"
 #include "conform/reference.h"
@@ -184,6 +185,106 @@ Test(cuda_device, host_arrays_of_operations_may_be_used_again_at_once) {
   free(x);
   free(row);
   free(got);
+}
+
+/* ---- lanes */
+
+enum { LANE_FLOATS = 3000, LANE_ROUNDS = 12 };
+
+/* Value i of round k. */
+static float lane_value(int k, int64_t i) {
+  return (float)(1000 * k + i % 997);
+}
+
+/* Round k up into `to`, in pieces of 700 floats. */
+static void send(const isc_device *d, void *lane, int k, float *to) {
+  enum { PIECE = 700 };
+  for (int64_t at = 0; at < LANE_FLOATS; at += PIECE) {
+    void *host;
+    const int64_t n = LANE_FLOATS - at < PIECE ? LANE_FLOATS - at : PIECE;
+    isc_assert_ok(d->ops->lane_room(lane, (size_t)n * sizeof(float), &host));
+    for (int64_t i = 0; i < n; i++)
+      ((float *)host)[i] = lane_value(k, at + i);
+    isc_assert_ok(d->ops->lane_upload(lane, to + at, (size_t)n * sizeof(float)));
+  }
+}
+
+/* Two buffers take turns: while one is read, the other is filled. Every sum is what it is in the order of the calls. */
+static void lane_turns(void) {
+  const isc_device d = exact();
+  float *buffer[2], *sum[LANE_ROUNDS], got[LANE_FLOATS];
+  size_t piece;
+  void *lane;
+  isc_assert_ok(d.ops->lane_open(d.impl, 1000, 3000, &piece, &lane));
+  cr_assert(piece >= 3000);
+  for (int i = 0; i < 2; i++)
+    isc_assert_ok(d.ops->alloc(d.impl, sizeof got, (void **)&buffer[i]));
+  for (int k = 0; k < LANE_ROUNDS; k++)
+    isc_assert_ok(d.ops->alloc(d.impl, sizeof got, (void **)&sum[k]));
+  isc_assert_ok(d.ops->lane_follow(lane));
+  send(&d, lane, 0, buffer[0]);
+  for (int k = 0; k < LANE_ROUNDS; k++) {
+    isc_assert_ok(d.ops->lane_join(lane));
+    isc_assert_ok(d.ops->lane_follow(lane));
+    isc_assert_ok(d.ops->add(d.impl, LANE_FLOATS, buffer[k % 2], buffer[k % 2], sum[k]));
+    send(&d, lane, k + 1, buffer[(k + 1) % 2]);
+  }
+  for (int k = 0; k < LANE_ROUNDS; k++) {
+    isc_assert_ok(d.ops->download(d.impl, got, sum[k], sizeof got));
+    for (int64_t i = 0; i < LANE_FLOATS; i++)
+      cr_assert_eq(got[i], 2 * lane_value(k, i), "round %d, [%lld]: %g", k, (long long)i,
+                   (double)got[i]);
+    d.ops->free(d.impl, sum[k]);
+  }
+  d.ops->lane_close(lane);
+  for (int i = 0; i < 2; i++)
+    d.ops->free(d.impl, buffer[i]);
+  d.ops->close(d.impl);
+}
+
+/* Every device that is opened draws another order of its streams. */
+Test(cuda_device, what_a_lane_uploads_is_there_when_it_is_joined_and_not_before_it_may) {
+  for (int orders = 0; orders < 100; orders++)
+    lane_turns();
+}
+
+Test(cuda_device, a_lane_makes_do_with_less_pinned_memory_and_says_how_much_it_lacks) {
+  const isc_device d = exact();
+  size_t piece;
+  void *lane;
+  cr_assert_eq(setenv("INVERSESCOPE_EMULATION_PINNED", "100000", 1), 0);
+  isc_assert_ok(d.ops->lane_open(d.impl, 1000, 10 * MIB, &piece, &lane));
+  cr_assert(piece >= 1000 && piece <= 50000, "%zu", piece);
+  d.ops->lane_close(lane);
+  cr_assert_eq(d.ops->lane_open(d.impl, 60000, MIB, &piece, &lane), ISC_E_NOMEM);
+  cr_assert_null(lane);
+  cr_assert(strstr(isc_error(), "twice 60000 bytes of pinned memory"), "%s", isc_error());
+  cr_assert_eq(unsetenv("INVERSESCOPE_EMULATION_PINNED"), 0);
+  isc_assert_ok(d.ops->sync(d.impl));
+  d.ops->close(d.impl);
+}
+
+Test(cuda_device, a_lane_on_a_device_that_failed_says_so) {
+  const isc_device d = exact();
+  float *there = NULL;
+  size_t piece;
+  void *lane, *host;
+  isc_assert_ok(d.ops->lane_open(d.impl, 4096, 4096, &piece, &lane));
+  isc_assert_ok(d.ops->alloc(d.impl, 4096, (void **)&there));
+  cr_assert_eq(setenv("INVERSESCOPE_EMULATION", "fail", 1), 0);
+  isc_status st = ISC_OK;
+  for (int i = 0; i < 100 && st == ISC_OK; i++) {
+    st = d.ops->lane_room(lane, 4096, &host);
+    if (st == ISC_OK) st = d.ops->lane_upload(lane, there, 4096);
+  }
+  cr_assert_eq(st, ISC_E_DEVICE);
+  cr_assert(strstr(isc_error(), "lane_") && strstr(isc_error(), "the test asked for it"), "%s",
+            isc_error());
+  cr_assert_eq(setenv("INVERSESCOPE_EMULATION", "", 1), 0);
+  cr_assert_eq(d.ops->lane_join(lane), ISC_E_DEVICE);
+  cr_assert(strstr(isc_error(), "the device failed before"), "%s", isc_error());
+  d.ops->lane_close(lane);
+  d.ops->close(d.impl);
 }
 
 /* ---- more parameters than a launch has room for */

@@ -290,7 +290,10 @@ cu_result memory_free(cu_pointer p) {
   return found ? CU_OK : CU_INVALID_VALUE;
 }
 
+/* INVERSESCOPE_EMULATION_PINNED in the environment: the most bytes that the system lets be pinned at a time. */
 cu_result host_alloc(void **out, size_t bytes, unsigned) {
+  const char *most = getenv("INVERSESCOPE_EMULATION_PINNED");
+  if (most && bytes > strtoull(most, NULL, 10)) return CU_OUT_OF_MEMORY;
   void *p = mmap(NULL, bytes + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (p == MAP_FAILED) return CU_OUT_OF_MEMORY;
   memcpy(p, &bytes, sizeof bytes);

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Lanes of a device (backend.h): uploads beside what it computes, on devices that can.
+ *
+ * The thread rules are backend.h's: room and upload by one thread, which may be another than the device's; the rest by the
+ * device's, while that one rests.
+ */
+#ifndef ISC_CORE_TENSOR_LANE_H
+#define ISC_CORE_TENSOR_LANE_H
+
+#include <inversescope/backend.h>
+
+typedef struct isc_lane {
+  isc_device *dev;
+  void *impl;
+  size_t piece; /* bytes of one upload at most */
+} isc_lane;
+
+bool isc_device_has_lanes(const isc_device *dev);
+/* ISC_E_UNSUPPORTED on a device without lanes. On failure *out is zeros. */
+isc_status isc_lane_open(isc_device *dev, size_t least, size_t most, isc_lane *out);
+void isc_lane_close(isc_lane *l); /* zeros are fine, and are what is left */
+isc_status isc_lane_room(isc_lane *l, size_t bytes, void **host);
+isc_status isc_lane_upload(isc_lane *l, void *dst, size_t bytes);
+isc_status isc_lane_join(isc_lane *l);
+isc_status isc_lane_follow(isc_lane *l);
+
+#endif
