@@ -25,7 +25,7 @@ tests_cuda_libdeclarations_la_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/kernels/
 if HAVE_CXX
 check_LTLIBRARIES += tests/cuda/backend_cuda.la
 check_PROGRAMS += tests/cuda/test_cuda tests/cuda/test_device tests/cuda/test_emulation tests/cuda/test_later \
-  tests/cuda/test_study
+  tests/cuda/test_stream tests/cuda/test_study
 endif
 tests_cuda_backend_cuda_la_SOURCES = $(cuda_host_sources) $(cuda_emulation_sources)
 tests_cuda_backend_cuda_la_CPPFLAGS = $(cuda_emulation_cppflags)
@@ -52,3 +52,6 @@ tests_cuda_test_study_LDADD = $(run_ldadd)
 tests_cuda_test_emulation_SOURCES = tests/cuda/test_emulation.cc tests/cuda/emu/emulation.cc
 tests_cuda_test_emulation_CPPFLAGS = $(cuda_emulation_cppflags)
 tests_cuda_test_emulation_CXXFLAGS = $(cuda_emulation_cxxflags)
+tests_cuda_test_stream_SOURCES = tests/cuda/test_stream.c
+tests_cuda_test_stream_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
+tests_cuda_test_stream_LDADD = $(LDADD) -ldl

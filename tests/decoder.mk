@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-EXTRA_DIST += tests/support_decoder.h tests/support_target.h
-tests_libsupport_la_SOURCES += tests/support_decoder.c tests/support_target.c
+EXTRA_DIST += tests/support_decoder.h tests/support_harvest.h tests/support_target.h
+tests_libsupport_la_SOURCES += tests/support_decoder.c tests/support_harvest.c tests/support_target.c
 check_PROGRAMS += \
   tests/test_decoder \
   tests/test_decoder_cache \

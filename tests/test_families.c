@@ -8,6 +8,7 @@
 #include "support.h"
 #include "support_backend.h"
 #include "support_decoder.h"
+#include "support_harvest.h"
 #include "support_target.h"
 #include "model/safetensors.h"
 
@@ -180,70 +181,20 @@ ISC_TEST_ON_BOTH(families, agree_with_transformers_in_bf16) {
 
 /* ---- streaming */
 
-typedef struct harvested {
-  isc_site_set sites;
-  float **at; /* [sites] of [texts, stored] */
-  char fingerprint[33];
-} harvested;
-
-enum { TEXTS = 7 };
-
-static harvested harvest(isc_device *dev, const char *family, bool packed, const char *more) {
-  static const char *const texts[TEXTS] = {
-      "t3 t4 t5", "t9",     "t60 t2 t2 t2 t2 t2 t2 t2 t7", "t8 t8 t12", "t13 t14 t15",
-      "t16 t17",  "t21 t20"};
-  size_t len[TEXTS];
-  model m = open_model(dev, family, family, family, more);
-  harvested h;
-  isc_step *s;
-  for (int i = 0; i < TEXTS; i++)
-    len[i] = strlen(texts[i]);
-  cr_assert(m.open.target.info.packed);
-  m.open.target.info.packed = packed;
-  isc_assert_ok(isc_sites_select(&m.open.target, (const char *const[]){"*"}, 1, &h.sites));
-  h.at = malloc((size_t)h.sites.n * sizeof *h.at);
-  for (int64_t i = 0; i < h.sites.n; i++)
-    h.at[i] = malloc((size_t)(TEXTS * h.sites.site[i].stored) * sizeof(float));
-  isc_assert_ok(isc_step_new(dev, &s));
-  const isc_harvest job = {.target = &m.open.target,
-                           .sites = &h.sites,
-                           .text = texts,
-                           .len = len,
-                           .n = TEXTS,
-                           .position = -1,
-                           .batch = 2,
-                           .out = h.at};
-  isc_assert_ok(isc_harvest_run(&job, s));
-  isc_assert_ok(m.open.target.ops->fingerprint(m.open.target.self, h.fingerprint));
-  isc_step_free(s);
-  close_model(&m);
-  return h;
+static void same_bits(isc_device *dev, isc_test_harvest_job one, isc_test_harvest_job other) {
+  isc_test_harvested a = isc_test_harvest(dev, &one), b = isc_test_harvest(dev, &other);
+  isc_test_same_harvest(&a, &b, one.name);
+  isc_test_harvested_free(&a);
+  isc_test_harvested_free(&b);
 }
 
-static void harvested_free(harvested *h) {
-  for (int64_t i = 0; i < h->sites.n; i++)
-    free(h->at[i]);
-  free(h->at);
-  isc_sites_free(&h->sites);
-}
-
-static void same_bits(harvested a, harvested b) {
-  cr_assert_str_eq(a.fingerprint, b.fingerprint);
-  cr_assert_eq(a.sites.n, b.sites.n);
-  for (int64_t i = 0; i < a.sites.n; i++) {
-    const isc_site *x = &a.sites.site[i], *y = &b.sites.site[i];
-    cr_assert_eq(x->stored, y->stored);
-    cr_assert_arr_eq(a.at[i], b.at[i], (size_t)(TEXTS * x->stored) * sizeof(float), "%s", x->name);
-    if (x->map)
-      cr_assert_arr_eq(x->map, y->map, (size_t)(x->stored * x->dim) * sizeof(float), "%s", x->name);
-  }
-  harvested_free(&a);
-  harvested_free(&b);
+static isc_test_harvest_job job(const char *family, const char *more) {
+  return (isc_test_harvest_job){
+      .plugin = family, .name = family, .more = more, .sites = "*", .times = 1};
 }
 
 ISC_TEST_ON_BOTH(families, streaming_changes_no_bit) {
-  same_bits(harvest(dev, "gemma3", true, ""),
-            harvest(dev, "gemma3", true, "resident = \"stream\";"));
+  same_bits(dev, job("gemma3", ""), job("gemma3", "resident = \"stream\";"));
 }
 
 /* Nor does it to leave the padding out, and all but the last positions of the deepest layer. */
@@ -251,8 +202,11 @@ ISC_TEST_ON_BOTH(families, packing_changes_no_bit) {
   static const char *const names[] = {"gpt2", "llama", "gemma2", "gemma3"},
                            *const how[] = {"", "resident = \"stream\";", "precision = \"bf16\";"};
   for (int f = 0; f < 4; f++)
-    for (int k = 0; k < 3; k++)
-      same_bits(harvest(dev, names[f], false, how[k]), harvest(dev, names[f], true, how[k]));
+    for (int k = 0; k < 3; k++) {
+      isc_test_harvest_job padded = job(names[f], how[k]);
+      padded.padded = true;
+      same_bits(dev, padded, job(names[f], how[k]));
+    }
 }
 
 ISC_TEST_ON_BOTH(families, streaming_needs_the_memory_of_one_layer) {

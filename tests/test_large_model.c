@@ -286,7 +286,7 @@ static isc_status harvest(const isc_model *m, outcome *o) {
   isc_memory_plan p;
   isc_harvest_plan plan;
   isc_site_sum sum;
-  ISC_TRY(isc_target_plan(m->cls, m->conf, &p));
+  ISC_TRY(isc_target_plan(m->cls, m->conf, m->device, &p));
   ISC_TRY(isc_sites_measure(&p.info, patterns, 3, &sum));
   isc_harvest_plan_make(&p, &sum, 1, 1, TOKENS, &plan);
   o->planned = plan.peak;

@@ -60,9 +60,9 @@ static const char *const MODELS[][2] = {
     {"gpt2", "gpt2"},   {"gpt2", "gpt2-other"}, {"llama", "llama"},   {"llama", "llama-gqa"},
     {"llama", "qwen2"}, {"llama", "qwen3"},     {"gemma2", "gemma2"}, {"gemma3", "gemma3"}};
 
-static isc_memory_plan plan_of(const isc_test_gpt2 *o) {
+static isc_memory_plan plan_of(const isc_device *dev, const isc_test_gpt2 *o) {
   isc_memory_plan p;
-  isc_assert_ok(isc_target_plan(o->target.cls, o->conf, &p));
+  isc_assert_ok(isc_target_plan(o->target.cls, o->conf, dev, &p));
   return p;
 }
 
@@ -75,7 +75,7 @@ Test(memory_plan, weights_and_caches_are_what_is_allocated) {
       isc_test_gpt2 o;
       isc_kv_cache *cache;
       isc_assert_ok(isc_test_family_try(&dev, MODELS[m][0], MODELS[m][1], settings[s], &o));
-      const isc_memory_plan p = plan_of(&o);
+      const isc_memory_plan p = plan_of(&dev, &o);
       const double weights = counted.held;
       cr_assert_eq(p.streamed, s >= 2);
       cr_assert_eq(isc_plan_weights(&p, s % 2 ? ISC_BF16 : ISC_F32, s >= 2), weights, "%s %s",
@@ -134,7 +134,7 @@ Test(memory_plan, a_pass_takes_no_more_than_planned_and_not_much_less) {
     isc_memory_plan p;
     isc_decoder *d;
     isc_assert_ok(isc_decoder_new(&dev, &spec, &d));
-    isc_assert_ok(isc_memory_plan_of(&spec, false, &p));
+    isc_assert_ok(isc_memory_plan_of(&spec, false, NULL, &p));
     const double got = measured(&dev, d), want = isc_plan_pass(&p, 8 * 128);
     cr_log_info("kind %d: %.0f of %.0f", kind, got, want);
     cr_assert(got <= want && got > want / 1.6, "kind %d: %g of %g planned", kind, got, want);
@@ -147,7 +147,7 @@ Test(memory_plan, a_pass_takes_no_more_than_planned_and_not_much_less) {
 Test(memory_plan, residual_streams_wait_until_a_gibibyte_or_for_a_batch) {
   const isc_decoder_spec spec = wide(1); /* 192 bytes a token */
   isc_memory_plan p;
-  isc_assert_ok(isc_memory_plan_of(&spec, true, &p));
+  isc_assert_ok(isc_memory_plan_of(&spec, true, NULL, &p));
   cr_assert_eq(isc_plan_waiting(&p, 10, 128, 20), 10 * 20 * 192);
   cr_assert_eq(isc_plan_waiting(&p, 1e9, 128, 20), 1 << 30);
   cr_assert_eq(isc_plan_waiting(&p, 1e9, 1e6, 20), 1e6 * 20 * 192);
@@ -181,7 +181,7 @@ Test(memory_plan, a_harvest_is_the_sum_of_its_parts) {
   const isc_site_sum sites = {.sites = 5, .heads = 4, .stored = 4 * 16 + 48};
   isc_memory_plan p;
   isc_harvest_plan h;
-  isc_assert_ok(isc_memory_plan_of(&spec, true, &p));
+  isc_assert_ok(isc_memory_plan_of(&spec, true, NULL, &p));
   isc_harvest_plan_make(&p, &sites, 100000, 128, 20, &h);
   cr_assert_eq(h.weights, isc_plan_weights(&p, ISC_F32, true));
   cr_assert_eq(h.pass, isc_plan_pass(&p, 128 * 20));

@@ -30,8 +30,9 @@ void isc_show_memory(const isc_memory_plan *p) {
            isc_cli_bytes(isc_plan_weights(p, ISC_BF16, rows[i].streamed)));
   printf("    %-20s %12s %12s\n", "outside the layers", isc_cli_bytes(p->outside[ISC_F32]),
          isc_cli_bytes(p->outside[ISC_BF16]));
-  printf("    %-20s %12s %12s\n", "one layer", isc_cli_bytes(p->layer[ISC_F32]),
-         isc_cli_bytes(p->layer[ISC_BF16]));
+  printf("    %-20s %12s %12s  %s\n", "one layer", isc_cli_bytes(p->layer[ISC_F32]),
+         isc_cli_bytes(p->layer[ISC_BF16]),
+         p->held > 1 ? "of which two are held" : "two on a device that copies while it computes");
   printf("  %-22s %12s  a token of a text that is written on\n", "keys and values",
          isc_cli_bytes(isc_plan_cache(p, 1, 1)));
 }
@@ -44,10 +45,10 @@ void isc_show_harvest(const isc_memory_plan *p, const isc_harvest_plan *h) {
   printf("\nharvest of %s texts of up to %lld tokens at %s sites, %lld texts at once\n",
          isc_cli_count(h->texts), (long long)h->len, isc_cli_count(h->sites.sites),
          (long long)h->batch);
-  row("weights", h->weights,
-      p->streamed ? p->spec.weights == ISC_BF16 ? "bf16, streamed" : "f32, streamed"
-      : p->spec.weights == ISC_BF16 ? "bf16"
-                                    : "f32");
+  char how[48];
+  snprintf(how, sizeof how, "%s%s%s", p->spec.weights == ISC_BF16 ? "bf16" : "f32",
+           p->streamed ? ", streamed" : "", p->streamed && p->held > 1 ? " by two layers" : "");
+  row("weights", h->weights, how);
   row("a pass", h->pass, "what a batch takes in one layer; scratch space comes on top");
   if (p->streamed) row("residual streams", h->waiting, "that wait between layers");
   if (h->sites.heads) row("head maps", h->maps, "W_O of the head sites, in f32");
@@ -87,6 +88,7 @@ void isc_add_memory_json(isc_sb *b, const isc_memory_plan *p) {
   both(b, "streamed", isc_plan_weights(p, ISC_F32, true), isc_plan_weights(p, ISC_BF16, true));
   both(b, "outside_layers", p->outside[ISC_F32], p->outside[ISC_BF16]);
   both(b, "layer", p->layer[ISC_F32], p->layer[ISC_BF16]);
+  member(b, "layers_held", (double)p->held);
   member(b, "keys_and_values_per_token", isc_plan_cache(p, 1, 1));
   isc_sb_add(b, "}");
 }

@@ -81,16 +81,25 @@ static isc_status add_layer(const builder *b, isc_decoder_layer *l) {
   return add_vector(b, "ln_2_post.weight", b->spec->d_model, &l->ln_2_post);
 }
 
-/* A streamed decoder has the first layer's parameters, and every layer uses them. */
-static isc_status add_layers(isc_decoder *d, builder *b) {
-  const int64_t own = d->source.load ? 1 : d->spec.n_layer;
-  for (int64_t l = 0; l < own; l++) {
+/* A streamed decoder has the first layer's parameters, once or twice, and every layer uses them. */
+static isc_status add_streamed(isc_decoder *d, builder *b) {
+  isc_layer_stream *s = &d->stream;
+  snprintf(b->prefix, sizeof b->prefix, "h.0.");
+  ISC_TRY(add_layer(b, &s->set[0]));
+  for (int64_t l = 0; l < d->spec.n_layer; l++)
+    d->layer[l] = s->set[0];
+  if (isc_layers_held(&d->spec, d->dev) < 2) return ISC_OK;
+  ISC_TRY(isc_params_new(d->dev, &s->second));
+  builder second = *b;
+  second.params = s->second;
+  return add_layer(&second, &s->set[1]);
+}
+
+static isc_status add_resident(isc_decoder *d, builder *b) {
+  for (int64_t l = 0; l < d->spec.n_layer; l++) {
     snprintf(b->prefix, sizeof b->prefix, "h.%lld.", (long long)l);
     ISC_TRY(add_layer(b, &d->layer[l]));
   }
-  for (int64_t l = own; l < d->spec.n_layer; l++)
-    d->layer[l] = d->layer[0];
-  b->prefix[0] = '\0';
   return ISC_OK;
 }
 
@@ -101,7 +110,8 @@ static isc_status add_all(isc_decoder *d) {
   if (s->positions == ISC_LEARNED)
     ISC_TRY(
         isc_params_add(d->params, "wpe.weight", 2, (int64_t[]){s->n_ctx, s->d_model}, 0, &d->wpe));
-  ISC_TRY(add_layers(d, &b));
+  ISC_TRY(isc_decoder_is_streamed(d) ? add_streamed(d, &b) : add_resident(d, &b));
+  b.prefix[0] = '\0';
   ISC_TRY(add_norm(&b, "ln_f", &d->ln_f_w, &d->ln_f_b));
   d->head = d->wte;
   if (s->untied_head) ISC_TRY(add_matrix(&b, "lm_head.weight", s->vocab, s->d_model, &d->head));
@@ -128,8 +138,7 @@ isc_status isc_decoder_new_streamed(isc_device *dev, const isc_decoder_spec *spe
   *out = NULL;
   ISC_GO(isc_calloc(1, sizeof *d, "a decoder", (void **)&d));
   d->dev = dev;
-  d->source = *source;
-  d->held = -1;
+  d->stream.source = *source;
   ISC_GO(isc_struct_read(spec, "a decoder spec", ISC_SIZE_TO(isc_decoder_spec, untied_head),
                          sizeof d->spec, &d->spec));
   ISC_GO(isc_decoder_spec_check(&d->spec));
@@ -137,6 +146,7 @@ isc_status isc_decoder_new_streamed(isc_device *dev, const isc_decoder_spec *spe
   ISC_GO(isc_calloc((size_t)d->spec.n_layer, sizeof *d->layer, "a decoder", (void **)&d->layer));
   ISC_GO(isc_params_new(dev, &d->params));
   ISC_GO(add_all(d));
+  if (isc_decoder_is_streamed(d)) ISC_GO(isc_layer_stream_open(d));
   *out = d;
   return ISC_OK;
 done:
@@ -151,17 +161,9 @@ isc_status isc_decoder_new(isc_device *dev, const isc_decoder_spec *spec, isc_de
   return isc_decoder_new_streamed(dev, spec, &(isc_layer_source){0}, out);
 }
 
-isc_status isc_decoder_need_layer(isc_decoder *d, int64_t layer) {
-  if (!d->source.load || d->held == layer) return ISC_OK;
-  d->held = -1; /* until all of the layer is there */
-  ISC_TRY(d->source.load(d->source.user, d, layer));
-  d->held = layer;
-  return ISC_OK;
-}
-
 void isc_decoder_free(isc_decoder *d) {
   if (!d) return;
-  if (d->source.free) d->source.free(d->source.user);
+  isc_layer_stream_close(d);
   if (d->params) isc_params_free(d->params);
   for (int i = 0; i < 2; i++)
     isc_rotary_tables_free(d->dev, &d->rotary[i]);
@@ -238,20 +240,21 @@ int64_t isc_decoder_elements(const isc_decoder *d) {
   int64_t n = 0;
   for (int64_t i = 0; i < isc_params_count(d->params); i++) {
     const isc_param *q = isc_params_at(d->params, i);
-    n += isc_tensor_size(&q->value) * (d->source.load && in_layer(q) ? d->spec.n_layer : 1);
+    n += isc_tensor_size(&q->value) *
+         (isc_decoder_is_streamed(d) && in_layer(q) ? d->spec.n_layer : 1);
   }
   return n;
 }
 
 /* The parameter under the name that it has in layer `layer`. */
-static isc_status hash_param(isc_hash *h, isc_decoder *d, const isc_param *q, int64_t layer,
+static isc_status hash_param(isc_hash *h, isc_decoder *d, isc_param *q, int64_t layer,
                              float *buffer) {
   char name[96];
   snprintf(name, sizeof name, "%s", q->name);
   if (in_layer(q))
     snprintf(name, sizeof name, "h.%lld%s", (long long)layer, strchr(q->name + 2, '.'));
   isc_hash_str(h, name);
-  ISC_TRY(isc_param_get(d->params, q, buffer));
+  ISC_TRY(isc_param_get(d->params, isc_layer_stream_param(d, q), buffer));
   isc_hash_add(h, buffer, (size_t)isc_tensor_size(&q->value) * sizeof *buffer);
   return ISC_OK;
 }
@@ -270,8 +273,8 @@ static isc_status hash_streamed(isc_hash *h, isc_decoder *d, int64_t first, int6
 static isc_status hash_params(isc_hash *h, isc_decoder *d, float *buffer) {
   const int64_t n = isc_params_count(d->params);
   for (int64_t i = 0; i < n; i++) {
-    const isc_param *q = isc_params_at(d->params, i);
-    if (!d->source.load || !in_layer(q)) {
+    isc_param *q = isc_params_at(d->params, i);
+    if (!isc_decoder_is_streamed(d) || !in_layer(q)) {
       ISC_TRY(hash_param(h, d, q, in_layer(q) ? atoll(q->name + 2) : -1, buffer));
       continue;
     }

@@ -23,6 +23,8 @@ libinversescope_la_SOURCES += \
   core/model/harvest.c \
   core/model/harvest_all.c \
   core/model/kv_cache.c \
+  core/model/layer_stream.c \
+  core/model/layer_stream.h \
   core/model/logits.c \
   core/model/logits.h \
   core/model/memory_plan.c \

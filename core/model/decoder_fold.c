@@ -114,7 +114,7 @@ isc_status isc_decoder_fold(isc_decoder *d) {
   if (!d->spec.untied_head)
     return isc_fail(ISC_E_USAGE,
                     "folding centres wte, which must not be the head too: untie the head");
-  if (d->source.load)
+  if (isc_decoder_is_streamed(d))
     return isc_fail(ISC_E_UNSUPPORTED,
                     "folding rewrites all weights, and a streamed decoder has one layer's: use "
                     "resident = \"all\"");

@@ -8,19 +8,8 @@
 #ifndef ISC_CORE_DECODER_INTERNAL_H
 #define ISC_CORE_DECODER_INTERNAL_H
 
+#include "model/layer_stream.h"
 #include <inversescope/target.h>
-
-/* NULL where the spec has none. Shapes of qkv_w, fc_w and proj_w are the other way round with spec.out_in. */
-typedef struct isc_decoder_layer {
-  isc_param *ln_1_w, *ln_1_b;       /* [d_model]                                  */
-  isc_param *qkv_w, *qkv_b;         /* [d_model, qkv], [qkv]                      */
-  isc_param *q_norm, *k_norm;       /* [d_head]                                   */
-  isc_param *o_w, *o_b;             /* [n_head·d_head, d_model], [d_model]        */
-  isc_param *ln_2_w, *ln_2_b;       /* [d_model]                                  */
-  isc_param *fc_w, *fc_b;           /* [d_model, fc], [fc]                        */
-  isc_param *proj_w, *proj_b;       /* [d_mlp, d_model], [d_model]                */
-  isc_param *ln_1_post, *ln_2_post; /* [d_model]                                  */
-} isc_decoder_layer;
 
 /* cos and sin of rotary positions, made for as many positions as passes have needed so far. */
 typedef struct isc_rotary_tables {
@@ -29,19 +18,11 @@ typedef struct isc_rotary_tables {
   isc_tensor cos, sin; /* [positions, d_rot/2] */
 } isc_rotary_tables;
 
-/* Where a streamed decoder has its layers from: `load` fills the parameters of layer 0, which serve all, with a layer's. */
-typedef struct isc_layer_source {
-  void *user;
-  isc_status (*load)(void *user, isc_decoder *d, int64_t layer);
-  void (*free)(void *user);
-} isc_layer_source;
-
 struct isc_decoder {
   isc_device *dev;
   isc_decoder_spec spec;
-  isc_layer_source source; /* load NULL: every layer has its own parameters               */
-  int64_t held;            /* the layer that a streamed decoder's parameters hold; −1 none */
-  isc_params *params;
+  isc_layer_stream stream;     /* of its layers, if it is streamed                           */
+  isc_params *params;          /* of a streamed decoder with one layer's                     */
   isc_param *wte, *wpe;        /* [vocab, d_model], [n_ctx, d_model]                    */
   isc_decoder_layer *layer;    /* [n_layer]                                             */
   isc_rotary_tables rotary[2]; /* of layers without and with a window                  */
@@ -64,11 +45,12 @@ isc_status isc_kv_cache_begin(isc_kv_cache *c, int64_t layer, const isc_kv_prefi
 isc_status isc_decoder_check_prefix(const isc_decoder *d, const isc_kv_prefix *prefix,
                                     int64_t batch);
 
-/* A decoder with one layer's parameters, filled from `source`, which is taken over, also when this fails. */
+/* A decoder whose layers come from `source` when they are needed; it is taken over, also when this fails. */
 isc_status isc_decoder_new_streamed(isc_device *dev, const isc_decoder_spec *spec,
                                     const isc_layer_source *source, isc_decoder **out);
-/* Make d->layer[layer]'s parameters hold that layer. */
-isc_status isc_decoder_need_layer(isc_decoder *d, int64_t layer);
+static inline bool isc_decoder_is_streamed(const isc_decoder *d) {
+  return d->stream.source.load != NULL;
+}
 /* Parameters of the whole model, streamed or not. */
 int64_t isc_decoder_elements(const isc_decoder *d);
 

@@ -69,7 +69,7 @@ void isc_decoder_target_info(void *self, isc_target_info *out) {
   const isc_decoder *d = decoder_of(self);
   isc_spec_info(&d->spec, out);
   out->parameters = isc_decoder_elements(d);
-  out->by_layer = d->source.load != NULL;
+  out->by_layer = isc_decoder_is_streamed(d);
   out->packed = true;
 }
 

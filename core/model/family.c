@@ -68,8 +68,9 @@ static isc_status open_resident(const isc_decoder_spec *spec, isc_family_files *
   return st;
 }
 
-static isc_status load_layer(void *files, isc_decoder *d, int64_t layer) {
-  return isc_family_load_layer(files, d, layer);
+static isc_status load_layer(void *files, isc_decoder *d, isc_params *set, int64_t layer,
+                             const isc_param_way *way) {
+  return isc_family_load_layer(files, d, set, layer, way);
 }
 
 static void close_files(void *files) {
@@ -78,7 +79,10 @@ static void close_files(void *files) {
 
 static isc_status open_streamed(const isc_decoder_spec *spec, isc_family_files *files,
                                 isc_device *dev, isc_decoder **out) {
-  const isc_layer_source source = {.user = files, .load = load_layer, .free = close_files};
+  const isc_layer_source source = {.user = files,
+                                   .load = load_layer,
+                                   .free = close_files,
+                                   .piece = isc_param_piece(isc_family_weights(files))};
   ISC_TRY(isc_decoder_new_streamed(dev, spec, &source, out));
   isc_status st = isc_family_load_outside(files, *out);
   if (st == ISC_OK) return ISC_OK;

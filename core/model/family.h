@@ -5,6 +5,7 @@
 #ifndef ISC_CORE_FAMILY_H
 #define ISC_CORE_FAMILY_H
 
+#include "model/params_io.h"
 #include "model/weights.h"
 #include <inversescope/decoder_family.h>
 #include <inversescope/text.h>
@@ -25,9 +26,11 @@ ISC_API isc_status isc_model_type(const char *path, isc_text *out);
 
 /* Is every tensor of the model there with its shape? */
 isc_status isc_family_check(isc_family_files *f, isc_decoder *d);
-/* All parameters; those outside the layers; those of one layer, into a streamed decoder's one set. The first call checks. */
+/* All parameters; those outside the layers; those of one layer, into a set of a streamed decoder, by `way`. The first call
+ * checks. */
 isc_status isc_family_load(isc_family_files *f, isc_decoder *d);
 isc_status isc_family_load_outside(isc_family_files *f, isc_decoder *d);
-isc_status isc_family_load_layer(isc_family_files *f, isc_decoder *d, int64_t layer);
+isc_status isc_family_load_layer(isc_family_files *f, const isc_decoder *d, isc_params *set,
+                                 int64_t layer, const isc_param_way *way);
 
 #endif

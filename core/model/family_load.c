@@ -3,7 +3,7 @@
  * A decoder's parameters from the tensors of a family's files.
  *
  * A parameter is found by its row in the family's table; how its parts lie in the file and in memory follows from the two
- * layouts. A streamed decoder has the parameters of one layer, whatever layer they hold at the moment.
+ * layouts. A streamed decoder has the parameters of a layer or two, whatever layers they hold at the moment.
  */
 #include "base/base.h"
 #include "model/decoder_internal.h"
@@ -190,10 +190,6 @@ static isc_status describe(const isc_family_files *f, const isc_decoder_spec *s,
 
 /* ---- loading */
 
-static bool is_streamed(const isc_decoder *d) {
-  return d->source.load != NULL;
-}
-
 static isc_status check_one(const isc_family_files *f, isc_decoder *d, const isc_param *q,
                             int64_t layer) {
   isc_weight_matrix m;
@@ -207,7 +203,7 @@ isc_status isc_family_check(isc_family_files *f, isc_decoder *d) {
   for (int64_t i = 0; i < isc_params_count(d->params); i++) {
     const isc_param *q = isc_params_at(d->params, i);
     const int64_t layer = layer_of(q->name, &rest);
-    const int64_t last = is_streamed(d) && layer >= 0 ? d->spec.n_layer - 1 : layer;
+    const int64_t last = isc_decoder_is_streamed(d) && layer >= 0 ? d->spec.n_layer - 1 : layer;
     for (int64_t l = layer; l <= last; l++)
       ISC_TRY(check_one(f, d, q, l));
   }
@@ -219,6 +215,16 @@ static isc_status load_one(isc_family_files *f, isc_decoder *d, isc_param *q, in
   isc_weight_matrix m;
   ISC_TRY(describe(f, &d->spec, q, layer, &m));
   return isc_param_load(f->weights, &m, d->params, q);
+}
+
+static isc_status load_by(isc_family_files *f, const isc_decoder *d, isc_params *set, isc_param *q,
+                          int64_t layer, const isc_param_way *way) {
+  isc_weight_matrix m;
+  const char *rest;
+  ISC_TRY(describe(f, &d->spec, q, layer, &m));
+  layer_of(q->name, &rest);
+  if (isc_param_load_by(f->weights, &m, set, q, way) == ISC_OK) return ISC_OK;
+  return isc_fail_in("%s of layer %lld", rest, (long long)layer);
 }
 
 isc_status isc_family_load(isc_family_files *f, isc_decoder *d) {
@@ -241,11 +247,12 @@ isc_status isc_family_load_outside(isc_family_files *f, isc_decoder *d) {
   return ISC_OK;
 }
 
-isc_status isc_family_load_layer(isc_family_files *f, isc_decoder *d, int64_t layer) {
+isc_status isc_family_load_layer(isc_family_files *f, const isc_decoder *d, isc_params *set,
+                                 int64_t layer, const isc_param_way *way) {
   const char *rest;
-  for (int64_t i = 0; i < isc_params_count(d->params); i++) {
-    isc_param *q = isc_params_at(d->params, i);
-    if (layer_of(q->name, &rest) >= 0) ISC_TRY(load_one(f, d, q, layer));
+  for (int64_t i = 0; i < isc_params_count(set); i++) {
+    isc_param *q = isc_params_at(set, i);
+    if (layer_of(q->name, &rest) >= 0) ISC_TRY(load_by(f, d, set, q, layer, way));
   }
   return ISC_OK;
 }

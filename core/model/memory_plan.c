@@ -11,8 +11,9 @@
 #include "tensor/paper.h"
 #include <string.h>
 
-static isc_status no_layer(void *user, isc_decoder *d, int64_t layer) {
-  (void)user, (void)d, (void)layer;
+static isc_status no_layer(void *user, isc_decoder *d, isc_params *set, int64_t layer,
+                           const isc_param_way *way) {
+  (void)user, (void)d, (void)set, (void)layer, (void)way;
   return isc_fail(ISC_E_INTERNAL, "a decoder that was made for planning has no layers");
 }
 
@@ -26,12 +27,12 @@ static void add(isc_memory_plan *p, const isc_param *q) {
 }
 
 static isc_status plan(isc_family_files *files, const isc_decoder_spec *spec, bool streamed,
-                       isc_memory_plan *out) {
+                       const isc_device *dev, isc_memory_plan *out) {
   isc_paper sums = {0};
   isc_device paper = isc_paper_device(&sums);
   isc_decoder_spec own = *spec;
   isc_decoder *d;
-  *out = (isc_memory_plan){.spec = *spec, .streamed = streamed};
+  *out = (isc_memory_plan){.spec = *spec, .streamed = streamed, .held = isc_layers_held(spec, dev)};
   own.weights = ISC_BF16;
   ISC_TRY(isc_decoder_new_streamed(&paper, &own, &(isc_layer_source){.load = no_layer}, &d));
   for (int64_t i = 0; i < isc_params_count(d->params); i++)
@@ -44,17 +45,18 @@ static isc_status plan(isc_family_files *files, const isc_decoder_spec *spec, bo
   return st;
 }
 
-isc_status isc_memory_plan_of(const isc_decoder_spec *spec, bool streamed, isc_memory_plan *out) {
-  return plan(NULL, spec, streamed, out);
+isc_status isc_memory_plan_of(const isc_decoder_spec *spec, bool streamed, const isc_device *dev,
+                              isc_memory_plan *out) {
+  return plan(NULL, spec, streamed, dev, out);
 }
 
 isc_status isc_memory_plan_files(isc_family_files *f, const isc_decoder_spec *spec, bool streamed,
-                                 isc_memory_plan *out) {
-  return plan(f, spec, streamed, out);
+                                 const isc_device *dev, isc_memory_plan *out) {
+  return plan(f, spec, streamed, dev, out);
 }
 
 double isc_plan_weights(const isc_memory_plan *p, isc_dtype matrices, bool streamed) {
-  const double layers = streamed ? 1 : (double)p->spec.n_layer;
+  const double layers = (double)(streamed ? p->held : p->spec.n_layer);
   return p->outside[matrices] + layers * p->layer[matrices];
 }
 

@@ -15,16 +15,18 @@ typedef struct isc_memory_plan {
   isc_decoder_spec spec;
   isc_target_info info;
   bool streamed;     /* as the options say                                               */
+  int64_t held;      /* layers on the device at a time if it is                          */
   double outside[2]; /* by isc_dtype of the matrices: embeddings, head and final norm     */
   double layer[2];   /* and one layer                                                     */
 } isc_memory_plan;
 
-/* Of a spec. */
+/* Of a spec, on a device, which decides how many layers of a streamed model it holds; NULL = one without lanes. */
 ISC_API isc_status isc_memory_plan_of(const isc_decoder_spec *spec, bool streamed,
-                                      isc_memory_plan *out);
+                                      const isc_device *dev, isc_memory_plan *out);
 /* Of the opened files of a model, every tensor of which is looked for and its shape checked. */
 ISC_API isc_status isc_memory_plan_files(isc_family_files *f, const isc_decoder_spec *spec,
-                                         bool streamed, isc_memory_plan *out);
+                                         bool streamed, const isc_device *dev,
+                                         isc_memory_plan *out);
 
 /* Weights in memory. */
 ISC_API double isc_plan_weights(const isc_memory_plan *p, isc_dtype matrices, bool streamed);

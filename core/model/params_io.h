@@ -7,7 +7,9 @@
 
 #include "model/safetensors.h"
 #include "model/weights.h"
+#include "tensor/lane.h"
 #include <inversescope/parameters.h>
+#include <stdatomic.h>
 
 typedef struct isc_meta { /* written to / read from the file's __metadata__ */
   const char *key;
@@ -42,6 +44,16 @@ ISC_API isc_status isc_param_write(isc_st_writer *w, isc_params *set, const isc_
  * ISC_E_INTERRUPTED when the program was asked to stop. */
 ISC_API isc_status isc_param_load(isc_weights *w, const isc_weight_matrix *m, isc_params *set,
                                   isc_param *q);
+/* How a parameter gets to its device: zeros for the device's own queue, or a lane, from whatever thread is in it. Once `stop`
+ * is true the parameter is wanted no more → ISC_E_INTERRUPTED; NULL = it is wanted. */
+typedef struct isc_param_way {
+  isc_lane *lane;
+  const atomic_bool *stop;
+} isc_param_way;
+isc_status isc_param_load_by(isc_weights *w, const isc_weight_matrix *m, isc_params *set,
+                             isc_param *q, const isc_param_way *way);
+/* Bytes that are best read at a time from these files. */
+size_t isc_param_piece(const isc_weights *w);
 /* The same with any memory of the set's device, such as moments: all of a tensor to it, n elements from it. */
 isc_status isc_param_upload(const isc_safetensors *f, const isc_st_tensor *t, isc_params *set,
                             void *to, isc_dtype dtype);

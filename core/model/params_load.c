@@ -93,30 +93,62 @@ static isc_status check_matrix(const isc_weights *w, const isc_weight_matrix *m,
   return isc_weights_check(w, m);
 }
 
-static int64_t rows_at_once(const isc_weights *w, const isc_weight_matrix *m, isc_dtype dtype) {
-  const int64_t row = m->cols * (int64_t)size_of(dtype);
-  const int64_t share = (int64_t)(isc_weights_bytes(w) / SHARE);
-  const int64_t bytes = share < LEAST_BYTES ? LEAST_BYTES : least(share, MOST_BYTES);
-  return row > bytes ? 1 : bytes / row;
+size_t isc_param_piece(const isc_weights *w) {
+  const uint64_t share = isc_weights_bytes(w) / SHARE;
+  return share < LEAST_BYTES ? LEAST_BYTES : share < MOST_BYTES ? (size_t)share : MOST_BYTES;
+}
+
+/* Rows on their way: in memory of the caller's, or of a lane's. */
+typedef struct rows {
+  const isc_param_way *way;
+  size_t row;   /* bytes of one          */
+  int64_t most; /* rows at a time        */
+  void *own;    /* NULL with a lane      */
+} rows;
+
+static isc_status begin_rows(const isc_weights *w, const isc_weight_matrix *m, isc_dtype dtype,
+                             const isc_param_way *way, rows *r) {
+  size_t piece = isc_param_piece(w);
+  *r = (rows){.way = way, .row = (size_t)m->cols * size_of(dtype)};
+  if (way->lane && way->lane->piece < piece) piece = way->lane->piece;
+  r->most = least(r->row > piece ? 1 : (int64_t)(piece / r->row), m->rows);
+  return way->lane ? ISC_OK
+                   : isc_calloc((size_t)(r->most * m->cols), size_of(dtype), m->name, &r->own);
+}
+
+static isc_status check_wanted(const isc_weights *w, const isc_param_way *way) {
+  if (!isc_cancelled() && !(way->stop && atomic_load(way->stop))) return ISC_OK;
+  return isc_fail(ISC_E_INTERRUPTED, "%s: loading was stopped on request", isc_weights_path(w));
+}
+
+/* Rows [first, first + n) from the files to the device. */
+static isc_status send_rows(isc_weights *w, const isc_weight_matrix *m, const rows *r,
+                            isc_params *set, isc_param *q, int64_t first, int64_t n) {
+  const isc_dtype dtype = (isc_dtype)q->value.dtype;
+  const size_t bytes = (size_t)n * r->row;
+  void *at = r->own;
+  isc_lane *lane = r->way->lane;
+  ISC_TRY(check_wanted(w, r->way));
+  if (lane) ISC_TRY(isc_lane_room(lane, bytes, &at));
+  ISC_TRY(isc_weights_read_rows(w, m, first, first + n, dtype, at));
+  if (!lane) return upload(set, q->value.data, first * m->cols, at, n * m->cols, dtype);
+  return isc_lane_upload(lane, (char *)q->value.data + (size_t)first * r->row, bytes);
+}
+
+isc_status isc_param_load_by(isc_weights *w, const isc_weight_matrix *m, isc_params *set,
+                             isc_param *q, const isc_param_way *way) {
+  isc_status st = ISC_OK;
+  rows r = {0};
+  ISC_TRY(check_matrix(w, m, q));
+  ISC_GO(begin_rows(w, m, (isc_dtype)q->value.dtype, way, &r));
+  for (int64_t first = 0; first < m->rows; first += r.most)
+    ISC_GO(send_rows(w, m, &r, set, q, first, least(m->rows - first, r.most)));
+done:
+  free(r.own);
+  return st;
 }
 
 isc_status isc_param_load(isc_weights *w, const isc_weight_matrix *m, isc_params *set,
                           isc_param *q) {
-  isc_status st = ISC_OK;
-  const isc_dtype dtype = (isc_dtype)q->value.dtype;
-  void *rows = NULL;
-  ISC_TRY(check_matrix(w, m, q));
-  const int64_t step = least(rows_at_once(w, m, dtype), m->rows);
-  ISC_GO(isc_calloc((size_t)(step * m->cols), size_of(dtype), q->name, &rows));
-  for (int64_t r = 0; r < m->rows; r += step) {
-    int64_t n = least(m->rows - r, step);
-    if (isc_cancelled())
-      ISC_GO(
-          isc_fail(ISC_E_INTERRUPTED, "%s: loading was stopped on request", isc_weights_path(w)));
-    ISC_GO(isc_weights_read_rows(w, m, r, r + n, dtype, rows));
-    ISC_GO(upload(set, q->value.data, r * m->cols, rows, n * m->cols, dtype));
-  }
-done:
-  free(rows);
-  return st;
+  return isc_param_load_by(w, m, set, q, &(isc_param_way){0});
 }

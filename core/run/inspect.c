@@ -74,7 +74,7 @@ isc_status isc_inspect(const isc_model *m, isc_inspection *out) {
   const isc_decoder_options *options;
   isc_tokenizer *t;
   *out = (isc_inspection){.bos = -1, .eos = -1};
-  ISC_TRY(isc_target_plan(m->cls, m->conf, &out->plan));
+  ISC_TRY(isc_target_plan(m->cls, m->conf, m->device, &out->plan));
   isc_target_family(m->cls, m->conf, &family, &options);
   ISC_TRY(look_at_files(options->path, out));
   isc_status st = isc_decoder_family_tokenizer(options, &t);

@@ -28,7 +28,8 @@ void isc_harvest_plan_make(const isc_memory_plan *p, const isc_site_sum *sites, 
   out->peak = out->weights + out->pass + out->waiting + out->maps + out->chunk;
 }
 
-isc_status isc_target_plan(const isc_class *cls, const void *conf, isc_memory_plan *out) {
+isc_status isc_target_plan(const isc_class *cls, const void *conf, const isc_device *dev,
+                           isc_memory_plan *out) {
   const isc_decoder_family *family;
   const isc_decoder_options *options;
   isc_family_files *files;
@@ -42,7 +43,7 @@ isc_status isc_target_plan(const isc_class *cls, const void *conf, isc_memory_pl
         cls->name);
   ISC_TRY(isc_family_open(family, options, &files, &spec));
   const bool streamed = strcmp(isc_decoder_residents[options->resident], "stream") == 0;
-  const isc_status st = isc_memory_plan_files(files, &spec, streamed, out);
+  const isc_status st = isc_memory_plan_files(files, &spec, streamed, dev, out);
   isc_family_files_close(files);
   return st;
 }
@@ -81,7 +82,7 @@ isc_status isc_study_plan_make(const isc_study *s, isc_study_plan *out) {
   const isc_target_settings *t = &s->target_settings;
   isc_site_sum sites;
   *out = (isc_study_plan){0};
-  ISC_TRY(isc_target_plan(s->target_class, s->target_conf, &out->memory));
+  ISC_TRY(isc_target_plan(s->target_class, s->target_conf, s->device, &out->memory));
   ISC_TRY(isc_sites_measure(&out->memory.info, t->sites.at.s, t->sites.count, &sites));
   ISC_TRY(read_lengths(s, out));
   isc_harvest_plan_make(&out->memory, &sites, s->n_train + s->n_test, t->batch, out->longest,

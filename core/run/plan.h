@@ -25,9 +25,10 @@ ISC_API void isc_harvest_plan_make(const isc_memory_plan *p, const isc_site_sum 
                                    int64_t texts, int64_t batch, int64_t len,
                                    isc_harvest_plan *out);
 
-/* The shape and memory of the model that a target's conf names, from its files' headers. ISC_E_UNSUPPORTED for a class that tells no
- * family. */
-ISC_API isc_status isc_target_plan(const isc_class *cls, const void *conf, isc_memory_plan *out);
+/* The shape and memory of the model that a target's conf names, from its files' headers, on a device; NULL = one without lanes.
+ * ISC_E_UNSUPPORTED for a class that tells no family. */
+ISC_API isc_status isc_target_plan(const isc_class *cls, const void *conf, const isc_device *dev,
+                                   isc_memory_plan *out);
 
 typedef struct isc_study_plan {
   isc_memory_plan memory;
