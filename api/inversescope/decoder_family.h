@@ -92,8 +92,9 @@ ISC_API extern const char *const isc_decoder_bos[];        /* "model", "always",
        0,                                                                                          \
        0,                                                                                          \
        isc_decoder_residents,                                                                      \
-       "stream keeps one layer's weights in memory and runs large batches layer by layer, for "    \
-       "models larger than the machine; the numbers are the same."},                               \
+       "stream keeps one layer's weights in memory, or two where the device copies while it "      \
+       "computes, and runs large batches layer by layer, for models larger than the machine; the " \
+       "numbers are the same."},                                                                   \
       {"bos",                                                                                      \
        ISC_OPT_ENUM,                                                                               \
        0,                                                                                          \
