@@ -90,6 +90,11 @@ static isc_status check_input(pass *p) {
                     (long long)in->batch, (long long)in->len);
   if (in->cache && isc_tape_on(p->s))
     return isc_fail(ISC_E_USAGE, "a forward pass with a key/value cache has no gradient");
+  if (isc_decoder_is_streamed(p->d) && isc_tape_on(p->s))
+    return isc_fail(
+        ISC_E_UNSUPPORTED,
+        "a streamed decoder has no gradient: its layers are gone when the pass goes back; "
+        "use resident = \"all\"");
   ISC_TRY(check_packed(p));
   ISC_TRY(check_part(p));
   if (in->cache) ISC_TRY(check_cache(p->d, in));
