@@ -17,7 +17,7 @@ static const isc_check *const PARTS[] = {
     isc_checks_prior_slots,     isc_checks_kernel,        isc_checks_kernel_law,
     isc_checks_kernel_backends, isc_checks_feature,       isc_checks_feature_text,
     isc_checks_method,          isc_checks_backend,       isc_checks_backend_ops,
-    isc_checks_backend_repeat, isc_checks_backend_later};
+    isc_checks_backend_repeat,  isc_checks_backend_later, isc_checks_backend_lane};
 
 const isc_check *const *isc_checks_all(int64_t *n) {
   static const isc_check *all[MAX_CHECKS];

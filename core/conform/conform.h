@@ -63,7 +63,7 @@ extern const isc_check isc_checks_any_static[], isc_checks_any_dynamic[], isc_ch
     isc_checks_prior_slots[], isc_checks_kernel[], isc_checks_kernel_law[],
     isc_checks_kernel_backends[], isc_checks_feature[], isc_checks_feature_text[],
     isc_checks_method[], isc_checks_backend[], isc_checks_backend_ops[],
-    isc_checks_backend_repeat[], isc_checks_backend_later[];
+    isc_checks_backend_repeat[], isc_checks_backend_later[], isc_checks_backend_lane[];
 /* All of them in documentation order; *n entries. Static. */
 const isc_check *const *isc_checks_all(int64_t *n);
 const isc_check *isc_check_find(const char *id); /* NULL when there is none */

@@ -17,6 +17,7 @@ libconform_la_SOURCES = \
   core/conform/any_process.c \
   core/conform/any_static.c \
   core/conform/backend.c \
+  core/conform/backend_lane.c \
   core/conform/backend_later.c \
   core/conform/backend_ops.c \
   core/conform/backend_repeat.c \

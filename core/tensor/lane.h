@@ -16,13 +16,13 @@ typedef struct isc_lane {
   size_t piece; /* bytes of one upload at most */
 } isc_lane;
 
-bool isc_device_has_lanes(const isc_device *dev);
+ISC_API bool isc_device_has_lanes(const isc_device *dev);
 /* ISC_E_UNSUPPORTED on a device without lanes. On failure *out is zeros. */
-isc_status isc_lane_open(isc_device *dev, size_t least, size_t most, isc_lane *out);
-void isc_lane_close(isc_lane *l); /* zeros are fine, and are what is left */
-isc_status isc_lane_room(isc_lane *l, size_t bytes, void **host);
-isc_status isc_lane_upload(isc_lane *l, void *dst, size_t bytes);
-isc_status isc_lane_join(isc_lane *l);
-isc_status isc_lane_follow(isc_lane *l);
+ISC_API isc_status isc_lane_open(isc_device *dev, size_t least, size_t most, isc_lane *out);
+ISC_API void isc_lane_close(isc_lane *l); /* zeros are fine, and are what is left */
+ISC_API isc_status isc_lane_room(isc_lane *l, size_t bytes, void **host);
+ISC_API isc_status isc_lane_upload(isc_lane *l, void *dst, size_t bytes);
+ISC_API isc_status isc_lane_join(isc_lane *l);
+ISC_API isc_status isc_lane_follow(isc_lane *l);
 
 #endif

@@ -282,6 +282,56 @@ static isc_status scatter_add(void *impl, int64_t n, int64_t width, const float 
   return ISC_OK;
 }
 
+#if ISC_ABI_MINOR > 0
+/* ---- lanes: what is uploaded is there at once, so there is nothing to wait for */
+
+typedef struct lane {
+  size_t piece;
+  void *room;
+} lane;
+
+static void lane_close(void *of) {
+  lane *l = of;
+  if (l) free(l->room);
+  free(l);
+}
+
+static isc_status lane_open(void *impl, size_t least, size_t most, size_t *piece, void **out) {
+  const size_t bytes = most > least ? most : least;
+  (void)impl;
+  *out = NULL;
+  if (bytes > SIZE_MAX / 4) return isc_fail(ISC_E_NOMEM, "backend broken: no %zu bytes", bytes);
+  lane *l = calloc(1, sizeof *l);
+  if (l) l->room = malloc(bytes ? bytes : 1);
+  if (!l || !l->room) {
+    lane_close(l);
+    return isc_fail(ISC_E_NOMEM, "backend broken: no %zu bytes", bytes);
+  }
+  *piece = l->piece = bytes;
+  *out = l;
+  return ISC_OK;
+}
+
+static isc_status lane_room(void *of, size_t bytes, void **host) {
+  const lane *l = of;
+  *host = l->room;
+  return bytes <= l->piece ? ISC_OK : isc_fail(ISC_E_USAGE, "backend broken: %zu bytes", bytes);
+}
+
+/* The end that fills no line of a cache stays behind. */
+static isc_status lane_upload(void *of, void *dst, size_t bytes) {
+  const lane *l = of;
+  if (BROKEN("backend.lanes")) bytes -= bytes % 64;
+  if (bytes) memcpy(dst, l->room, bytes);
+  return ISC_OK;
+}
+
+static isc_status lane_order(void *of) {
+  (void)of;
+  return ISC_OK;
+}
+#endif
+
 static const isc_backend_ops OPS = {.size = sizeof OPS,
                                     .probe = probe,
                                     .open = open_backend,
@@ -318,6 +368,12 @@ static const isc_backend_ops OPS = {.size = sizeof OPS,
                                     .rotary = rotary,
                                     .gate = gate,
                                     .gate_grad = gate_grad,
+                                    .lane_open = lane_open,
+                                    .lane_close = lane_close,
+                                    .lane_room = lane_room,
+                                    .lane_upload = lane_upload,
+                                    .lane_join = lane_order,
+                                    .lane_follow = lane_order,
 #endif
                                     .scatter_add = scatter_add};
 
