@@ -14,6 +14,7 @@ check_PROGRAMS += \
   tests/test_gpt2_directory \
   tests/test_gpt2_target \
   tests/test_harvest \
+  tests/test_layer_stream \
   tests/test_memory_plan \
   tests/test_packed \
   tests/test_params_io \
@@ -35,6 +36,7 @@ tests_test_gpt2_target_SOURCES = tests/test_gpt2_target.c
 tests_test_gpt2_directory_SOURCES = tests/test_gpt2_directory.c
 tests_test_families_SOURCES = tests/test_families.c
 tests_test_harvest_SOURCES = tests/test_harvest.c
+tests_test_layer_stream_SOURCES = tests/test_layer_stream.c
 tests_test_memory_plan_SOURCES = tests/test_memory_plan.c
 tests_test_packed_SOURCES = tests/test_packed.c
 tests_test_params_io_SOURCES = tests/test_params_io.c

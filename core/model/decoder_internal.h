@@ -46,8 +46,8 @@ isc_status isc_decoder_check_prefix(const isc_decoder *d, const isc_kv_prefix *p
                                     int64_t batch);
 
 /* A decoder whose layers come from `source` when they are needed; it is taken over, also when this fails. */
-isc_status isc_decoder_new_streamed(isc_device *dev, const isc_decoder_spec *spec,
-                                    const isc_layer_source *source, isc_decoder **out);
+ISC_API isc_status isc_decoder_new_streamed(isc_device *dev, const isc_decoder_spec *spec,
+                                            const isc_layer_source *source, isc_decoder **out);
 static inline bool isc_decoder_is_streamed(const isc_decoder *d) {
   return d->stream.source.load != NULL;
 }

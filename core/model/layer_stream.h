@@ -64,7 +64,7 @@ int64_t isc_layers_held(const isc_decoder_spec *spec, const isc_device *dev);
 isc_status isc_layer_stream_open(isc_decoder *d);
 void isc_layer_stream_close(isc_decoder *d); /* also of a decoder that is not streamed */
 /* Make d->layer[layer]'s parameters hold that layer, in the order of what is asked of the device. */
-isc_status isc_decoder_need_layer(isc_decoder *d, int64_t layer);
+ISC_API isc_status isc_decoder_need_layer(isc_decoder *d, int64_t layer);
 /* Where the layer that was needed last has its parameter `q` of the decoder's; `q` itself outside the layers. */
 isc_param *isc_layer_stream_param(isc_decoder *d, isc_param *q);
 
