@@ -77,6 +77,7 @@ static void show_work(const char *name, const char *steps, double flops, double 
   putchar('\n');
 }
 
+/* With the first method's stages, the harvest before them. */
 static isc_status show_method(const isc_study *s, const isc_study_plan *p,
                               const isc_study_method *m, const char *scratch, double rate) {
   isc_rehearsal r;
@@ -84,6 +85,9 @@ static isc_status show_method(const isc_study *s, const isc_study_plan *p,
   ISC_TRY(isc_asprintf(&below, "%s/method", scratch));
   const isc_status st = isc_rehearse(s, p, m, below, &r);
   free(below);
+  if (m == s->method)
+    show_work("harvest", "", st == ISC_OK ? r.harvest_flops : isc_harvest_flops(p),
+              st == ISC_OK ? r.harvest_memory : p->harvest.peak, rate);
   ISC_TRY(st);
   for (int64_t k = 0; k < r.n_stages; k++) {
     snprintf(name, sizeof name, "%s%s", m->below, r.stage[k].name);
@@ -110,7 +114,6 @@ static isc_status show_stages(const isc_study *s, const isc_study_plan *p) {
     return st;
   }
   printf("\n%-30s %16s %10s %10s  %12s\n", "stages", "steps", "FLOP", "time", "device memory");
-  show_work("harvest", "", isc_harvest_flops(p), p->harvest.peak, rate);
   for (int64_t i = 0; i < s->n_methods; i++)
     if (show_method(s, p, &s->method[i], scratch, rate) != ISC_OK)
       printf("  %-28s unknown: %s\n", isc_cli_safe(s->method[i].name), isc_cli_safe(isc_error()));

@@ -5,9 +5,9 @@
 #include "run/rehearsal.h"
 
 #include "run/model.h"
+#include "run/rehearsal_target.h"
 #include "run/stage.h"
 #include "tensor/count.h"
-#include "tensor/plan_device.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -20,6 +20,7 @@ typedef struct stage_env {
   isc_method_env env;
   const isc_study *study;
   isc_plan_device plan;
+  isc_rehearsed_target target;
   isc_site *site; /* [n_sites] */
   char (*name)[32];
   float *map; /* [d_head, d_model] of zeros but the diagonal, every head's */
@@ -118,6 +119,7 @@ static void env_free(stage_env *e) {
   free(e->name);
   free(e->kernels);
   free(e->map);
+  isc_rehearsed_target_close(&e->target);
   isc_plan_device_close(&e->plan);
 }
 
@@ -263,6 +265,7 @@ isc_status isc_rehearse(const isc_study *s, const isc_study_plan *plan, const is
   isc_study_method own = *m;
   *out = (isc_rehearsal){.parameters = -1};
   ISC_GO(env_new(s, plan, &e));
+  ISC_GO(isc_rehearse_target(s, plan, &e.plan, &e.target, out));
   ISC_GO(m->ops->open(m->conf, &e.env, &own.self));
   ISC_GO(rehearse_stages(&e, &own, own.self, scratch, out));
   if (m->ops->parameters) out->parameters = m->ops->parameters(own.self);

@@ -13,12 +13,16 @@
 enum { ISC_REHEARSED = 8 }; /* stages of a method, at most */
 
 typedef struct isc_rehearsal {
+  double harvest_flops;  /* of all texts, at the length of the first ones */
+  double harvest_memory; /* of the device at most, in bytes: the target and a batch */
   int64_t n_stages;
   struct {
     const char *name;
     int64_t steps; /* as its options say                                              */
     double flops;  /* of all its steps                                                */
-    double memory; /* of the device at most, in bytes: parameters, moments, gradients, a step */
+    double
+        memory; /* of the device at most, in bytes: the target, parameters, moments, gradients, a step, and what the
+                      backend keeps of what came before */
   } stage[ISC_REHEARSED];
   int64_t parameters;     /* trained, −1 = it does not say */
   double sampling_flops;  /* of the whole sample stage, at the longest text a method may write */

@@ -5,6 +5,7 @@
 #include "run/spent.h"
 
 #include "base/base.h"
+#include "tensor/optional.h"
 
 #include <float.h>
 #include <jansson.h>
@@ -23,24 +24,27 @@ void isc_spent_add(isc_spent *to, const isc_spent *more) {
   to->tokens = sum(to->tokens, more->tokens);
   to->flops = fmin(to->flops + more->flops, DBL_MAX);
   to->seconds = fmin(to->seconds + more->seconds, DBL_MAX);
+  to->memory = fmax(to->memory, more->memory);
 }
 
 /* ---- the file: {"spent": [{…}, …]}, the newest last */
 
 json_t *isc_spent_json(const isc_spent *s) {
-  return json_pack("{sI sI sI sf sf}", "steps", (json_int_t)s->steps, "examples",
-                   (json_int_t)s->examples, "tokens", (json_int_t)s->tokens, "flops", s->flops,
-                   "seconds", s->seconds);
+  json_t *j = json_pack("{sI sI sI sf sf}", "steps", (json_int_t)s->steps, "examples",
+                        (json_int_t)s->examples, "tokens", (json_int_t)s->tokens, "flops", s->flops,
+                        "seconds", s->seconds);
+  if (j && s->memory > 0) json_object_set_new(j, "memory", json_real(s->memory));
+  return j;
 }
 
 static bool from_json(json_t *j, isc_spent *s) {
   json_int_t steps, examples, tokens;
-  double flops, seconds;
-  if (json_unpack(j, "{sI sI sI sF sF}", "steps", &steps, "examples", &examples, "tokens", &tokens,
-                  "flops", &flops, "seconds", &seconds) != 0)
+  double flops, seconds, memory = 0;
+  if (json_unpack(j, "{sI sI sI sF sF s?F}", "steps", &steps, "examples", &examples, "tokens",
+                  &tokens, "flops", &flops, "seconds", &seconds, "memory", &memory) != 0)
     return false;
-  *s = (isc_spent){steps, examples, tokens, flops, seconds};
-  return steps >= 0 && examples >= 0 && tokens >= 0 && flops >= 0 && seconds >= 0;
+  *s = (isc_spent){steps, examples, tokens, flops, seconds, memory};
+  return steps >= 0 && examples >= 0 && tokens >= 0 && flops >= 0 && seconds >= 0 && memory >= 0;
 }
 
 static isc_status write_spent(const char *dir, const isc_spent *s, int64_t n) {
@@ -101,9 +105,19 @@ static void begin_step(isc_meter *m) {
   m->examples = m->tokens = 0;
 }
 
+/* The most of the device that was held since it was last asked to begin anew. */
+static isc_status held(const isc_device *dev, bool anew, double *most) {
+  isc_memory_use use = {0};
+  if (ISC_DEVICE_HAS(dev, memory)) ISC_TRY(dev->ops->memory(dev->impl, anew, &use));
+  *most = (double)use.most;
+  return ISC_OK;
+}
+
 isc_status isc_meter_begin(isc_meter *m, const isc_device *device, const char *dir) {
   *m = (isc_meter){.device = device};
+  double most;
   begin_step(m);
+  ISC_TRY(held(device, true, &most));
   return read_spent(dir, m->kept, 2, &m->n_kept);
 }
 
@@ -173,5 +187,6 @@ isc_status isc_meter_finish(isc_meter *m, const char *dir) {
     m->so_far = m->kept[m->n_kept - 1];
   else if (!m->running)
     m->so_far = taken(m);
+  ISC_TRY(held(m->device, false, &m->so_far.memory));
   return write_spent(dir, &m->so_far, 1);
 }

@@ -13,6 +13,7 @@
 typedef struct isc_spent {
   int64_t steps, examples, tokens;
   double flops, seconds; /* flops: as isc_device.flops counts */
+  double memory; /* bytes of the device that were held at most; 0 = its backend does not say */
 } isc_spent;
 
 #define ISC_SPENT_FILE "spent.json"

@@ -6,6 +6,7 @@
 #include "support.h"
 #include "../support_run.h"
 #include "base/base.h"
+#include "run/rehearsal.h"
 #include "run/spent.h"
 
 #include <math.h>
@@ -72,6 +73,48 @@ Test(cuda_study, has_the_processors_losses_and_takes_as_much, .timeout = 600) {
   same_spent(dir, "host", "device", "backbone");
   same_spent(dir, "host", "device", "control");
 }
+
+/* ---- memory */
+
+#define LARGE                                                                                      \
+  "run.device=cuda", "method.control.looks=0", "method.backbone.looks=0",                          \
+      "method.backbone.layers=6", "method.backbone.width=256", "method.backbone.mlp=1024",         \
+      "method.backbone.heads=4", "method.backbone.steps=2", "method.backbone.batch=2",             \
+      "method.control.steps=2", "method.control.batch=2", "evaluate.conditions=2",                 \
+      "evaluate.samples=2", "evaluate.unconditional=2"
+
+static void foretold(const char *dir, const char *stage, double bytes) {
+  isc_spent s;
+  char path[1200];
+  snprintf(path, sizeof path, "%s/run/%s", dir, stage);
+  isc_assert_ok(isc_spent_read(path, &s));
+  cr_assert(s.memory > 0);
+  cr_assert(fabs(bytes / s.memory - 1) < 0.1, "%s: %.4g bytes foretold, %.4g taken", stage, bytes,
+            s.memory);
+}
+
+/* The parameters and moments of the backbone alone are 76 MB, so that no fixed part hides a mistake. */
+Test(cuda_study, takes_the_memory_that_its_rehearsal_foretold, .timeout = 600) {
+  const char *dir = new_study("memory"), *const *set = SET(LARGE);
+  isc_config_source source = {.path = isc_test_path(dir, "study.cfg"), .overrides = set};
+  while (set[source.n_overrides])
+    source.n_overrides++;
+  isc_study *s;
+  isc_study_plan plan;
+  isc_rehearsal r;
+  isc_assert_ok(isc_study_read(&source, isc_test_path(dir, "plan"), &s));
+  isc_assert_ok(isc_study_plan_make(s, &plan));
+  isc_assert_ok(isc_rehearse(s, &plan, &s->method[0], isc_test_path(dir, "scratch"), &r));
+  isc_study_close(s);
+  isc_assert_ok(isc_micro_run(dir, "run", set, NULL, NULL));
+  foretold(dir, "harvest", r.harvest_memory);
+  cr_assert_gt(r.stage[0].memory, 76e6);
+  foretold(dir, "backbone", r.stage[0].memory);
+  foretold(dir, "control", r.stage[1].memory);
+  foretold(dir, "sample", r.sampling_memory);
+}
+
+/* ---- stops */
 
 static volatile sig_atomic_t stop;
 static int64_t stop_at;
