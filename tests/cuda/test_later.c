@@ -201,6 +201,56 @@ Test(cuda_later, a_stopped_training_goes_on_with_the_same_bits, .timeout = 300) 
   same(&whole, &parts);
 }
 
+/* ---- how often the host waits */
+
+typedef struct waits {
+  isc_train_io io;
+  const uint64_t *counter;
+  uint64_t last, most; /* between two reports */
+  int64_t steps;
+} waits;
+
+static isc_status count_waits(isc_train_io *io, int64_t done, int64_t total, const isc_metric *m,
+                              int64_t n) {
+  waits *w = io->core;
+  (void)done, (void)total, (void)m, (void)n;
+  const uint64_t now = *w->counter, since = now - w->last;
+  /* The control layers look at their saturation at every tenth step; here at the first. */
+  if (w->steps++ > 1 && since > w->most) w->most = since;
+  w->last = now;
+  return ISC_OK;
+}
+
+/* For what the step before found, its loss and its norm, and for nothing of its own. */
+Test(cuda_later, a_training_step_waits_for_the_one_before_it_alone, .timeout = 300) {
+  isc_device dev = open_device(LATER);
+  const isc_method_ops *ops = isc_method_inversescope_class()->ops;
+  isc_inversescope_conf conf = isc_toy_conf();
+  isc_toy toy;
+  void *self;
+  conf.backbone.recipe.steps = conf.control.recipe.steps = 8;
+  conf.backbone.recipe.batch = conf.control.recipe.batch = 4;
+  conf.backbone.looks = conf.control.looks = 0;
+  isc_toy_open(&toy, &dev, 2);
+  isc_assert_ok(ops->open(&conf, &toy.env, &self));
+  void *so = dlopen(isc_test_build("tests/cuda/.libs/backend_cuda.so"), RTLD_NOW | RTLD_NOLOAD);
+  cr_assert(so, "%s", dlerror());
+  const uint64_t *counter = dlsym(so, "isc_emulated_waits");
+  cr_assert(counter, "%s", dlerror());
+  for (int64_t stage = 0; stage < 2; stage++) {
+    const char *dir = isc_test_dir(stage ? "waits-control" : "waits-backbone");
+    waits w = {.counter = counter};
+    w.io = (isc_train_io){.size = sizeof w.io, .dir = dir, .core = &w, .progress = count_waits};
+    isc_assert_ok(ops->train(self, stage, &w.io));
+    cr_assert_eq(w.steps, 8);
+    cr_assert_eq(w.most, 2, "stage %d: the host waited %d times in a step", (int)stage,
+                 (int)w.most);
+  }
+  ops->close(self);
+  isc_toy_close(&toy);
+  dev.ops->close(dev.impl);
+}
+
 /* ---- errors */
 
 static isc_status explode(void *user, isc_step *s, int64_t k, isc_tensor **loss, isc_metric *m,

@@ -148,6 +148,10 @@ cu_result emulated_device_do(const emulated_request *r, uint64_t seed) {
   return CU_OK;
 }
 
+/* How often the host waited for the device. */
+extern "C" __attribute__((visibility("default"))) uint64_t isc_emulated_waits;
+uint64_t isc_emulated_waits;
+
 namespace {
 
 cu_result ask_graph(cu_graph g, const emulated_request *r) {
@@ -347,6 +351,7 @@ cu_result captured(cu_stream s) {
   return CU_CAPTURE_UNSUPPORTED;
 }
 cu_result stream_wait(cu_stream s) {
+  __atomic_fetch_add(&isc_emulated_waits, 1, __ATOMIC_RELAXED);
   const cu_result r = captured(s);
   return r == CU_OK ? emulated_stream_finish(s) : r;
 }
@@ -373,6 +378,7 @@ cu_result event_record(cu_event event, cu_stream s) {
   return r;
 }
 cu_result event_wait(cu_event event) {
+  __atomic_fetch_add(&isc_emulated_waits, 1, __ATOMIC_RELAXED);
   const cu_result r = captured(emulated_mark_stream(*mark_of(event)));
   return r == CU_OK ? emulated_mark_reach(*mark_of(event)) : r;
 }
