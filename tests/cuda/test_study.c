@@ -140,3 +140,15 @@ Test(cuda_study, is_the_same_after_a_stop_in_each_training, .timeout = 600) {
   same_spent(dir, "whole", "parts", "backbone");
   same_spent(dir, "whole", "parts", "control");
 }
+
+Test(cuda_study, a_dry_run_tells_of_the_two_layers_of_a_streamed_target, .timeout = 120) {
+  const char *dir = new_study("streamed");
+  isc_cli c = isc_cli_run(dir,
+                          SET("run", "study.cfg", "--dry-run", "--set", "run.device=cuda", "--set",
+                              "target.resident=stream"),
+                          NULL);
+  cr_assert_eq(c.status, 0, "%s", c.err);
+  cr_assert(strstr(c.out, "f32, streamed by two layers"), "%s", c.out);
+  cr_assert(strstr(c.out, "of which two are held"), "%s", c.out);
+  isc_cli_free(&c);
+}
