@@ -10,6 +10,7 @@ check_PROGRAMS += \
   tests/test_ops_families \
   tests/test_ops_model \
   tests/test_count \
+  tests/test_dependent_rows \
   tests/test_device \
   tests/test_optimizer \
   tests/test_step \
@@ -21,6 +22,7 @@ tests_test_ops_families_SOURCES = tests/test_ops_families.c
 tests_test_ops_model_SOURCES = tests/test_ops_model.c
 tests_test_optimizer_SOURCES = tests/test_optimizer.c
 tests_test_count_SOURCES = tests/test_count.c
+tests_test_dependent_rows_SOURCES = tests/test_dependent_rows.c
 tests_test_device_SOURCES = tests/test_device.c
 tests_test_step_SOURCES = tests/test_step.c
 tests_test_tape_SOURCES = tests/test_tape.c

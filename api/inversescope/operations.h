@@ -10,8 +10,10 @@
  * Tolerance, unless stated: |got − exact| ≤ 4e-6 · Σ|terms| of the sum that makes the element; where operands are rounded to
  * bf16, 2^-7 in place of 4e-6 (gemm: 4e-6 of the sum over the rounded operands).
  * *Row independence* (gemm with trans_a = 0, layernorm, rotary, gate, attention, control, xent logp, sample):
- * a row's result has the same bits whatever other rows are in the call.
- * Rationale: this is what makes a sample independent of batch size and threads.
+ * a row's result has the same bits whatever other rows are in the call, unless the call's `dependent_rows` is set (gemm, xent
+ * and control, since 1.1), which lets a backend choose its kernels by the number of rows too.
+ * Rationale: this is what makes a sample independent of batch size and threads. Training, whose rows a gradient adds up
+ * anyway, gains by what such a choice saves, and its products set `dependent_rows`; a harvest and a sample never do.
  * Functions of one device are called from one thread at a time.
  *
  * The argument structs are made by the library alone (plugins compute with ops.h) and may grow at the end; a member that
@@ -60,6 +62,7 @@ typedef struct isc_gemm {
       b_dtype; /* of b: ISC_BF16 (then `product` is too), b points to 2-byte elements        */
   isc_dtype
       product; /* ISC_BF16: elements of a and b are rounded to bf16, their products summed in f32 */
+  bool dependent_rows; /* a row's bits may depend on the other rows */
 } isc_gemm;
 
 /* y = (x − mean)/sqrt(var + eps) · g + b per row; var is the biased variance. Or, rms: y = x/sqrt(mean x² + eps) · g.
@@ -154,6 +157,7 @@ typedef struct isc_xent {
   isc_dtype
       product; /* since 1.1; as in isc_gemm, for all three products; weights and sums stay f32 */
   const int32_t *host_target; /* since 1.1; host: what target holds, or NULL */
+  bool dependent_rows;        /* since 1.1; as in isc_gemm, for logp too                        */
 } isc_xent;
 
 /* Control layer, collapsed scores (paper 3.1; FACTS 2):
@@ -170,6 +174,8 @@ typedef struct isc_control {
   const float *dout;   /* [batch, len, d]                                   */
   float *dhn;          /* [batch, len, d] += ; may be NULL                  */
   float *du, *dv, *dc; /* [batch, heads, d], same, [batch, heads]; overwritten */
+  /* since 1.1 */
+  bool dependent_rows; /* as in isc_gemm                                   */
 } isc_control;
 
 /* One AdamW step (decoupled decay, PyTorch's order of operations) on one parameter:

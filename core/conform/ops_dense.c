@@ -9,7 +9,7 @@
 
 /* ---- products */
 
-enum { TA = 1, TB = 2, BIAS = 4, PRE = 8, SHARED = 16, NARROW = 32 /* b is bf16 */ };
+enum { TA = 1, TB = 2, BIAS = 4, PRE = 8, SHARED = 16, NARROW = 32 /* b is bf16 */, HALF = 64 };
 
 static const struct product {
   int64_t batch, m, n, k, every;
@@ -65,18 +65,38 @@ static const struct product ROUNDED[] = {
     {2, 5, 9, 0, 1, BIAS | NARROW, 1, 0, ISC_ACT_RELU},
 };
 
+/* Products whose rows may depend on each other, as those of training; HALF: of bf16. */
+static const struct product DEPENDENT[] = {
+    {1, 5, 7, 9, 1, BIAS | PRE, 1, 0, ISC_ACT_GELU_TANH},
+    {1, 50, 32, 16, 1, TB | BIAS, 1, 0, ISC_ACT_NONE},
+    {1, 33, 24, 50, 1, TA, -1, 1, ISC_ACT_NONE},
+    {1, 19, 37, 445, 1, BIAS | PRE, 0.5f, 0.5f, ISC_ACT_SILU},
+    {1, 20, 37, 45, 1, BIAS, 1, 0, ISC_ACT_RELU},
+    {1, 20, 37, 45, 1, PRE, 1, 0, ISC_ACT_NONE},
+    {3, 20, 15, 30, 1, TB | SHARED, 1, 0, ISC_ACT_NONE},
+    {3, 130, 70, 20, 5, TA | BIAS, 2, 1, ISC_ACT_NONE},
+    {1, 50, 33, 17, 1, TB | HALF | BIAS | PRE | NARROW, 1, 0, ISC_ACT_GELU_TANH},
+    {1, 16, 96, 1100, 7, TB | HALF | NARROW, 1, 0, ISC_ACT_NONE},
+    {1, 323, 192, 700, 97, TA | HALF, 0.5f, 1, ISC_ACT_NONE},
+    {1, 64, 192, 300, 97, TA | TB | HALF, 1, 0, ISC_ACT_NONE},
+    {3, 20, 15, 30, 1, SHARED | HALF, 1, 0, ISC_ACT_NONE},
+    {1, 0, 3, 3, 1, BIAS, 1, 0, ISC_ACT_NONE},
+    {1, 5, 9, 0, 1, HALF, 1, 0.5f, ISC_ACT_NONE},
+};
+
 static isc_status make_product(isc_bench *b, const struct product *p, isc_dtype product,
-                               isc_op_call *out) {
+                               bool dependent, isc_op_call *out) {
   bool ta = p->flags & TA, tb = p->flags & TB;
   isc_gemm g = {.batch = p->batch, .m = p->m, .n = p->n, .k = p->k, .product = product};
   isc_bench_role role = p->beta != 0 ? ISC_BENCH_INOUT : ISC_BENCH_OUT;
   isc_bench_type narrow = p->flags & NARROW ? ISC_BENCH_BF16 : ISC_BENCH_F32;
-  isc_bench_begin(b, "gemm",
-                  "batch %lld of [%lld, %lld] x [%lld, %lld]%s%s, alpha %g, beta %g, act %d%s%s%s",
-                  (long long)p->batch, (long long)p->m, (long long)p->k, (long long)p->k,
-                  (long long)p->n, ta ? ", trans_a" : "", tb ? ", trans_b" : "", (double)p->alpha,
-                  (double)p->beta, (int)p->act, p->flags & BIAS ? ", bias" : "",
-                  product == ISC_BF16 ? ", product bf16" : "", p->flags & NARROW ? ", b bf16" : "");
+  isc_bench_begin(
+      b, "gemm", "batch %lld of [%lld, %lld] x [%lld, %lld]%s%s, alpha %g, beta %g, act %d%s%s%s%s",
+      (long long)p->batch, (long long)p->m, (long long)p->k, (long long)p->k, (long long)p->n,
+      ta ? ", trans_a" : "", tb ? ", trans_b" : "", (double)p->alpha, (double)p->beta, (int)p->act,
+      p->flags & BIAS ? ", bias" : "", product == ISC_BF16 ? ", product bf16" : "",
+      p->flags & NARROW ? ", b bf16" : "", dependent ? ", dependent rows" : "");
+  g.dependent_rows = dependent;
   g.b_dtype = p->flags & NARROW ? ISC_BF16 : ISC_F32;
   g.lda = (ta ? p->m : p->k) + 3;
   g.ldb = (tb ? p->k : p->n) + 1;
@@ -104,12 +124,18 @@ static isc_status make_product(isc_bench *b, const struct product *p, isc_dtype 
 
 static isc_status make_gemm(isc_bench *b, int64_t variant, int64_t alias, isc_op_call *out) {
   (void)alias;
-  return make_product(b, &PRODUCTS[variant], ISC_F32, out);
+  return make_product(b, &PRODUCTS[variant], ISC_F32, false, out);
 }
 
 static isc_status make_rounded(isc_bench *b, int64_t variant, int64_t alias, isc_op_call *out) {
   (void)alias;
-  return make_product(b, &ROUNDED[variant], ISC_BF16, out);
+  return make_product(b, &ROUNDED[variant], ISC_BF16, false, out);
+}
+
+static isc_status make_dependent(isc_bench *b, int64_t variant, int64_t alias, isc_op_call *out) {
+  const struct product *p = &DEPENDENT[variant];
+  (void)alias;
+  return make_product(b, p, p->flags & HALF ? ISC_BF16 : ISC_F32, true, out);
 }
 
 static isc_status run_gemm(isc_bench *b, const isc_op_call *call) {
@@ -272,6 +298,7 @@ const isc_op isc_ops_dense[] = {
     {"gemm", 0, COUNT(PRODUCTS) - 5, 5, 0, make_gemm, run_gemm, expect_gemm, rows_gemm, slice_gemm},
     {"gemm", 1, COUNT(ROUNDED) - 3, 3, 0, make_rounded, run_gemm, expect_gemm, rows_gemm,
      slice_gemm},
+    {"gemm", 1, COUNT(DEPENDENT) - 2, 2, 0, make_dependent, run_gemm, expect_gemm, NULL, NULL},
     {"act", 0, 6 * SOME, 6 * NONE, 1, make_act, run_act, expect_act, NULL, NULL},
     {"act-grad", 0, 6 * SOME, 6 * NONE, 1, make_act_grad, run_act_grad, expect_act_grad, NULL,
      NULL},

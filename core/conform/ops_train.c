@@ -18,14 +18,19 @@ static const struct loss {
               {300, 2, 3000, 5, FORWARD},        {90, 33, 500, 4, WEIGHTED | DH | DW},
               {0, 3, 5, 0, WEIGHTED | DH | DW}};
 
-static isc_status make_loss(isc_bench *b, int64_t variant, isc_dtype product, isc_op_call *out) {
+static isc_status make_loss(isc_bench *b, int64_t variant, isc_dtype product, bool dependent,
+                            isc_op_call *out) {
   const struct loss *s = &LOSSES[variant];
-  isc_xent a = {.rows = s->rows, .d = s->d, .vocab = s->vocab, .product = product};
+  isc_xent a = {.rows = s->rows,
+                .d = s->d,
+                .vocab = s->vocab,
+                .product = product,
+                .dependent_rows = dependent};
   int64_t n = s->rows * s->d, table = s->vocab * s->d;
-  isc_bench_begin(b, "xent", "[%lld, %lld], vocabulary %lld%s%s%s%s", (long long)s->rows,
+  isc_bench_begin(b, "xent", "[%lld, %lld], vocabulary %lld%s%s%s%s%s", (long long)s->rows,
                   (long long)s->d, (long long)s->vocab, s->flags & WEIGHTED ? ", weighted" : "",
                   s->flags & DH ? ", dh" : "", s->flags & DW ? ", dw" : "",
-                  product == ISC_BF16 ? ", product bf16" : "");
+                  product == ISC_BF16 ? ", product bf16" : "", dependent ? ", dependent rows" : "");
   ISC_TRY(isc_bench_array_new(b, "h", ISC_BENCH_IN, ISC_BENCH_F32, n, &a.h));
   ISC_TRY(isc_bench_array_new(b, "w", ISC_BENCH_IN, ISC_BENCH_F32, table, &a.w));
   ISC_TRY(isc_bench_array_new(b, "target", ISC_BENCH_IN, ISC_BENCH_I32, s->rows, &a.target));
@@ -44,12 +49,17 @@ static isc_status make_loss(isc_bench *b, int64_t variant, isc_dtype product, is
 
 static isc_status make_xent(isc_bench *b, int64_t variant, int64_t alias, isc_op_call *out) {
   (void)alias;
-  return make_loss(b, variant, ISC_F32, out);
+  return make_loss(b, variant, ISC_F32, false, out);
 }
 
 static isc_status make_rounded(isc_bench *b, int64_t variant, int64_t alias, isc_op_call *out) {
   (void)alias;
-  return make_loss(b, variant, ISC_BF16, out);
+  return make_loss(b, variant, ISC_BF16, false, out);
+}
+
+static isc_status make_dependent(isc_bench *b, int64_t variant, int64_t alias, isc_op_call *out) {
+  (void)alias;
+  return make_loss(b, variant, variant % 2 ? ISC_BF16 : ISC_F32, true, out);
 }
 
 static isc_status run_xent(isc_bench *b, const isc_op_call *call) {
@@ -98,10 +108,16 @@ static const int64_t CONTROLS[][4] = {{2, 3, 2, 5},    {1, 1, 1, 1},    {2, 17, 
 static isc_status make_layer(isc_bench *b, const char *op, int64_t variant, int64_t alias,
                              isc_op_call *out) {
   const int64_t *s = CONTROLS[variant];
-  isc_control a = {.batch = s[0], .len = s[1], .heads = s[2], .d = s[3], .scale = 0.3f};
+  isc_control a = {.batch = s[0],
+                   .len = s[1],
+                   .heads = s[2],
+                   .d = s[3],
+                   .scale = 0.3f,
+                   .dependent_rows = out->control.dependent_rows};
   int64_t rows = s[0] * s[1] * s[3], heads = s[0] * s[2] * s[3];
-  isc_bench_begin(b, op, "batch %lld, len %lld, heads %lld, d %lld%s", (long long)s[0],
-                  (long long)s[1], (long long)s[2], (long long)s[3], alias ? ", out is x" : "");
+  isc_bench_begin(b, op, "batch %lld, len %lld, heads %lld, d %lld%s%s", (long long)s[0],
+                  (long long)s[1], (long long)s[2], (long long)s[3], alias ? ", out is x" : "",
+                  a.dependent_rows ? ", dependent rows" : "");
   ISC_TRY(isc_bench_array_new(b, "hn", ISC_BENCH_IN, ISC_BENCH_F32, rows, &a.hn));
   ISC_TRY(isc_bench_array_new(b, "u", ISC_BENCH_IN, ISC_BENCH_F32, heads, &a.u));
   ISC_TRY(isc_bench_array_new(b, "v", ISC_BENCH_IN, ISC_BENCH_F32, heads, &a.v));
@@ -138,6 +154,19 @@ static isc_status make_control_grad(isc_bench *b, int64_t variant, int64_t alias
   ISC_TRY(isc_bench_array_new(b, "du", ISC_BENCH_OUT, ISC_BENCH_F32, heads * a->d, &a->du));
   ISC_TRY(isc_bench_array_new(b, "dv", ISC_BENCH_OUT, ISC_BENCH_F32, heads * a->d, &a->dv));
   return isc_bench_array_new(b, "dc", ISC_BENCH_OUT, ISC_BENCH_F32, heads, &a->dc);
+}
+
+/* Layers whose rows may depend on each other. */
+static isc_status make_dependent_control(isc_bench *b, int64_t variant, int64_t alias,
+                                         isc_op_call *out) {
+  out->control.dependent_rows = true;
+  return make_control(b, variant, alias, out);
+}
+
+static isc_status make_dependent_control_grad(isc_bench *b, int64_t variant, int64_t alias,
+                                              isc_op_call *out) {
+  out->control.dependent_rows = true;
+  return make_control_grad(b, variant, alias, out);
 }
 
 static isc_control control_at(const isc_bench *b, const isc_op_call *call) {
@@ -294,9 +323,14 @@ const isc_op isc_ops_train[] = {
     {"xent", 0, COUNT(LOSSES) - 1, 1, 0, make_xent, run_xent, expect_xent, rows_xent, slice_xent},
     {"xent", 1, COUNT(LOSSES) - 1, 1, 0, make_rounded, run_xent, expect_xent, rows_xent,
      slice_xent},
+    {"xent", 1, COUNT(LOSSES) - 1, 1, 0, make_dependent, run_xent, expect_xent, NULL, NULL},
     {"control", 0, COUNT(CONTROLS) - 2, 2, 1, make_control, run_control, expect_control,
      rows_control, slice_control},
     {"control-grad", 0, COUNT(CONTROLS) - 2, 2, 0, make_control_grad, run_control_grad,
+     expect_control_grad, NULL, NULL},
+    {"control", 1, COUNT(CONTROLS) - 2, 2, 1, make_dependent_control, run_control, expect_control,
+     NULL, NULL},
+    {"control-grad", 1, COUNT(CONTROLS) - 2, 2, 0, make_dependent_control_grad, run_control_grad,
      expect_control_grad, NULL, NULL},
     {"adamw", 0, COUNT(UPDATES) - 2, 2, 0, make_adamw, run_adamw, expect_adamw, NULL, NULL},
     {"sum-squares", 0, COUNT(LENGTHS) - 1, 1, 0, make_squares, run_squares, expect_squares, NULL,

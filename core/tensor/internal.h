@@ -44,6 +44,10 @@ static inline isc_tensor *isc_base(isc_tensor *t) {
 static inline bool isc_needs(isc_tensor *t) {
   return t && isc_base(t)->needs_grad;
 }
+/* Under a tape and in its backward pass: rows of a product may then depend on each other, since no sample comes of them. */
+static inline bool isc_training(const isc_step *s) {
+  return s->tape || s->loss;
+}
 /* Will this op be recorded? (so: keep what its backward wants) */
 bool isc_tracks(const isc_step *s, isc_tensor *const *inputs, int64_t n);
 bool isc_grad_written(isc_tensor *t);

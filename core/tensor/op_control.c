@@ -71,7 +71,8 @@ isc_status isc_op_control(isc_step *s, isc_tensor *x, isc_tensor *hn, isc_tensor
                          .v = v->data,
                          .c = c->data,
                          .out = (*out)->data,
-                         .omega = scores->data};
+                         .omega = scores->data,
+                         .dependent_rows = isc_training(s)};
   ISC_TRY(isc_device_control(s->dev, &a));
   if (!isc_tracks(s, inputs, 5)) return ISC_OK;
   const control made = {x, hn, u, c, v, *out, a};
@@ -109,7 +110,8 @@ static isc_status headwise_backward(isc_step *s, void *user) {
                         .stride_c = dk,
                         .trans_b = true,
                         .alpha = 1,
-                        .beta = beta};
+                        .beta = beta,
+                        .dependent_rows = true};
     ISC_TRY(isc_device_gemm(s->dev, &g));
   }
   ISC_TRY(isc_grad_slot(s, v->w, &grad, &beta));
@@ -129,7 +131,8 @@ static isc_status headwise_backward(isc_step *s, void *user) {
                       .stride_c = dk * d,
                       .trans_a = true,
                       .alpha = 1,
-                      .beta = beta};
+                      .beta = beta,
+                      .dependent_rows = true};
   return isc_device_gemm(s->dev, &g);
 }
 
@@ -151,7 +154,8 @@ static isc_status headwise_run(isc_step *s, isc_tensor *k, isc_tensor *w, int64_
                       .stride_a = dk,
                       .stride_b = dk * d,
                       .stride_c = d,
-                      .alpha = 1};
+                      .alpha = 1,
+                      .dependent_rows = isc_training(s)};
   ISC_TRY(isc_device_gemm(s->dev, &g));
   if (!isc_tracks(s, inputs, 2)) return ISC_OK;
   const headwise v = {k, w, out};

@@ -20,6 +20,7 @@ typedef struct linear {
 static isc_status product(isc_step *s, isc_gemm *g, const isc_tensor *w) {
   g->b_dtype = w ? (isc_dtype)w->dtype : ISC_F32;
   g->product = g->b_dtype == ISC_BF16 ? ISC_BF16 : s->product;
+  g->dependent_rows = isc_training(s);
   return isc_device_gemm(s->dev, g);
 }
 

@@ -82,7 +82,8 @@ isc_status isc_op_xent(isc_step *s, isc_tensor *h, isc_tensor *w, const int32_t 
                 .h = h->data,
                 .w = w->data,
                 .product = s->product,
-                .host_target = target};
+                .host_target = target,
+                .dependent_rows = isc_training(s)};
   ISC_TRY(isc_tensor_zeros(s, 1, one, loss));
   if (a.rows == 0) return ISC_OK;
   ISC_TRY(prepare(s, a.rows, target, weight, &a));
