@@ -11,12 +11,14 @@ cuda_emulation_sources = \
   tests/cuda/emu/kernels_random.cc \
   tests/cuda/emu/kernels_rows.cc \
   tests/cuda/emu/kernels_train.cc \
+  tests/cuda/emu/library_emulation.cc \
+  tests/cuda/emu/library_emulation.h \
   tests/cuda/emu/streams.cc \
   tests/cuda/emu/streams.h
 cuda_emulation_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/kernels/cuda -I$(top_srcdir)/tests/cuda/emu
 # Vectors are read through pointers to them, as nvcc allows.
 cuda_emulation_cxxflags = $(ISC_CXXFLAGS) $(ISC_CXXWARNFLAGS) -O2 -fno-strict-aliasing
-EXTRA_DIST += tests/cuda/device.sh tests/cuda/pack.sh
+EXTRA_DIST += tests/cuda/device.sh tests/cuda/pack.sh tests/cuda/products.cfg
 if HAVE_CUDA
 check_LTLIBRARIES += tests/cuda/libdeclarations.la
 endif
@@ -25,7 +27,7 @@ tests_cuda_libdeclarations_la_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/kernels/
 if HAVE_CXX
 check_LTLIBRARIES += tests/cuda/backend_cuda.la
 check_PROGRAMS += tests/cuda/test_cuda tests/cuda/test_device tests/cuda/test_emulation tests/cuda/test_later \
-  tests/cuda/test_stream tests/cuda/test_study
+  tests/cuda/test_library tests/cuda/test_stream tests/cuda/test_study
 endif
 tests_cuda_backend_cuda_la_SOURCES = $(cuda_host_sources) $(cuda_emulation_sources)
 tests_cuda_backend_cuda_la_CPPFLAGS = $(cuda_emulation_cppflags)
@@ -42,7 +44,7 @@ tests_cuda_test_cuda_SOURCES = tests/cuda/test_cuda.c
 tests_cuda_test_cuda_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
 tests_cuda_test_cuda_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_cuda_test_cuda_LDADD = $(conform_ldadd)
-tests_cuda_test_device_SOURCES = tests/cuda/test_device.c
+tests_cuda_test_device_SOURCES = tests/cuda/test_device.c tests/cuda/emulated_device.h
 tests_cuda_test_device_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
 tests_cuda_test_device_LDADD = $(LDADD) -ldl
 tests_cuda_test_later_SOURCES = tests/cuda/test_later.c
@@ -51,6 +53,9 @@ tests_cuda_test_later_LDADD = $(LDADD) -ldl
 tests_cuda_test_study_SOURCES = tests/cuda/test_study.c
 tests_cuda_test_study_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
 tests_cuda_test_study_LDADD = $(run_ldadd)
+tests_cuda_test_library_SOURCES = tests/cuda/test_library.c tests/cuda/emulated_device.h
+tests_cuda_test_library_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
+tests_cuda_test_library_LDADD = $(LDADD) -ldl
 tests_cuda_test_emulation_SOURCES = tests/cuda/test_emulation.cc tests/cuda/emu/emulation.cc
 tests_cuda_test_emulation_CPPFLAGS = $(cuda_emulation_cppflags)
 tests_cuda_test_emulation_CXXFLAGS = $(cuda_emulation_cxxflags)

@@ -15,7 +15,7 @@ typedef struct cuda_conf {
   bool synchronous;
 } cuda_conf;
 
-static const char *const product_choices[] = {"exact", "gradients", "cublas", NULL};
+static const char *const product_choices[] = {"auto", "exact", "gradients", "cublas", NULL};
 
 /* ---- probing */
 
@@ -141,6 +141,19 @@ static void backend_close(void *impl) {
   free(c);
 }
 
+/* Asked for by name, the library has to be here. */
+static isc_status find_library(const cuda *c) {
+  const cublas_functions *f;
+  if (c->paper || c->products == CUDA_AUTO || c->products == CUDA_EXACT) return ISC_OK;
+  const isc_status st = cublas_find(&f);
+  if (st == ISC_OK) return ISC_OK;
+  char why[256];
+  snprintf(why, sizeof why, "%s", isc_error());
+  return isc_fail(st,
+                  "CUDA backend: products = \"%s\" needs cuBLAS: %s; \"auto\" takes it where it is",
+                  product_choices[c->products], why);
+}
+
 static isc_status open_all(cuda *c, const cuda_conf *conf) {
   char text[160];
   if (c->paper)
@@ -156,8 +169,7 @@ static isc_status open_all(cuda *c, const cuda_conf *conf) {
   ISC_TRY(cuda_reads_open(c));
   c->products = (cuda_products)conf->products;
   c->synchronous = conf->synchronous;
-  const cublas_functions *library;
-  return conf->products == CUDA_EXACT ? ISC_OK : cublas_find(&library);
+  return find_library(c);
 }
 
 static isc_status open_backend(const void *conf, bool paper, void **impl) {
@@ -313,12 +325,12 @@ static const isc_option backend_options[] = {
     {.name = "products",
      .type = ISC_OPT_ENUM,
      .offset = offsetof(cuda_conf, products),
-     .preset = "exact",
+     .preset = "auto",
      .choices = product_choices,
-     .doc =
-         "Matrix products: exact, by own kernels, where a row's bits depend on no other row; "
-         "gradients, the same but gradients of weights by cuBLAS; cublas, all by cuBLAS, faster, "
-         "and a sample then depends on its batch."},
+     .doc = "Matrix products: auto, by own kernels, where a row's bits depend on no other row, but "
+            "those of training by cuBLAS if it is there; exact, all by own kernels; gradients, "
+            "gradients of weights by cuBLAS; cublas, all by cuBLAS, and a sample then depends on "
+            "its batch. The last two need cuBLAS."},
     {.name = "synchronous",
      .type = ISC_OPT_BOOL,
      .flags = ISC_OPT_RUNTIME,

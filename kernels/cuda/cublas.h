@@ -17,6 +17,21 @@ extern "C" {
 typedef struct cublasContext *cublas_handle;
 typedef int cublas_status; /* 0 is success */
 
+/* What cuBLAS and cuBLASLt return: name, number. */
+#define CUBLAS_STATUSES(X)                                                                         \
+  X(SUCCESS, 0)                                                                                    \
+  X(NOT_INITIALIZED, 1)                                                                            \
+  X(ALLOC_FAILED, 3)                                                                               \
+  X(INVALID_VALUE, 7)                                                                              \
+  X(ARCH_MISMATCH, 8)                                                                              \
+  X(MAPPING_ERROR, 11)                                                                             \
+  X(EXECUTION_FAILED, 13)                                                                          \
+  X(INTERNAL_ERROR, 14)                                                                            \
+  X(NOT_SUPPORTED, 15)                                                                             \
+  X(LICENSE_ERROR, 16)
+#define CUBLAS_STATUS_NUMBER(name, number) CUBLAS_SAYS_##name = (number),
+enum { CUBLAS_STATUSES(CUBLAS_STATUS_NUMBER) };
+
 enum { CUBLAS_NO_TRANSPOSE = 0, CUBLAS_TRANSPOSE = 1 };
 enum { CUBLAS_F32 = 0, CUBLAS_BF16 = 14 };
 enum { CUBLAS_SUMS_F32 = 68, CUBLAS_SUMS_F32_PEDANTIC = 69 };

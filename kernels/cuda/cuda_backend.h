@@ -18,7 +18,13 @@ typedef enum cuda_kernel {
 } cuda_kernel;
 enum { CUDA_MODULES = 6 };
 
-typedef enum cuda_products { CUDA_EXACT, CUDA_GRADIENTS, CUDA_LIBRARY } cuda_products;
+/* Which products go to the library. */
+typedef enum cuda_products {
+  CUDA_AUTO,      /* those of dependent rows, if it is here */
+  CUDA_EXACT,     /* none                                   */
+  CUDA_GRADIENTS, /* of a transposed A                      */
+  CUDA_LIBRARY    /* all                                    */
+} cuda_products;
 
 /* Scratch memory that operations keep between calls. */
 typedef enum cuda_slot {
@@ -146,9 +152,8 @@ isc_status cuda_lane_join(void *lane);
 isc_status cuda_lane_follow(void *lane);
 
 /* ---- the library */
-/* May a product go to it? Without the library, no. */
-bool cuda_library_serves(cuda *c, const isc_gemm *g);
-isc_status cuda_library_gemm(cuda *c, const isc_gemm *g);
+/* The product if it is one for the library; else *made is false and nothing was done. */
+isc_status cuda_library_gemm(cuda *c, const isc_gemm *g, bool *made);
 void cuda_library_close(cuda *c);
 
 /* ---- operations, between begin and end */

@@ -55,5 +55,7 @@ isc_status cuda_gemm_exact(cuda *c, const isc_gemm *g, int64_t stride_bias) {
 
 isc_status cuda_gemm(cuda *c, const isc_gemm *g) {
   if (g->batch <= 0 || g->m <= 0 || g->n <= 0) return ISC_OK;
-  return cuda_library_serves(c, g) ? cuda_library_gemm(c, g) : cuda_gemm_exact(c, g, 0);
+  bool made;
+  ISC_TRY(cuda_library_gemm(c, g, &made));
+  return made ? ISC_OK : cuda_gemm_exact(c, g, 0);
 }

@@ -156,10 +156,11 @@ typedef struct gemm_args {
 } gemm_args;
 enum { GEMM_CHUNK = 1024 /* of k: part of the order of every sum, so fixed */ };
 
-/* c = act(c + bias), pre = c + bias: what a library's product leaves to do. */
+/* c = act(x + bias), pre = x + bias: what a library's product leaves to do. */
 typedef struct epilogue_args {
-  int64_t m, n, ldc;
-  float *c, *pre;
+  int64_t m, n, ldc; /* ldc: of all three        */
+  const float *x;    /* the product: c or pre    */
+  float *c, *pre;    /* pre may be NULL          */
   const float *bias;
   int32_t act;
 } epilogue_args;

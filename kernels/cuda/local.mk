@@ -11,6 +11,9 @@ cuda_host_sources = \
   kernels/cuda/clip.c \
   kernels/cuda/cublas.c \
   kernels/cuda/cublas.h \
+  kernels/cuda/cublas_lt.c \
+  kernels/cuda/cublas_lt.h \
+  kernels/cuda/cublas_status.c \
   kernels/cuda/cuda_backend.h \
   kernels/cuda/driver.h \
   kernels/cuda/each.c \
@@ -18,6 +21,7 @@ cuda_host_sources = \
   kernels/cuda/graph.c \
   kernels/cuda/kernels.h \
   kernels/cuda/lane.c \
+  kernels/cuda/library.h \
   kernels/cuda/memory.c \
   kernels/cuda/plan.c \
   kernels/cuda/random.c \

@@ -3,7 +3,9 @@
  * The two operations peculiar to training the generator: the control layer and the vocabulary loss.
  *
  * Both are products with a little between them. The loss goes through the rows in blocks whose size depends on the
- * vocabulary alone, so that the order of the sums into dw does too; rows without a target take no part.
+ * vocabulary alone, so that the order of the sums into dw does too; rows without a target take no part. A layer's scores
+ * have a bias of their own for each sequence and so are always made here; its other products and the loss's may go to the
+ * library.
  */
 #include "cuda_backend.h"
 #include <stdlib.h>
@@ -11,7 +13,18 @@
 /* ---- control layer: products of each sequence with its own keys and values */
 
 static isc_gemm product(const isc_control *a, int64_t m, int64_t n, int64_t k) {
-  return (isc_gemm){.batch = a->batch, .m = m, .n = n, .k = k, .ldc = n, .alpha = 1};
+  return (isc_gemm){.batch = a->batch,
+                    .m = m,
+                    .n = n,
+                    .k = k,
+                    .ldc = n,
+                    .alpha = 1,
+                    .dependent_rows = a->dependent_rows};
+}
+
+/* To the library go those of training alone, whatever `products` says: they are small and many. */
+static isc_status multiply(cuda *c, const isc_gemm *g) {
+  return g->dependent_rows ? cuda_gemm(c, g) : cuda_gemm_exact(c, g, 0);
 }
 
 /* [len, heads] = x [len, d] · keys [heads, d]ᵀ */
@@ -74,7 +87,7 @@ isc_status cuda_control(cuda *c, const isc_control *a) {
   if (a->out != a->x)
     ISC_TRY(cuda_copy(c, a->out, a->x, (size_t)(a->batch * a->len * a->d) * sizeof(float)));
   const isc_gemm value = mixture(a, a->omega, a->v, a->out);
-  return cuda_gemm_exact(c, &value, 0);
+  return multiply(c, &value);
 }
 
 isc_status cuda_control_grad(cuda *c, const isc_control *a) {
@@ -91,12 +104,12 @@ isc_status cuda_control_grad(cuda *c, const isc_control *a) {
                           .dc = a->dc};
   const isc_gemm score = scores(a, a->dout, a->v, ds), dv = gathered(a, a->omega, a->dout, a->dv),
                  du = gathered(a, ds, a->hn, a->du), dhn = mixture(a, ds, a->u, a->dhn);
-  ISC_TRY(cuda_gemm_exact(c, &score, 0));
+  ISC_TRY(multiply(c, &score));
   if (n > 0) ISC_TRY(CUDA_LAUNCH(c, control_slope, cuda_blocks(c, n), CUDA_THREADS, 0, &x));
-  ISC_TRY(cuda_gemm_exact(c, &dv, 0));
-  ISC_TRY(cuda_gemm_exact(c, &du, 0));
+  ISC_TRY(multiply(c, &dv));
+  ISC_TRY(multiply(c, &du));
   ISC_TRY(CUDA_LAUNCH(c, control_sum, cuda_blocks(c, a->batch * a->heads), CUDA_THREADS, 0, &x));
-  return a->dhn ? cuda_gemm_exact(c, &dhn, 0) : ISC_OK;
+  return a->dhn ? multiply(c, &dhn) : ISC_OK;
 }
 
 /* ---- loss over a vocabulary */
@@ -111,8 +124,14 @@ typedef struct loss {
 } loss;
 
 static isc_gemm vocabulary(const loss *x, int64_t m, int64_t n, int64_t k) {
-  return (isc_gemm){
-      .batch = 1, .m = m, .n = n, .k = k, .ldc = n, .alpha = 1, .product = x->a->product};
+  return (isc_gemm){.batch = 1,
+                    .m = m,
+                    .n = n,
+                    .k = k,
+                    .ldc = n,
+                    .alpha = 1,
+                    .product = x->a->product,
+                    .dependent_rows = x->a->dependent_rows};
 }
 
 static isc_status loss_rows(cuda *c, const loss *x) {

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The CUDA backend's own declarations of the driver and of cuBLAS against those of a toolkit: compiled where there is one, and
- * it is an error of the build if they differ.
+ * The CUDA backend's own declarations of the driver, of cuBLAS and of cuBLASLt against those of a toolkit: compiled where there
+ * is one, and it is an error of the build if they differ.
  */
+#include <cublasLt.h>
 #include <cublas_v2.h>
 #include <cuda.h>
 
-#include "cublas.h"
+#include "cublas_lt.h"
 #include "driver.h"
 #include <stddef.h>
 
@@ -48,6 +49,33 @@ SAME(sizeof(cu_result), sizeof(CUresult));
 SAME(sizeof(cu_device), sizeof(CUdevice));
 SAME(sizeof(cu_pointer), sizeof(CUdeviceptr));
 SAME(sizeof(cublas_status), sizeof(cublasStatus_t));
+#define SAME_STATUS(name, number) SAME(number, CUBLAS_STATUS_##name);
+CUBLAS_STATUSES(SAME_STATUS)
+SAME(CUBLAS_LT_BATCH, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT);
+SAME(CUBLAS_LT_STRIDE, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET);
+SAME(CUBLAS_LT_OP_A, CUBLASLT_MATMUL_DESC_TRANSA);
+SAME(CUBLAS_LT_OP_B, CUBLASLT_MATMUL_DESC_TRANSB);
+SAME(CUBLAS_LT_EPILOGUE, CUBLASLT_MATMUL_DESC_EPILOGUE);
+SAME(CUBLAS_LT_BIAS, CUBLASLT_MATMUL_DESC_BIAS_POINTER);
+SAME(CUBLAS_LT_WORKSPACE, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES);
+SAME(CUBLAS_LT_REDUCTIONS, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK);
+SAME(CUBLAS_LT_ALIGNED_A, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES);
+SAME(CUBLAS_LT_ALIGNED_B, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES);
+SAME(CUBLAS_LT_ALIGNED_C, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES);
+SAME(CUBLAS_LT_ALIGNED_D, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES);
+SAME(CUBLAS_LT_PLAIN, CUBLASLT_EPILOGUE_DEFAULT);
+SAME(CUBLAS_LT_PLUS_BIAS, CUBLASLT_EPILOGUE_BIAS);
+SAME(CUBLAS_LT_REDUCE_F32, CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE);
+SAME(sizeof(cublas_lt_algorithm), sizeof(cublasLtMatmulAlgo_t));
+SAME(sizeof(cublas_lt_choice), sizeof(cublasLtMatmulHeuristicResult_t));
+SAME(offsetof(cublas_lt_choice, algorithm), offsetof(cublasLtMatmulHeuristicResult_t, algo));
+SAME(offsetof(cublas_lt_choice, workspace),
+     offsetof(cublasLtMatmulHeuristicResult_t, workspaceSize));
+SAME(offsetof(cublas_lt_choice, state), offsetof(cublasLtMatmulHeuristicResult_t, state));
+SAME(offsetof(cublas_lt_choice, waves), offsetof(cublasLtMatmulHeuristicResult_t, wavesCount));
+SAME(sizeof(cudaDataType), sizeof(int));
+SAME(sizeof(cublasComputeType_t), sizeof(int));
+SAME(sizeof(cublasLtMatmulDescAttributes_t), sizeof(int));
 
 /* The toolkit's functions take enumerations where ours take int; otherwise they are called as ours are. */
 CUresult isc_declared_calls(CUdeviceptr p, void *host, CUstream s, CUevent e, CUfunction f,
@@ -76,4 +104,31 @@ CUresult isc_declared_calls(CUdeviceptr p, void *host, CUstream s, CUevent e, CU
   r |= cuGraphInstantiateWithFlags(&x, g, 0) | cuGraphExecUpdate(x, g, &info);
   r |= cuGraphLaunch(x, s) | cuGraphDestroy(g) | cuGraphExecDestroy(x);
   return r | cuGetErrorName(r, &text) | cuGetErrorString(r, &text);
+}
+
+cublasStatus_t isc_declared_products(cublasHandle_t b, cublasLtHandle_t h, cublasLtMatmulDesc_t p,
+                                     cublasLtMatrixLayout_t x, cublasLtMatmulPreference_t f,
+                                     void *m, cudaStream_t s);
+cublasStatus_t isc_declared_products(cublasHandle_t b, cublasLtHandle_t h, cublasLtMatmulDesc_t p,
+                                     cublasLtMatrixLayout_t x, cublasLtMatmulPreference_t f,
+                                     void *m, cudaStream_t s) {
+  cublasLtMatmulHeuristicResult_t found;
+  const size_t n = 8;
+  int i = 0;
+  cublasStatus_t r = cublasCreate(&b) | cublasDestroy(b) | cublasSetStream(b, s);
+  r |= cublasSetWorkspace(b, m, n) | cublasSetMathMode(b, CUBLAS_PEDANTIC_MATH);
+  r |= cublasGemmStridedBatchedEx(b, CUBLAS_OP_N, CUBLAS_OP_T, i, i, i, m, m, CUDA_R_32F, i, 1LL, m,
+                                  CUDA_R_32F, i, 1LL, m, m, CUDA_R_32F, i, 1LL, i,
+                                  CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);
+  r |= cublasLtCreate(&h) | cublasLtDestroy(h);
+  r |= cublasLtMatrixLayoutCreate(&x, CUDA_R_32F, (uint64_t)n, (uint64_t)n, (int64_t)n);
+  r |= cublasLtMatrixLayoutSetAttribute(x, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, m, n);
+  r |= cublasLtMatrixLayoutDestroy(x);
+  r |= cublasLtMatmulDescCreate(&p, CUBLAS_COMPUTE_32F, CUDA_R_32F);
+  r |= cublasLtMatmulDescSetAttribute(p, CUBLASLT_MATMUL_DESC_EPILOGUE, m, n);
+  r |= cublasLtMatmulDescDestroy(p) | cublasLtMatmulPreferenceCreate(&f);
+  r |= cublasLtMatmulPreferenceSetAttribute(f, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, m, n);
+  r |= cublasLtMatmulPreferenceDestroy(f);
+  r |= cublasLtMatmulAlgoGetHeuristic(h, p, x, x, x, x, f, i, &found, &i);
+  return r | cublasLtMatmul(h, p, m, m, x, m, x, m, m, x, m, x, &found.algo, m, n, s);
 }

@@ -4,9 +4,9 @@
 # device.sh [OUT]: the CUDA backend on a real GPU. Ends in a table, and in failure when a line of it failed.
 #
 # In a directory made by pack.sh it runs what lies there; in the source tree it builds build-cuda for this machine's GPU first.
-# It checks every rule for backends, again with products by cuBLAS where that is found, runs compute-sanitizer over some
-# operations, and the shipped study on the processor and on the GPU with one seed, whose losses and samples must agree. At the end it
-# times operations and stages, beside PyTorch where python3 has it.
+# It checks every rule for backends, with products of training by cuBLAS where that is found and with other choices of
+# `products`, runs compute-sanitizer over some operations, and the shipped study on the processor and on the GPU with one seed,
+# whose losses and samples must agree. At the end it times operations and stages, beside PyTorch where python3 has it.
 # Logs go to OUT, by default a new directory. A step that needs what this machine lacks is skipped and says so.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -87,13 +87,15 @@ fi
 
 conforms() { "$program" conform --jobs 4 --timeout-scale 3 "$@" "$module"; }
 echo 'cases = ( { class = "backend/cuda"; name = "default"; } );' >"$out/default.cfg"
-step "rules, exact products" conforms --cases "$out/default.cfg"
-if [ -n "$cublas" ]; then
-  cat >"$out/cublas.cfg" <<'EOF'
-cases = ( { class = "backend/cuda"; name = "gradients"; options = { products = "gradients"; }; },
+cat >"$out/cublas.cfg" <<'EOF'
+cases = ( { class = "backend/cuda"; name = "exact"; options = { products = "exact"; }; },
+          { class = "backend/cuda"; name = "gradients"; options = { products = "gradients"; }; },
           { class = "backend/cuda"; name = "cublas"; options = { products = "cublas"; }; } );
 EOF
-  some=backend.gemm,backend.xent,backend.control,backend.control-grad,backend.zero-size,backend.repeat,any.same-seed
+some=backend.gemm,backend.xent,backend.control,backend.control-grad,backend.zero-size,backend.repeat,any.same-seed
+step "rules, products = auto" conforms --cases "$out/default.cfg"
+step "rules, exact products" conforms --cases "$out/cublas.cfg" --case exact --only $some,backend.rows
+if [ -n "$cublas" ]; then
   step "rules, gradients by cuBLAS" conforms --cases "$out/cublas.cfg" --case gradients --only $some,backend.rows
   step "rules, products by cuBLAS" conforms --cases "$out/cublas.cfg" --case cublas --only $some
 else

@@ -1,61 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What the CUDA backend does beside the rules for all backends, on the emulation of the device: memory that runs out, a device
- * that fails, host arrays that are used again at once, long ones, uploads beside other work, and products by its own kernels and
- * by cuBLAS.
+ * that fails, host arrays that are used again at once, long ones, and uploads beside other work.
  */
-#include "support.h"
+#include "cuda/emulated_device.h"
 #include "conform/reference.h"
-
-#include <dlfcn.h>
-#include <inversescope/backend.h>
-#include <inversescope/rng.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-static const isc_class *class_of_module(void) {
-  const char *path = isc_test_build("tests/cuda/.libs/backend_cuda.so");
-  void *so = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-  cr_assert(so, "%s", dlerror());
-  const isc_plugin *p = dlsym(so, "isc_plugin_v1");
-  return p->classes[0];
-}
-
-/* Opened with `products` as that option says, on the device of that number. */
-static isc_status open_device(const char *products, int64_t number, isc_device *out) {
-  const isc_class *cls = class_of_module();
-  char *conf = calloc(1, cls->conf_size);
-  for (const isc_option *o = cls->options; o->name; o++) {
-    if (!strcmp(o->name, "device")) memcpy(conf + o->offset, &number, sizeof number);
-    for (int32_t i = 0; !strcmp(o->name, "products") && o->choices[i]; i++)
-      if (!strcmp(o->choices[i], products)) memcpy(conf + o->offset, &i, sizeof i);
-  }
-  *out = (isc_device){.ops = cls->ops, .cls = cls};
-  const isc_status st = out->ops->open(conf, &out->impl);
-  free(conf);
-  return st;
-}
-
-static isc_device exact(void) {
-  isc_device d;
-  isc_assert_ok(open_device("exact", 0, &d));
-  return d;
-}
-
-static void *on_device(const isc_device *d, const void *host, size_t bytes) {
-  void *p;
-  isc_assert_ok(d->ops->alloc(d->impl, bytes, &p));
-  isc_assert_ok(d->ops->upload(d->impl, p, host, bytes));
-  return p;
-}
-
-static float *normals(uint64_t stream, int64_t n) {
-  float *x = malloc((size_t)n * sizeof *x);
-  isc_rng r = isc_rng_at(7, ISC_RNG_USER, stream);
-  isc_rng_normals(&r, x, n);
-  return x;
-}
 
 /* ---- opening */
 
@@ -328,87 +277,4 @@ Test(cuda_device, adamw_of_more_parameters_than_fit_one_launch) {
       cr_assert_eq(got[i], host[k].p[i], "parameter %d was written past its end", k);
   }
   d.ops->close(d.impl);
-}
-
-/* ---- products */
-
-/* Rows on boundaries of four elements, which are read four at a time, and rows that are not. */
-static void check_product(const isc_device *d, int64_t m, int64_t n, int64_t k, int flags,
-                          isc_dtype product, isc_dtype b_type, int64_t pad) {
-  const bool ta = flags & 1, tb = flags & 2;
-  isc_gemm g = {.batch = 1,
-                .m = m,
-                .n = n,
-                .k = k,
-                .trans_a = ta,
-                .trans_b = tb,
-                .alpha = 0.5f,
-                .beta = 1,
-                .product = product,
-                .b_dtype = b_type};
-  g.lda = (ta ? m : k) + pad;
-  g.ldb = (tb ? k : n) + pad;
-  g.ldc = n + pad;
-  const int64_t na = (ta ? k : m) * g.lda, nb = (tb ? n : k) * g.ldb, nc = m * g.ldc;
-  float *a = normals(1, na), *b = normals(2, nb), *c = normals(3, nc),
-        *got = malloc((size_t)nc * 4);
-  uint16_t *half = malloc((size_t)nb * sizeof *half);
-  for (int64_t i = 0; i < nb; i++) {
-    const float x = isc_reference_bf16(b[i]);
-    uint32_t u;
-    memcpy(&u, &x, sizeof u);
-    half[i] = (uint16_t)(u >> 16);
-  }
-  isc_exact *want = calloc((size_t)nc, sizeof *want);
-  g.a = a;
-  g.b = b_type == ISC_BF16 ? (const float *)(const void *)half : b;
-  g.c = c;
-  isc_reference_gemm(&g, 13, want, NULL);
-  isc_gemm there = g;
-  there.a = on_device(d, a, (size_t)na * 4);
-  there.b =
-      b_type == ISC_BF16 ? on_device(d, half, (size_t)nb * 2) : on_device(d, b, (size_t)nb * 4);
-  there.c = on_device(d, c, (size_t)nc * 4);
-  isc_assert_ok(d->ops->gemm(d->impl, &there));
-  isc_assert_ok(d->ops->download(d->impl, got, there.c, (size_t)nc * 4));
-  for (int64_t i = 0; i < m * n; i += 13) {
-    const int64_t at = i / n * g.ldc + i % n;
-    cr_assert(fabs((double)got[at] - want[at].value) <= ISC_EXACT_UNIT * want[at].slack,
-              "%lld x %lld x %lld, flags %d, product %d, b %d, pad %lld: [%lld] is %.9g, not %.9g",
-              (long long)m, (long long)n, (long long)k, flags, product, b_type, (long long)pad,
-              (long long)at, (double)got[at], want[at].value);
-  }
-  d->ops->free(d->impl, (void *)(uintptr_t)there.a);
-  d->ops->free(d->impl, (void *)(uintptr_t)there.b);
-  d->ops->free(d->impl, there.c);
-  void *all[] = {a, b, c, got, half, want};
-  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-    free(all[i]);
-}
-
-static void products_agree(const char *products) {
-  static const int64_t SHAPES[][3] = {{40, 36, 24}, {260, 384, 40}, {256, 256, 64}, {64, 40, 2100}};
-  isc_device d;
-  isc_assert_ok(open_device(products, 0, &d));
-  for (size_t s = 0; s < sizeof SHAPES / sizeof *SHAPES; s++)
-    for (int flags = 0; flags < 4; flags++)
-      for (int64_t pad = 0; pad < 2; pad++) {
-        const int64_t *m = SHAPES[s];
-        check_product(&d, m[0], m[1], m[2], flags, ISC_F32, ISC_F32, pad);
-        check_product(&d, m[0], m[1], m[2], flags, ISC_BF16, ISC_F32, pad);
-        check_product(&d, m[0], m[1], m[2], flags, ISC_BF16, ISC_BF16, pad);
-      }
-  d.ops->close(d.impl);
-}
-
-Test(cuda_device, products_by_own_kernels) {
-  products_agree("exact");
-}
-
-Test(cuda_device, products_with_gradients_by_cublas) {
-  products_agree("gradients");
-}
-
-Test(cuda_device, products_by_cublas) {
-  products_agree("cublas");
 }

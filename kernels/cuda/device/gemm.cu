@@ -315,7 +315,7 @@ KERNEL_HALF(64, 2, 2, 3)
 KERNEL(epilogue, 256) {
   for (int64_t i = global_thread(); i < a.m * a.n; i += grid_threads()) {
     const int64_t j = i % a.n, at = i / a.n * a.ldc + j;
-    float x = a.c[at];
+    float x = a.x[at];
     if (a.bias) x += a.bias[j];
     if (a.pre) a.pre[at] = x;
     a.c[at] = act_of(a.act, x);

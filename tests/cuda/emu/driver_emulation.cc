@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The CUDA driver and cuBLAS on the host: what the emulated backend is linked with in place of those that find the real ones.
+ * The CUDA driver on the host: what the emulated backend is linked with in place of those that find the real ones.
  *
  * What is asked of streams is put off (streams.h), so a host buffer that is used again too early shows. Device memory lies in a
  * region of its own; with INVERSESCOPE_EMULATION=guard in the environment the host cannot touch it at all, and
  * INVERSESCOPE_EMULATION=forward or backward fixes the order of threads.
  */
-#include "cublas.h"
 #include "driver.h"
 #include "emulation.h"
 #include "kernels.h"
+#include "library_emulation.h"
 #include "streams.h"
 
 #include <pthread.h>
@@ -27,7 +27,7 @@ const size_t DEVICE_BYTES = (size_t)2 << 30, SPARE = (size_t)64 << 20; /* SPARE:
 
 const emulated_kernel kernels[] = {
 #define LIST(name, type) {"isc_" #name, isc_emulated_##name, sizeof(type)},
-    CUDA_KERNELS(LIST)};
+    CUDA_KERNELS(LIST){EMULATED_PRODUCT, isc_emulated_product, sizeof(emulated_product)}};
 #undef LIST
 
 /* ---- device memory: pieces of a region, in order of their addresses */
@@ -73,30 +73,6 @@ namespace {
 
 const char *last_problem = "no error";
 
-float element(const void *x, int type, long long at) {
-  if (type == CUBLAS_F32) return static_cast<const float *>(x)[at];
-  const uint32_t u = (uint32_t) static_cast<const uint16_t *>(x)[at] << 16;
-  float f;
-  memcpy(&f, &u, sizeof f);
-  return f;
-}
-
-/* By columns, as cuBLAS has it. */
-void multiply_plainly(const emulated_product &g) {
-  for (int i = 0; i < g.batch; i++)
-    for (int col = 0; col < g.n; col++)
-      for (int row = 0; row < g.m; row++) {
-        double s = 0;
-        for (int k = 0; k < g.k; k++)
-          s += (double)element(g.a, g.type,
-                               i * g.stride_a + (g.op_a ? k + row * g.lda : row + k * g.lda)) *
-               (double)element(g.b, g.type,
-                               i * g.stride_b + (g.op_b ? col + k * g.ldb : k + col * g.ldb));
-        float *c = g.c + i * g.stride_c + row + col * g.ldc;
-        *c = (float)((double)g.alpha * s + (g.beta != 0 ? (double)g.beta * (double)*c : 0.0));
-      }
-}
-
 cu_result launch_now(const emulated_request *r, uint64_t seed) {
   isc_emulated_launch l = {r->k->call, r->args, r->grid, r->block, r->shared, order, seed};
   const char *problem = isc_emulated_run(&l);
@@ -138,9 +114,6 @@ cu_result emulated_device_do(const emulated_request *r, uint64_t seed) {
     break;
   case SET:
     memset(r->dst, r->value, r->bytes);
-    break;
-  case PRODUCT:
-    multiply_plainly(r->gemm);
     break;
   case WAIT:
     break;
@@ -467,69 +440,12 @@ const cuda_driver driver = {
     CUDA_DRIVER(MEMBER) CUDA_DRIVER_GRAPHS(MEMBER)};
 #undef MEMBER
 
-/* ---- cuBLAS */
-
-cublas_status create(cublas_handle *handle) {
-  *handle = static_cast<cublas_handle>(calloc(1, sizeof(cu_stream)));
-  return *handle ? 0 : 3;
-}
-cublas_status destroy(cublas_handle handle) {
-  free(handle);
-  return 0;
-}
-cublas_status set_stream(cublas_handle handle, cu_stream stream) {
-  *reinterpret_cast<cu_stream *>(handle) = stream;
-  return 0;
-}
-cublas_status set_workspace(cublas_handle, void *, size_t) {
-  return 0;
-}
-cublas_status set_math(cublas_handle, int) {
-  return 0;
-}
-cublas_status gemm(cublas_handle handle, int op_a, int op_b, int m, int n, int k, const void *alpha,
-                   const void *a, int a_type, int lda, long long stride_a, const void *b,
-                   int b_type, int ldb, long long stride_b, const void *beta, void *c, int c_type,
-                   int ldc, long long stride_c, int batch, int, int) {
-  emulated_request r = {};
-  if (a_type != b_type || c_type != CUBLAS_F32) return 15;
-  r.kind = PRODUCT;
-  r.gemm = {op_a,
-            op_b,
-            m,
-            n,
-            k,
-            batch,
-            a_type,
-            *static_cast<const float *>(alpha),
-            *static_cast<const float *>(beta),
-            a,
-            b,
-            static_cast<float *>(c),
-            lda,
-            ldb,
-            ldc,
-            stride_a,
-            stride_b,
-            stride_c};
-  return ask(*reinterpret_cast<cu_stream *>(handle), &r) == CU_OK ? 0 : 13;
-}
-
-const cublas_functions library = {
-#define MEMBER(member, symbol, parameters) member,
-    CUBLAS_FUNCTIONS(MEMBER)};
-
 } // namespace
 
 extern "C" isc_status cuda_driver_open(const cuda_driver **out) {
   *out = &driver;
   return init(0) == CU_OK ? ISC_OK
                           : isc_fail(ISC_E_UNSUPPORTED, "the emulation has no room for its device");
-}
-
-extern "C" isc_status cublas_find(const cublas_functions **out) {
-  *out = &library;
-  return ISC_OK;
 }
 
 extern "C" {

@@ -14,20 +14,12 @@
 
 enum { EMULATED_ARGUMENT_BYTES = 4096 };
 
-enum emulated_what { LAUNCH, UP, DOWN, ACROSS, SET, PRODUCT, WAIT };
+enum emulated_what { LAUNCH, UP, DOWN, ACROSS, SET, WAIT };
 
 struct emulated_kernel {
   const char *name;
   void (*call)(const void *);
   size_t args;
-};
-
-struct emulated_product {
-  int op_a, op_b, m, n, k, batch, type;
-  float alpha, beta;
-  const void *a, *b;
-  float *c;
-  long long lda, ldb, ldc, stride_a, stride_b, stride_c;
 };
 
 /* All that was asked of a stream up to some moment. */
@@ -45,7 +37,6 @@ struct emulated_request {
   const emulated_kernel *k;
   isc_emulated_index grid, block;
   size_t shared;
-  emulated_product gemm;
   emulated_mark until; /* WAIT */
   alignas(16) unsigned char args[EMULATED_ARGUMENT_BYTES];
 };
