@@ -9,7 +9,16 @@
 
 /* ---- products */
 
-enum { TA = 1, TB = 2, BIAS = 4, PRE = 8, SHARED = 16, NARROW = 32 /* b is bf16 */, HALF = 64 };
+enum {
+  TA = 1,
+  TB = 2,
+  BIAS = 4,
+  PRE = 8,
+  SHARED = 16,
+  NARROW = 32, /* b is bf16            */
+  HALF = 64,   /* the product is       */
+  EVEN = 128   /* no gaps between rows */
+};
 
 static const struct product {
   int64_t batch, m, n, k, every;
@@ -60,6 +69,9 @@ static const struct product ROUNDED[] = {
     {1, 170, 200, 385, 29, BIAS, 1, 1, ISC_ACT_NONE},
     {1, 200, 450, 390, 97, TB | BIAS | PRE | NARROW, 1, 0, ISC_ACT_GELU_TANH},
     {1, 323, 192, 700, 97, TA, 0.5f, 1, ISC_ACT_NONE},
+    {1, 70, 96, 1088, 7, TB | BIAS | NARROW | EVEN, 1, 0, ISC_ACT_GELU_TANH},
+    {1, 21, 72, 128, 1, NARROW | EVEN, 0.5f, 1, ISC_ACT_NONE},
+    {2, 40, 136, 64, 5, TA | BIAS | EVEN, 1, 0, ISC_ACT_NONE},
     {0, 3, 3, 3, 1, BIAS, 1, 0, ISC_ACT_RELU},
     {1, 0, 3, 3, 1, NARROW, 1, 0, ISC_ACT_NONE},
     {2, 5, 9, 0, 1, BIAS | NARROW, 1, 0, ISC_ACT_RELU},
@@ -98,12 +110,13 @@ static isc_status make_product(isc_bench *b, const struct product *p, isc_dtype 
       p->flags & NARROW ? ", b bf16" : "", dependent ? ", dependent rows" : "");
   g.dependent_rows = dependent;
   g.b_dtype = p->flags & NARROW ? ISC_BF16 : ISC_F32;
-  g.lda = (ta ? p->m : p->k) + 3;
-  g.ldb = (tb ? p->k : p->n) + 1;
-  g.ldc = p->n + 2;
-  g.stride_a = (ta ? p->k : p->m) * g.lda + 5;
+  const int64_t gap = p->flags & EVEN ? 0 : 1;
+  g.lda = (ta ? p->m : p->k) + 3 * gap;
+  g.ldb = (tb ? p->k : p->n) + gap;
+  g.ldc = p->n + 2 * gap;
+  g.stride_a = (ta ? p->k : p->m) * g.lda + 5 * gap;
   g.stride_b = p->flags & SHARED ? 0 : (tb ? p->n : p->k) * g.ldb;
-  g.stride_c = p->m * g.ldc + 1;
+  g.stride_c = p->m * g.ldc + gap;
   int64_t b_items = p->flags & SHARED ? 1 : p->batch, b_item = (tb ? p->n : p->k) * g.ldb;
   ISC_TRY(isc_bench_array_new(b, "a", ISC_BENCH_IN, ISC_BENCH_F32, p->batch * g.stride_a, &g.a));
   ISC_TRY(isc_bench_array_new(b, "b", ISC_BENCH_IN, narrow, b_items * b_item, &g.b));
