@@ -8,6 +8,7 @@ cuda_emulation_sources = \
   tests/cuda/emu/kernels_attention.cc \
   tests/cuda/emu/kernels_each.cc \
   tests/cuda/emu/kernels_gemm.cc \
+  tests/cuda/emu/kernels_half.cc \
   tests/cuda/emu/kernels_random.cc \
   tests/cuda/emu/kernels_rows.cc \
   tests/cuda/emu/kernels_train.cc \
@@ -26,8 +27,8 @@ tests_cuda_libdeclarations_la_SOURCES = tests/cuda/declarations.c
 tests_cuda_libdeclarations_la_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/kernels/cuda $(CUDA_CPPFLAGS)
 if HAVE_CXX
 check_LTLIBRARIES += tests/cuda/backend_cuda.la
-check_PROGRAMS += tests/cuda/test_cuda tests/cuda/test_device tests/cuda/test_emulation tests/cuda/test_later \
-  tests/cuda/test_library tests/cuda/test_stream tests/cuda/test_study
+check_PROGRAMS += tests/cuda/test_cuda tests/cuda/test_device tests/cuda/test_emulation tests/cuda/test_half \
+  tests/cuda/test_later tests/cuda/test_library tests/cuda/test_stream tests/cuda/test_study tests/cuda/test_tensor
 endif
 tests_cuda_backend_cuda_la_SOURCES = $(cuda_host_sources) $(cuda_emulation_sources)
 tests_cuda_backend_cuda_la_CPPFLAGS = $(cuda_emulation_cppflags)
@@ -62,3 +63,9 @@ tests_cuda_test_emulation_CXXFLAGS = $(cuda_emulation_cxxflags)
 tests_cuda_test_stream_SOURCES = tests/cuda/test_stream.c
 tests_cuda_test_stream_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
 tests_cuda_test_stream_LDADD = $(LDADD) -ldl
+tests_cuda_test_half_SOURCES = tests/cuda/test_half.cc tests/cuda/emu/emulation.cc tests/cuda/emu/kernels_half.cc
+tests_cuda_test_half_CPPFLAGS = $(cuda_emulation_cppflags)
+tests_cuda_test_half_CXXFLAGS = $(cuda_emulation_cxxflags)
+tests_cuda_test_tensor_SOURCES = tests/cuda/test_tensor.cc tests/cuda/emu/emulation.cc
+tests_cuda_test_tensor_CPPFLAGS = $(cuda_emulation_cppflags)
+tests_cuda_test_tensor_CXXFLAGS = $(cuda_emulation_cxxflags)

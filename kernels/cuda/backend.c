@@ -70,11 +70,12 @@ static const struct {
 #define IN_EACH(name, type)      {0, "isc_" #name},
 #define IN_ROWS(name, type)      {1, "isc_" #name},
 #define IN_GEMM(name, type)      {2, "isc_" #name},
-#define IN_ATTENTION(name, type) {3, "isc_" #name},
-#define IN_TRAIN(name, type)     {4, "isc_" #name},
-#define IN_RANDOM(name, type)    {5, "isc_" #name},
+#define IN_HALF(name, type)      {3, "isc_" #name},
+#define IN_ATTENTION(name, type) {4, "isc_" #name},
+#define IN_TRAIN(name, type)     {5, "isc_" #name},
+#define IN_RANDOM(name, type)    {6, "isc_" #name},
     CUDA_KERNELS_EACH(IN_EACH) CUDA_KERNELS_ROWS(IN_ROWS) CUDA_KERNELS_GEMM(IN_GEMM)
-        CUDA_KERNELS_ATTENTION(IN_ATTENTION) CUDA_KERNELS_TRAIN(IN_TRAIN)
+        CUDA_KERNELS_HALF(IN_HALF) CUDA_KERNELS_ATTENTION(IN_ATTENTION) CUDA_KERNELS_TRAIN(IN_TRAIN)
             CUDA_KERNELS_RANDOM(IN_RANDOM)};
 
 /* The kernels of a context are loaded once and kept with it, for good: loading takes milliseconds, and the driver does not

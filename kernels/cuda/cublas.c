@@ -68,34 +68,6 @@ static bool is_served(const isc_gemm *g) {
   return true;
 }
 
-static isc_status to_half(cuda *c, const isc_gemm *g, int64_t rows, int64_t cols, uint16_t *room,
-                          library_operand *o) {
-  const int64_t batch = o->stride ? g->batch : 1;
-  const to_half_args a = {.batch = batch,
-                          .rows = rows,
-                          .cols = cols,
-                          .ld = o->ld,
-                          .stride = o->stride,
-                          .x = o->x,
-                          .out = room};
-  ISC_TRY(CUDA_LAUNCH(c, to_half, cuda_blocks(c, batch * rows * cols), CUDA_THREADS, 0, &a));
-  *o = (library_operand){room, cols, o->stride ? rows * cols : 0};
-  return ISC_OK;
-}
-
-/* Rounds the operands that are f32 into scratch memory. */
-static isc_status halve(cuda *c, const isc_gemm *g, library_operand *a, library_operand *b) {
-  const int64_t na = (a->stride ? g->batch : 1) * g->m * g->k;
-  const int64_t nb = g->b_dtype == ISC_BF16 ? 0 : (b->stride ? g->batch : 1) * g->k * g->n;
-  const int64_t room_a = (na + 127) / 128 * 128;
-  void *room;
-  ISC_TRY(cuda_scratch(c, CUDA_INNER, (size_t)(room_a + nb) * sizeof(uint16_t), &room));
-  ISC_TRY(to_half(c, g, g->trans_a ? g->k : g->m, g->trans_a ? g->m : g->k, room, a));
-  if (nb == 0) return ISC_OK;
-  return to_half(c, g, g->trans_b ? g->n : g->k, g->trans_b ? g->k : g->n,
-                 (uint16_t *)room + room_a, b);
-}
-
 /* Matrices by rows are the transposes of matrices by columns: outᵀ = op(B)ᵀ op(A)ᵀ. */
 static isc_status by_cublas(cuda *c, const library_product *p) {
   const isc_gemm *g = p->g;
@@ -132,11 +104,11 @@ static isc_status finish(cuda *c, const library_product *p, const float *bias) {
 static isc_status by_library(cuda *c, const isc_gemm *g) {
   library_product p = {.g = g,
                        .type = g->product == ISC_BF16 ? CUBLAS_BF16 : CUBLAS_F32,
-                       .a = {g->a, g->lda, g->stride_a},
-                       .b = {g->b, g->ldb, g->stride_b},
+                       .a = cuda_operand_a(g),
+                       .b = cuda_operand_b(g),
                        .out = g->pre && g->beta == 0.0f ? g->pre : g->c};
   bool made = c->paper;
-  if (p.type == CUBLAS_BF16) ISC_TRY(halve(c, g, &p.a, &p.b));
+  if (p.type == CUBLAS_BF16) ISC_TRY(cuda_halve(c, g, &p.a, &p.b));
   if (c->library->lt) ISC_TRY(library_lt_product(c, &p, &made)); /* NULL on paper */
   if (!made) ISC_TRY(by_cublas(c, &p));
   return finish(c, &p, made ? NULL : g->bias);

@@ -16,7 +16,7 @@ typedef enum cuda_kernel {
 #define CUDA_KERNEL_NUMBER(name, type) CUDA_KERNEL_##name,
   CUDA_KERNELS(CUDA_KERNEL_NUMBER) CUDA_KERNEL_COUNT
 } cuda_kernel;
-enum { CUDA_MODULES = 6 };
+enum { CUDA_MODULES = 7 };
 
 /* Which products go to the library. */
 typedef enum cuda_products {
@@ -155,6 +155,25 @@ isc_status cuda_lane_follow(void *lane);
 /* The product if it is one for the library; else *made is false and nothing was done. */
 isc_status cuda_library_gemm(cuda *c, const isc_gemm *g, bool *made);
 void cuda_library_close(cuda *c);
+
+/* ---- products of bf16: half.c */
+/* An operand as a product takes it. */
+typedef struct cuda_operand {
+  const void *x;
+  int64_t ld, stride; /* elements */
+} cuda_operand;
+static inline cuda_operand cuda_operand_a(const isc_gemm *g) {
+  return (cuda_operand){g->a, g->lda, g->batch > 1 ? g->stride_a : 0};
+}
+static inline cuda_operand cuda_operand_b(const isc_gemm *g) {
+  return (cuda_operand){g->b, g->ldb, g->batch > 1 ? g->stride_b : 0};
+}
+/* The operands as bf16, each row on 16 bytes and whole pieces of them long, zeros where k is no multiple of GEMM_HALF_K:
+ * those that are not so yet are written to scratch memory, which stays theirs until the next product. A NULL one is left
+ * out. */
+isc_status cuda_halve(cuda *c, const isc_gemm *g, cuda_operand *a, cuda_operand *b);
+/* The launch of cuda_gemm_exact for a product of bf16: `args` as for f32. */
+isc_status cuda_gemm_half(cuda *c, const isc_gemm *g, const gemm_args *args);
 
 /* ---- operations, between begin and end */
 isc_status cuda_gemm(cuda *c, const isc_gemm *g);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The matrix product: which kernel and tile, or the library.
+ * The matrix product: the library or a kernel, and which tile for f32.
  *
  * All tiles of a kind give the same bits (device/gemm.cu), so the choice is free: the largest of which there are enough to
  * keep the device at work.
@@ -32,8 +32,7 @@ static gemm_args arguments(const isc_gemm *g, int64_t stride_bias) {
                      .stride_bias = stride_bias,
                      .alpha = g->alpha,
                      .beta = g->beta,
-                     .act = g->act,
-                     .half = g->b_dtype == ISC_BF16};
+                     .act = g->act};
 }
 
 isc_status cuda_gemm_exact(cuda *c, const isc_gemm *g, int64_t stride_bias) {
@@ -42,11 +41,7 @@ isc_status cuda_gemm_exact(cuda *c, const isc_gemm *g, int64_t stride_bias) {
   const int64_t z = cuda_least(g->batch, 65535), enough = c->multiprocessors;
   const cuda_size large = {.x = tiles(g, 128), .z = z}, middle = {.x = tiles(g, 64), .z = z},
                   small = {.x = tiles(g, 32), .z = z}, threads = {.x = 256};
-  if (g->product == ISC_BF16) {
-    if (large.x * z >= enough)
-      return CUDA_LAUNCH(c, gemm_half_128, large, ((cuda_size){.x = 512}), 0, &a);
-    return CUDA_LAUNCH(c, gemm_half_64, middle, ((cuda_size){.x = 128}), 0, &a);
-  }
+  if (g->product == ISC_BF16) return cuda_gemm_half(c, g, &a);
   if (g->b_dtype != ISC_F32) return isc_fail(ISC_E_USAGE, "gemm: a bf16 operand in an f32 product");
   if (large.x * z >= enough) return CUDA_LAUNCH(c, gemm_128, large, threads, 0, &a);
   if (middle.x * z >= enough) return CUDA_LAUNCH(c, gemm_64, middle, threads, 0, &a);

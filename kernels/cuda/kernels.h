@@ -142,19 +142,33 @@ typedef struct scatter_add_args {
   float scale;
 } scatter_add_args;
 
-/* ---- gemm.cu */
+/* ---- gemm.cu, half.cu */
 typedef struct gemm_args {
   int64_t batch, m, n, k;
-  const void *a, *b; /* f32; b bf16 where `half` */
+  const void *a, *b; /* f32; of half.cu's kernels bf16, but f32 for `a` of few rows */
   float *c, *pre;
   const float *bias;
   int64_t a_row, a_k, b_col, b_k, ldc; /* elements from one to the next */
   int64_t stride_a, stride_b, stride_c, stride_bias;
   float alpha, beta;
   int32_t act;
-  bool half;
 } gemm_args;
 enum { GEMM_CHUNK = 1024 /* of k: part of the order of every sum, so fixed */ };
+
+enum { GEMM_HALF_K = 64 /* k of a bf16 product is a multiple of it, which zeros fill up to */ };
+
+/* Tiles of bf16 products: kernel, rows and columns; warps down and across; elements of k in a step, steps in shared memory;
+ * blocks that a multiprocessor should have room for. Operands are read in pieces of 16 bytes: they lie on boundaries of
+ * them, and a row's last piece is there as a whole. */
+#define GEMM_HALF_TILES(X)                                                                         \
+  X(gemm_half_256, 128, 256, 2, 4, 32, 4, 1)                                                       \
+  X(gemm_half_128, 128, 128, 2, 2, 32, 3, 2)                                                       \
+  X(gemm_half_64, 64, 64, 2, 2, 64, 3, 3)                                                          \
+  X(gemm_half_32, 64, 32, 2, 2, 64, 6, 3)
+/* The same for few rows, which are f32 and along k. */
+#define GEMM_FEW_TILES(X)                                                                          \
+  X(gemm_few_16, 16, 32, 1, 2, 64, 8, 3)                                                           \
+  X(gemm_few_32, 32, 32, 1, 2, 64, 6, 3)
 
 /* c = act(x + bias), pre = x + bias: what a library's product leaves to do. */
 typedef struct epilogue_args {
@@ -166,8 +180,10 @@ typedef struct epilogue_args {
 } epilogue_args;
 typedef struct to_half_args {
   int64_t batch, rows, cols, ld, stride; /* of x */
-  const float *x;
-  uint16_t *out; /* [batch, rows, cols] */
+  const void *x;                         /* f32 or, half, bf16 */
+  uint16_t *out;                         /* [batch, out_rows, out_ld], zeros beyond x */
+  int64_t out_rows, out_ld;              /* out_ld: a multiple of 8 */
+  bool half;
 } to_half_args;
 
 /* ---- attention.cu */
@@ -262,9 +278,14 @@ typedef struct noise_args {
   X(gemm_128, gemm_args)                                                                           \
   X(gemm_64, gemm_args)                                                                            \
   X(gemm_32, gemm_args)                                                                            \
+  X(epilogue, epilogue_args)
+#define CUDA_KERNELS_HALF(X)                                                                       \
+  X(gemm_half_256, gemm_args)                                                                      \
   X(gemm_half_128, gemm_args)                                                                      \
   X(gemm_half_64, gemm_args)                                                                       \
-  X(epilogue, epilogue_args)                                                                       \
+  X(gemm_half_32, gemm_args)                                                                       \
+  X(gemm_few_16, gemm_args)                                                                        \
+  X(gemm_few_32, gemm_args)                                                                        \
   X(to_half, to_half_args)
 #define CUDA_KERNELS_ATTENTION(X)                                                                  \
   X(attention_32, attention_args)                                                                  \
@@ -301,6 +322,7 @@ typedef struct noise_args {
   CUDA_KERNELS_EACH(X)                                                                             \
   CUDA_KERNELS_ROWS(X)                                                                             \
   CUDA_KERNELS_GEMM(X)                                                                             \
+  CUDA_KERNELS_HALF(X)                                                                             \
   CUDA_KERNELS_ATTENTION(X)                                                                        \
   CUDA_KERNELS_TRAIN(X)                                                                            \
   CUDA_KERNELS_RANDOM(X)

@@ -19,6 +19,7 @@ cuda_host_sources = \
   kernels/cuda/each.c \
   kernels/cuda/gemm.c \
   kernels/cuda/graph.c \
+  kernels/cuda/half.c \
   kernels/cuda/kernels.h \
   kernels/cuda/lane.c \
   kernels/cuda/library.h \
@@ -30,11 +31,14 @@ cuda_host_sources = \
   kernels/cuda/train.c \
   kernels/cuda/transfer.c
 cuda_device_headers = \
-  kernels/cuda/device/device.h
+  kernels/cuda/device/device.h \
+  kernels/cuda/device/tensor.h \
+  kernels/cuda/device/tile.h
 cuda_device_sources = \
   kernels/cuda/device/attention.cu \
   kernels/cuda/device/each.cu \
   kernels/cuda/device/gemm.cu \
+  kernels/cuda/device/half.cu \
   kernels/cuda/device/random.cu \
   kernels/cuda/device/rows.cu \
   kernels/cuda/device/train.cu
@@ -53,6 +57,7 @@ cuda_images = \
   kernels/cuda/device/attention.fatbin \
   kernels/cuda/device/each.fatbin \
   kernels/cuda/device/gemm.fatbin \
+  kernels/cuda/device/half.fatbin \
   kernels/cuda/device/random.fatbin \
   kernels/cuda/device/rows.fatbin \
   kernels/cuda/device/train.fatbin

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Matrix products: f32 on the arithmetic units, bf16 on the tensor cores.
+ * Matrix products of f32, on the arithmetic units; what a library's product leaves to do.
  *
  * Every element of C is the sum over k in one order: in sequence within chunks of GEMM_CHUNK, the chunks' sums added to C in
  * sequence. So its bits depend on k alone, never on the tile or on what else the call computes, and the host may choose
  * the tile that suits the shape.
  */
-#include "device.h"
+#include "tile.h"
 
 /* ---- a tile's place, and its elements in global memory */
 
@@ -21,14 +21,6 @@ DEVICE operand operand_at(const void *x, int64_t offset, int64_t row, int64_t st
   const T *p = (const T *)x + offset;
   return {p, row, step, rows,
           (uintptr_t)p % (4 * sizeof(T)) == 0 && (row == 1 ? step : row) % 4 == 0};
-}
-
-/* Blocks walk along groups of 8 tile rows, so that those at work together share what they read. */
-template <int BM, int BN> DEVICE void tile_at(const gemm_args &a, int64_t *i, int64_t *j) {
-  const int64_t down = (a.m + BM - 1) / BM, across = (a.n + BN - 1) / BN, group = 8 * across;
-  const int64_t x = blockIdx.x, top = x / group * 8, high = least(8, down - top);
-  *i = (top + x % group % high) * BM;
-  *j = x % group / high * BN;
 }
 
 /* C[i, j] from the sum of a chunk: the first meets beta, the last the bias. The activation comes after all of them, or the
@@ -60,13 +52,6 @@ DEVICE void load_four(const float *x, float (&out)[4]) {
   out[1] = v.y;
   out[2] = v.z;
   out[3] = v.w;
-}
-DEVICE void load_four(const uint16_t *x, uint16_t (&out)[4]) {
-  const uint2 v = *reinterpret_cast<const uint2 *>(x);
-  out[0] = (uint16_t)v.x;
-  out[1] = (uint16_t)(v.x >> 16);
-  out[2] = (uint16_t)v.y;
-  out[3] = (uint16_t)(v.y >> 16);
 }
 
 /* How the threads of a block share R rows by K columns of an operand: each takes COUNT times four neighbours, along k or
@@ -103,8 +88,6 @@ template <int R, int K, int THREADS> struct share {
   }
 };
 
-/* ---- f32 */
-
 template <int V> DEVICE void load_vector(float *to, const float *from) {
   if (V == 4)
     *reinterpret_cast<float4 *>(to) = *reinterpret_cast<const float4 *>(from);
@@ -130,8 +113,9 @@ template <int B, int T> DEVICE void gemm(const gemm_args &a) {
   enum { K = 16, SIDE = 16, THREADS = SIDE * SIDE, V = T < 4 ? T : 4, RUNS = T / V, LD = B + 4 };
   SHARED(float, as, [2][K][LD]);
   SHARED(float, bs, [2][K][LD]);
-  int64_t i0, j0;
-  tile_at<B, B>(a, &i0, &j0);
+  int tile_i, tile_j;
+  tile_at<B, B>(a, blockIdx.x, &tile_i, &tile_j);
+  const int64_t i0 = (int64_t)tile_i * B, j0 = (int64_t)tile_j * B;
   const int ti = threadIdx.x / SIDE * V, tj = threadIdx.x % SIDE * V;
   typedef share<B, K, THREADS> sharing;
   const sharing sa(a.a_k == 1), sb(a.b_k == 1);
@@ -193,124 +177,7 @@ KERNEL(gemm_32, 256) {
   gemm<32, 2>(a);
 }
 
-/* ---- bf16 with sums in f32 */
-
-#if defined(__CUDACC__)
-/* d += a b for a [16, 16] by rows and b [16, 8] by columns, spread over the warp as the instruction wants it. */
-DEVICE void multiply(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
-  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, "
-               "{%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-               : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-}
-#endif
-
-DEVICE uint16_t to_half(float x) {
-  return half_of(x);
-}
-DEVICE uint16_t to_half(uint16_t x) {
-  return x;
-}
-
-/* Puts what a thread loaded into shared memory, a row of it for each row. */
-template <class S, class T, int LD>
-DEVICE void keep_half(const S &s, const T (&x)[S::COUNT][4], uint16_t (*to)[LD]) {
-  if (s.idle) return;
-  UNROLL for (int e = 0; e < S::COUNT; e++) {
-    uint16_t *at = &to[s.r + e * s.dr][s.k + e * s.dk];
-    uint16_t h[4];
-    UNROLL for (int i = 0; i < 4; i++) h[i] = to_half(x[e][i]);
-    if (s.along_k)
-      *reinterpret_cast<uint2 *>(at) = {(uint32_t)h[1] << 16 | h[0], (uint32_t)h[3] << 16 | h[2]};
-    else
-      UNROLL for (int i = 0; i < 4; i++) at[i * LD] = h[i];
-  }
-}
-
-/* WM × WN warps make BM × BN elements. Rows of shared memory are 8 longer than they need be: then the words that a warp
- * reads together lie in different banks. */
-enum { HALF_K = 32, HALF_LD = HALF_K + 8 };
-template <int BM, int BN, int WM, int WN, class TB>
-DEVICE void gemm_half(const gemm_args &a, uint16_t (*as)[BM][HALF_LD],
-                      uint16_t (*bs)[BN][HALF_LD]) {
-  enum {
-    K = HALF_K,
-    THREADS = WM * WN * WARP,
-    MS = BM / WM / 16, /* instructions down and across a warp's part */
-    NS = BN / WN / 8
-  };
-  int64_t i0, j0;
-  tile_at<BM, BN>(a, &i0, &j0);
-  const int warp = threadIdx.x / WARP, g = threadIdx.x % WARP / 4, t = threadIdx.x % 4;
-  const int wi = warp / WN * (BM / WM), wj = warp % WN * (BN / WN);
-  typedef share<BM, K, THREADS> sharing_a;
-  typedef share<BN, K, THREADS> sharing_b;
-  const sharing_a sa(a.a_k == 1);
-  const sharing_b sb(a.b_k == 1);
-  for (int64_t item = blockIdx.z; item < a.batch; item += gridDim.z) {
-    const operand oa =
-        operand_at<float>(a.a, item * a.stride_a + i0 * a.a_row, a.a_row, a.a_k, a.m - i0);
-    const operand ob =
-        operand_at<TB>(a.b, item * a.stride_b + j0 * a.b_col, a.b_col, a.b_k, a.n - j0);
-    float na[sharing_a::COUNT][4];
-    TB nb[sharing_b::COUNT][4];
-    int64_t chunk = 0;
-    do {
-      const int64_t end = least(chunk + GEMM_CHUNK, a.k);
-      float sum[MS][NS][4] = {};
-      int now = 0;
-      sa.load(oa, chunk, end, na);
-      sb.load(ob, chunk, end, nb);
-      for (int64_t k0 = chunk; k0 < end; k0 += K, now ^= 1) {
-        keep_half(sa, na, as[now]);
-        keep_half(sb, nb, bs[now]);
-        __syncthreads();
-        if (k0 + K < end) {
-          sa.load(oa, k0 + K, end, na);
-          sb.load(ob, k0 + K, end, nb);
-        }
-        UNROLL for (int k = 0; k < K; k += 16) {
-          uint32_t x[MS][4], y[NS][2];
-          UNROLL for (int i = 0; i < MS; i++) UNROLL for (int q = 0; q < 4; q++) x[i][q] =
-              *reinterpret_cast<const uint32_t *>(
-                  &as[now][wi + i * 16 + g + q % 2 * 8][k + 2 * t + q / 2 * 8]);
-          UNROLL for (int j = 0; j < NS; j++) UNROLL for (int q = 0; q < 2; q++) y[j][q] =
-              *reinterpret_cast<const uint32_t *>(&bs[now][wj + j * 8 + g][k + 2 * t + q * 8]);
-          UNROLL for (int i = 0; i < MS; i++) UNROLL for (int j = 0; j < NS; j++)
-              multiply(sum[i][j], x[i], y[j]);
-        }
-      }
-      const chunk_place place = {chunk == 0, end >= a.k};
-      UNROLL for (int i = 0; i < MS; i++) UNROLL for (int j = 0; j < NS; j++)
-          UNROLL for (int q = 0; q < 4; q++) {
-        const int64_t row = i0 + wi + i * 16 + g + q / 2 * 8;
-        const int64_t col = j0 + wj + j * 8 + 2 * t + q % 2;
-        if (row < a.m && col < a.n) finish(a, item, place, row, col, sum[i][j][q]);
-      }
-      __syncthreads();
-      chunk = end;
-    } while (chunk < a.k);
-    ROLLED for (int e = 0; e < (a.act == ACT_NONE ? 0 : MS * NS * 4); e++) {
-      const int64_t row = i0 + wi + e / 4 / NS * 16 + g + e % 4 / 2 * 8;
-      const int64_t col = j0 + wj + e / 4 % NS * 8 + 2 * t + e % 2;
-      if (row < a.m && col < a.n) activate(a, item, row, col);
-    }
-  }
-}
-
-#define KERNEL_HALF(B, WM, WN, blocks)                                                             \
-  KERNEL_TOGETHER(gemm_half_##B, WM *WN *WARP, blocks) {                                           \
-    SHARED(uint16_t, as, [2][B][HALF_LD]);                                                         \
-    SHARED(uint16_t, bs, [2][B][HALF_LD]);                                                         \
-    if (a.half)                                                                                    \
-      gemm_half<B, B, WM, WN, uint16_t>(a, as, bs);                                                \
-    else                                                                                           \
-      gemm_half<B, B, WM, WN, float>(a, as, bs);                                                   \
-  }
-KERNEL_HALF(128, 4, 4, 1)
-KERNEL_HALF(64, 2, 2, 3)
-
-/* ---- what a library's product leaves to do, and takes */
+/* ---- what a library's product leaves to do */
 
 KERNEL(epilogue, 256) {
   for (int64_t i = global_thread(); i < a.m * a.n; i += grid_threads()) {
@@ -320,10 +187,4 @@ KERNEL(epilogue, 256) {
     if (a.pre) a.pre[at] = x;
     a.c[at] = act_of(a.act, x);
   }
-}
-
-KERNEL(to_half, 256) {
-  const int64_t each = a.rows * a.cols;
-  for (int64_t i = global_thread(); i < a.batch * each; i += grid_threads())
-    a.out[i] = half_of(a.x[i / each * a.stride + i % each / a.cols * a.ld + i % a.cols]);
 }

@@ -450,5 +450,5 @@ extern "C" isc_status cuda_driver_open(const cuda_driver **out) {
 
 extern "C" {
 extern const void *const cuda_images[];
-const void *const cuda_images[] = {"", "", "", "", "", ""};
+const void *const cuda_images[] = {"", "", "", "", "", "", ""};
 }

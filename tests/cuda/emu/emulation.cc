@@ -29,14 +29,27 @@
 namespace {
 
 enum { MOST_THREADS = 1024, PAGE = 4096, MOST_SHARED = 64, MEETINGS = 8 };
-enum { STACK = 256 << 10 };
+enum { STACK = 256 << 10, MOST_COPIES = 64 };
 enum state { READY, AT_BARRIER, AT_MEETING, DONE };
+
+/* A copy into shared memory that has begun; its group counts up from the thread's beginning. */
+struct under_way {
+  void *to;
+  const void *from;
+  unsigned group;
+};
+/* The copies of a thread, in a circle: they end in the order in which they began. */
+struct copies {
+  under_way what[MOST_COPIES];
+  unsigned first, n, group;
+};
 
 struct fiber {
   isc_emulated_place place;
   state is;
   int vote;
   char *stack;
+  copies c;
 #if defined(__x86_64__)
   void *sp;
 #else
@@ -265,6 +278,7 @@ void run_block(unsigned x, unsigned y, unsigned z) {
     fibers[i].place.block = {x, y, z};
     fibers[i].place.block_size = b;
     fibers[i].place.grid_size = work->grid;
+    fibers[i].c.n = fibers[i].c.group = 0;
     warps[i / 32].alive |= 1u << i % 32;
     release(&fibers[i]);
   }
@@ -309,6 +323,7 @@ void *fresh(size_t bytes) {
 } // namespace
 
 isc_emulated_place *isc_emulated_now;
+uint64_t isc_emulated_conflicts;
 
 const char *isc_emulated_run(const isc_emulated_launch *launch) {
   const uint64_t n = (uint64_t)launch->block.x * launch->block.y * launch->block.z;
@@ -372,4 +387,31 @@ const isc_emulated_meeting *isc_emulated_meet(uint32_t mask, const void *gift, s
   end_meeting(w, m);
   to_scheduler();
   return what;
+}
+
+void isc_emulated_wrong(const char *what) {
+  problem = what;
+  give_up();
+}
+
+void isc_emulated_copy(void *to, const void *from) {
+  copies *c = &now->c;
+  if ((uintptr_t)to % 16 != 0 || (uintptr_t)from % 16 != 0)
+    isc_emulated_wrong("a copy into shared memory is not on 16 bytes");
+  if (c->n == MOST_COPIES) isc_emulated_wrong("a thread has too many copies under way");
+  memset(to, 0xFF, 16);
+  c->what[(c->first + c->n++) % MOST_COPIES] = {to, from, c->group};
+}
+
+void isc_emulated_commit(void) {
+  now->c.group++;
+}
+
+void isc_emulated_wait(int groups) {
+  copies *c = &now->c;
+  for (; c->n > 0; c->n--, c->first = (c->first + 1) % MOST_COPIES) {
+    const under_way *w = &c->what[c->first];
+    if (w->group + (unsigned)groups >= c->group) break;
+    memcpy(w->to, w->from, 16);
+  }
 }

@@ -52,6 +52,17 @@ typedef struct isc_emulated_meeting {
 } isc_emulated_meeting;
 const isc_emulated_meeting *isc_emulated_meet(uint32_t mask, const void *gift, size_t bytes);
 
+/* Copies of 16 bytes into shared memory by a thread. What they write is NaN from the beginning of a copy until the thread
+ * waits for its group. */
+void isc_emulated_copy(void *to, const void *from);
+void isc_emulated_commit(void);
+void isc_emulated_wait(
+    int groups); /* until no more than so many groups, the latest, are under way */
+/* The launch ends, and this is what was wrong. */
+[[noreturn]] void isc_emulated_wrong(const char *what);
+/* Of all launches: rows of matrices that a warp read later than it might, for they lay in one bank with others. */
+extern uint64_t isc_emulated_conflicts;
+
 /* ---- CUDA's names */
 
 #define __global__
@@ -86,8 +97,8 @@ const isc_emulated_meeting *isc_emulated_meet(uint32_t mask, const void *gift, s
       *static_cast<name##_type *>(isc_emulated_shared(&name##_key, sizeof(name##_type)))
 #define DYNAMIC(type, name) type *name = static_cast<type *>(isc_emulated_dynamic())
 
-struct uint2 {
-  unsigned x, y;
+struct uint4 {
+  unsigned x, y, z, w;
 };
 struct float2 {
   float x, y;
@@ -176,24 +187,70 @@ template <class T> T atomicCAS(T *at, T compare, T x) {
   return before;
 }
 
-/* The tensor cores' m16n8k16, with the elements where the PTX manual says that each lane holds them: lane 4g + t has of A
- * rows g and g + 8, columns 2t, 2t + 1, 2t + 8, 2t + 9; of B the same rows of column g; of D columns 2t, 2t + 1. */
-static inline __attribute__((unused)) void multiply(float (&d)[4], const uint32_t (&a)[4],
-                                                    const uint32_t (&b)[2]) {
-  uint32_t mine[6] = {a[0], a[1], a[2], a[3], b[0], b[1]};
-  const isc_emulated_meeting *m = isc_emulated_meet(FULL, mine, sizeof mine);
+/* ---- around the tensor cores: device/tensor.h says what they do */
+
+DEVICE void copy_16(void *to, const void *from) {
+  isc_emulated_copy(to, from);
+}
+DEVICE void commit_copies() {
+  isc_emulated_commit();
+}
+template <int GROUPS> void wait_copies() {
+  isc_emulated_wait(GROUPS);
+}
+
+/* Where the lanes say that the rows of the four matrices lie. */
+struct emulated_rows {
+  const uint16_t *at[32];
+};
+DEVICE emulated_rows emulated_meet_rows(const uint16_t *row) {
+  emulated_rows rows;
+  if ((uintptr_t)row % 16 != 0) isc_emulated_wrong("a matrix's row is not on 16 bytes");
+  const isc_emulated_meeting *m = isc_emulated_meet(FULL, &row, sizeof row);
+  if (m->came != FULL) isc_emulated_wrong("matrices are loaded by a part of a warp");
+  for (int i = 0; i < 32; i++)
+    memcpy(&rows.at[i], m->gift[i], sizeof row);
+  for (int q = 0; emulated_lane() == 0 && q < 4; q++) {
+    unsigned banks = 0;
+    for (int i = 0; i < 8; i++)
+      banks |= 1u << (uintptr_t)rows.at[8 * q + i] / 16 % 8;
+    isc_emulated_conflicts += (unsigned)(8 - __popc(banks));
+  }
+  return rows;
+}
+DEVICE void load_matrices(uint32_t (&out)[4], const uint16_t *row) {
+  const emulated_rows rows = emulated_meet_rows(row);
   const int g = emulated_lane() / 4, t = emulated_lane() % 4;
-  for (int q = 0; q < 4; q++) {
-    const int row = q / 2, col = 2 * t + q % 2; /* row g + 8·row */
-    for (int k = 0; k < 16; k++) {
-      uint32_t x[6], y[6];
-      memcpy(x, m->gift[4 * g + k % 8 / 2], sizeof x);
-      memcpy(y, m->gift[4 * col + k % 8 / 2], sizeof y);
-      const uint32_t wa = x[row + 2 * (k / 8)], wb = y[4 + k / 8];
+  for (int q = 0; q < 4; q++)
+    memcpy(&out[q], rows.at[8 * q + g] + 2 * t, sizeof out[q]);
+}
+DEVICE void load_matrices_transposed(uint32_t (&out)[4], const uint16_t *row) {
+  const emulated_rows rows = emulated_meet_rows(row);
+  const int g = emulated_lane() / 4, t = emulated_lane() % 4;
+  for (int q = 0; q < 4; q++)
+    out[q] = (uint32_t)rows.at[8 * q + 2 * t + 1][g] << 16 | rows.at[8 * q + 2 * t][g];
+}
+
+/* m16n8k16, with the elements where the PTX manual says that each lane holds them: lane 4g + t has of A rows g and g + 8,
+ * columns 2t, 2t + 1, 2t + 8, 2t + 9; of B the same rows of column g; of D columns 2t, 2t + 1. */
+DEVICE void multiply(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+  const uint32_t mine[6] = {a[0], a[1], a[2], a[3], b0, b1};
+  const isc_emulated_meeting *m = isc_emulated_meet(FULL, mine, sizeof mine);
+  if (m->came != FULL) isc_emulated_wrong("a part of a warp multiplies");
+  const int g = emulated_lane() / 4, t = emulated_lane() % 4;
+  uint32_t lane_a[4][6], lane_b[2][4][6];
+  for (int i = 0; i < 4; i++) {
+    memcpy(lane_a[i], m->gift[4 * g + i], sizeof *lane_a);
+    for (int col = 0; col < 2; col++)
+      memcpy(lane_b[col][i], m->gift[4 * (2 * t + col) + i], sizeof **lane_b);
+  }
+  for (int q = 0; q < 4; q++)
+    for (int k = 0; k < 16; k++) { /* row g + 8·(q / 2), column 2t + q % 2 */
+      const uint32_t wa = lane_a[k % 8 / 2][q / 2 + 2 * (k / 8)];
+      const uint32_t wb = lane_b[q % 2][k % 8 / 2][4 + k / 8];
       d[q] += __uint_as_float(k % 2 ? wa & 0xffff0000u : wa << 16) *
               __uint_as_float(k % 2 ? wb & 0xffff0000u : wb << 16);
     }
-  }
 }
 
 #endif
