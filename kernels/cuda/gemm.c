@@ -35,6 +35,13 @@ static gemm_args arguments(const isc_gemm *g, int64_t stride_bias) {
                      .act = g->act};
 }
 
+/* Is the multiprocessor with the most tiles of 64 done before that with the most of 128? They read twice as much, which takes
+ * about a sixteenth of the time. */
+static bool quarters_are_done_first(const cuda *c, int64_t large, int64_t quarters) {
+  return cuda_ceil(quarters, c->multiprocessors) * 17 <
+         cuda_ceil(large, c->multiprocessors) * 4 * 16;
+}
+
 isc_status cuda_gemm_exact(cuda *c, const isc_gemm *g, int64_t stride_bias) {
   if (g->batch <= 0 || g->m <= 0 || g->n <= 0) return ISC_OK;
   const gemm_args a = arguments(g, stride_bias);
@@ -43,6 +50,8 @@ isc_status cuda_gemm_exact(cuda *c, const isc_gemm *g, int64_t stride_bias) {
                   small = {.x = tiles(g, 32), .z = z}, threads = {.x = 256};
   if (g->product == ISC_BF16) return cuda_gemm_half(c, g, &a);
   if (g->b_dtype != ISC_F32) return isc_fail(ISC_E_USAGE, "gemm: a bf16 operand in an f32 product");
+  if (middle.x * z >= 3 * enough && quarters_are_done_first(c, large.x * z, middle.x * z))
+    return CUDA_LAUNCH(c, gemm_64x8, middle, ((cuda_size){.x = 64}), 0, &a);
   if (large.x * z >= enough) return CUDA_LAUNCH(c, gemm_128, large, threads, 0, &a);
   if (middle.x * z >= enough) return CUDA_LAUNCH(c, gemm_64, middle, threads, 0, &a);
   return CUDA_LAUNCH(c, gemm_32, small, threads, 0, &a);

@@ -276,6 +276,7 @@ typedef struct noise_args {
   X(scatter_add, scatter_add_args)
 #define CUDA_KERNELS_GEMM(X)                                                                       \
   X(gemm_128, gemm_args)                                                                           \
+  X(gemm_64x8, gemm_args)                                                                          \
   X(gemm_64, gemm_args)                                                                            \
   X(gemm_32, gemm_args)                                                                            \
   X(epilogue, epilogue_args)

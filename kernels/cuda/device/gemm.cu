@@ -108,9 +108,9 @@ DEVICE void keep(const S &s, const float (&x)[S::COUNT][4], float (*to)[LD]) {
   }
 }
 
-/* A block of 256 threads makes B × B elements, each thread T × T of them in runs of up to 4. */
-template <int B, int T> DEVICE void gemm(const gemm_args &a) {
-  enum { K = 16, SIDE = 16, THREADS = SIDE * SIDE, V = T < 4 ? T : 4, RUNS = T / V, LD = B + 4 };
+/* A block makes B × B elements, each thread T × T of them in runs of up to 4. */
+template <int B, int T, int K> DEVICE void gemm(const gemm_args &a) {
+  enum { SIDE = B / T, THREADS = SIDE * SIDE, V = T < 4 ? T : 4, RUNS = T / V, LD = B + 4 };
   SHARED(float, as, [2][K][LD]);
   SHARED(float, bs, [2][K][LD]);
   int tile_i, tile_j;
@@ -168,13 +168,16 @@ template <int B, int T> DEVICE void gemm(const gemm_args &a) {
 }
 
 KERNEL_TOGETHER(gemm_128, 256, 2) {
-  gemm<128, 8>(a);
+  gemm<128, 8, 16>(a);
+}
+KERNEL_TOGETHER(gemm_64x8, 64, 8) {
+  gemm<64, 8, 8>(a);
 }
 KERNEL_TOGETHER(gemm_64, 256, 3) {
-  gemm<64, 4>(a);
+  gemm<64, 4, 16>(a);
 }
 KERNEL(gemm_32, 256) {
-  gemm<32, 2>(a);
+  gemm<32, 2, 16>(a);
 }
 
 /* ---- what a library's product leaves to do */
