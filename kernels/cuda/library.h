@@ -22,17 +22,11 @@ struct cuda_library {
   library_lt *lt;  /* NULL where cuBLASLt is not here */
 };
 
-/* An operand as the libraries take it. */
-typedef struct library_operand {
-  const void *x;
-  int64_t ld, stride; /* elements */
-} library_operand;
-
 /* A product without its activation. */
 typedef struct library_product {
   const isc_gemm *g;
   int type; /* of the operands' elements: CUBLAS_F32, CUBLAS_BF16 */
-  library_operand a, b;
+  cuda_operand a, b;
   float *out; /* c or, where beta is 0, pre */
 } library_product;
 
