@@ -37,9 +37,7 @@ tests_cuda_backend_cuda_la_CXXFLAGS = $(cuda_emulation_cxxflags) -fno-exceptions
 # Linked as C, for it needs nothing of C++'s library; libtool's way with C++ leaves the sanitizers' libraries out.
 tests_cuda_backend_cuda_la_LINK = $(LIBTOOL) $(AM_V_lt) --tag=CC $(AM_LIBTOOLFLAGS) $(LIBTOOLFLAGS) --mode=link \
   $(CCLD) $(AM_CFLAGS) $(CFLAGS) $(tests_cuda_backend_cuda_la_LDFLAGS) $(LDFLAGS) -o $@
-# As ISC_PLUGIN_LDFLAGS, with one symbol more.
-tests_cuda_backend_cuda_la_LDFLAGS = -module -rpath /nowhere -avoid-version -shared -no-undefined -Wl,-z,defs \
-  -export-symbols-regex '^(isc_plugin_v1|isc_emulated_waits)$$'
+tests_cuda_backend_cuda_la_LDFLAGS = -module -rpath /nowhere $(ISC_PLUGIN_LDFLAGS)
 tests_cuda_backend_cuda_la_LIBADD = libinversescope.la -lpthread -lm
 tests_cuda_test_cuda_SOURCES = tests/cuda/test_cuda.c
 tests_cuda_test_cuda_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests

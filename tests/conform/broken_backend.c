@@ -24,7 +24,12 @@ static const isc_option OPTIONS[] = {{"threads", ISC_OPT_INT, ISC_OPT_RUNTIME,
 typedef struct backend {
   isc_device *cpu;
   int64_t threads;
-  int calls; /* of col_sum */
+  int calls;     /* of col_sum */
+  void *read[8]; /* what was begun */
+  size_t read_bytes[8];
+  struct part *part; /* [parts] of work that is put together */
+  int parts;
+  bool recording;
 } backend;
 
 #define CPU(impl)     ((backend *)(impl))->cpu
@@ -52,6 +57,9 @@ static isc_status open_backend(const void *settings, void **impl) {
 }
 
 static void close_backend(void *impl) {
+  for (int i = 0; i < 8; i++)
+    free(((backend *)impl)->read[i]);
+  free(((backend *)impl)->part);
   isc_device_close(CPU(impl));
   free(impl);
 }
@@ -101,7 +109,39 @@ static void spoil_rows(bool broken, float *x, int64_t rows, int64_t stride) {
     x[r * stride] = x[r * stride] * 1.01f + 0.01f;
 }
 
+#if ISC_ABI_MINOR > 0
+/* The operations that are put off: what the check puts together. */
+typedef struct part {
+  enum { PRODUCT, SUM, DRAW } kind;
+  isc_gemm product;
+  int64_t n;
+  const float *a, *b;
+  float *out;
+  isc_sample draw;
+  uint64_t index[16];
+} part;
+enum { PARTS = 8 };
+
+static part *put_off(void *impl) {
+  backend *b = impl;
+  return b->recording && b->parts < PARTS ? &b->part[b->parts++] : NULL;
+}
+#define PUT_OFF(...)                                                                               \
+  do {                                                                                             \
+    part *p_ = put_off(impl);                                                                      \
+    if (p_) {                                                                                      \
+      *p_ = (part){__VA_ARGS__};                                                                   \
+      return ISC_OK;                                                                               \
+    }                                                                                              \
+  } while (0)
+#else
+#define PUT_OFF(...)                                                                               \
+  do {                                                                                             \
+  } while (0)
+#endif
+
 static isc_status gemm(void *impl, const isc_gemm *a) {
+  PUT_OFF(.kind = PRODUCT, .product = *a);
   ISC_TRY(DO(impl, gemm(INNER(impl), a)));
   spoil_rows(BROKEN("backend.gemm") && a->n && a->k, a->c, a->batch == 1 ? a->m : 0, a->ldc);
   if (BROKEN("backend.zero-size") && a->batch && a->m && a->n && a->k == 0) a->c[0] += 1;
@@ -215,12 +255,11 @@ static isc_status control_grad(void *impl, const isc_control *a) {
   return ISC_OK;
 }
 
+#if ISC_ABI_MINOR == 0
 static isc_status adamw(void *impl, const isc_adamw *const *list, int64_t count) {
-  ISC_TRY(DO(impl, adamw(INNER(impl), list, count)));
-  for (int64_t i = 0; i < count; i++)
-    spoil(BROKEN("backend.adamw"), list[i]->v, list[i]->n);
-  return ISC_OK;
+  return DO(impl, adamw(INNER(impl), list, count));
 }
+#endif
 
 /* Summed in float. */
 static isc_status sum_squares(void *impl, int64_t n, const float *x, double *host_out) {
@@ -248,6 +287,7 @@ static isc_status noise(void *impl, const isc_noise *a) {
 
 /* In place, the second operand is read too late. */
 static isc_status add(void *impl, int64_t n, const float *a, const float *b, float *out) {
+  PUT_OFF(.kind = SUM, .n = n, .a = a, .b = b, .out = out);
   if (BROKEN("backend.aliasing") && out == b) return DO(impl, add(INNER(impl), n, a, a, out));
   ISC_TRY(DO(impl, add(INNER(impl), n, a, b, out)));
   spoil(BROKEN("backend.add") && out != a && out != b, out, n);
@@ -283,6 +323,118 @@ static isc_status scatter_add(void *impl, int64_t n, int64_t width, const float 
 }
 
 #if ISC_ABI_MINOR > 0
+/* ---- results that are waited for later: here they are there at once */
+
+/* The factor is that of a norm without its last gradient. */
+static isc_status clip(void *impl, const isc_clip *a) {
+  double sum = 0;
+  for (int64_t i = 0; i < a->count; i++) {
+    ISC_TRY(DO(impl, sum_squares(INNER(impl), a->n[i], a->x[i], &a->out[i])));
+    if (!BROKEN("backend.later") || i + 1 < a->count) sum += a->out[i];
+  }
+  const double norm = sqrt(sum);
+  a->out[a->count] = norm;
+  a->out[a->count + 1] = !isfinite(norm)           ? NAN
+                         : a->most > 0 && norm > 0 ? fmin(1, a->most / (norm + 1e-6))
+                                                   : 1;
+  return ISC_OK;
+}
+
+/* The library's backend knows no factor on the device: it is given as the host's. */
+static isc_status adamw_clipped(void *impl, const isc_adamw *const *list, int64_t count) {
+  for (int64_t i = 0; i < count; i++) {
+    isc_adamw one = *list[i];
+    const isc_adamw *const alone[] = {&one};
+    if (one.scale) one.grad_scale = *one.scale;
+    one.scale = NULL;
+    if (!isnan(one.grad_scale)) ISC_TRY(DO(impl, adamw(INNER(impl), alone, 1)));
+    spoil(BROKEN("backend.adamw"), one.v, one.n);
+  }
+  return ISC_OK;
+}
+
+static bool has_distribution(const float *logits, int64_t n) {
+  bool any = false;
+  for (int64_t j = 0; j < n; j++) {
+    if (!(logits[j] < INFINITY)) return false;
+    any |= logits[j] > -INFINITY;
+  }
+  return any;
+}
+
+static isc_status sample_there(void *impl, const isc_sample *a) {
+  part *later = a->rows <= 16 ? put_off(impl) : NULL;
+  if (later) {
+    *later = (part){.kind = DRAW, .draw = *a};
+    memcpy(later->index, a->index, (size_t)a->rows * sizeof *a->index);
+    later->draw.index = later->index;
+    return ISC_OK;
+  }
+  for (int64_t r = 0; r < a->rows; r++) {
+    isc_sample row = *a;
+    row.rows = 1;
+    row.logits += r * a->vocab;
+    row.index += r;
+    row.id = a->device_id + r;
+    row.logp = a->device_logp + r;
+    *row.id = 0;
+    *row.logp = 0;
+    if (!has_distribution(row.logits, a->vocab))
+      *row.logp = NAN;
+    else
+      ISC_TRY(DO(impl, sample(INNER(impl), &row)));
+    if (BROKEN("backend.sample")) *row.logp *= 1.001;
+  }
+  return ISC_OK;
+}
+
+static isc_status read_begin(void *impl, int64_t ticket, const void *src, size_t bytes) {
+  backend *b = impl;
+  if (ticket < 0 || ticket >= ISC_READS)
+    return isc_fail(ISC_E_USAGE, "backend broken: ticket %d", (int)ticket);
+  free(b->read[ticket]);
+  b->read[ticket] = malloc(bytes ? bytes : 1);
+  if (!b->read[ticket]) return isc_fail(ISC_E_NOMEM, "backend broken: no %zu bytes", bytes);
+  b->read_bytes[ticket] = bytes;
+  memcpy(b->read[ticket], src, bytes);
+  return ISC_OK;
+}
+
+static isc_status read_end(void *impl, int64_t ticket, void *host) {
+  backend *b = impl;
+  if (!b->read[ticket]) return isc_fail(ISC_E_USAGE, "backend broken: nothing was begun");
+  memcpy(host, b->read[ticket], b->read_bytes[ticket]);
+  free(b->read[ticket]);
+  b->read[ticket] = NULL;
+  return ISC_OK;
+}
+
+/* ---- work put together */
+
+static isc_status record(void *impl) {
+  backend *b = impl;
+  if (!b->part) b->part = calloc(PARTS, sizeof *b->part);
+  if (!b->part) return isc_fail(ISC_E_NOMEM, "backend broken: no memory");
+  b->parts = 0;
+  b->recording = true;
+  return ISC_OK;
+}
+
+/* What was dropped is done all the same. */
+static isc_status play(void *impl, bool drop) {
+  backend *b = impl;
+  if (!b->recording) return isc_fail(ISC_E_USAGE, "backend broken: nothing was put together");
+  b->recording = false;
+  if (BROKEN("backend.together")) drop = false;
+  for (int i = 0; i < b->parts && !drop; i++) {
+    const part *p = &b->part[i];
+    if (p->kind == PRODUCT) ISC_TRY(gemm(impl, &p->product));
+    if (p->kind == SUM) ISC_TRY(add(impl, p->n, p->a, p->b, p->out));
+    if (p->kind == DRAW) ISC_TRY(sample_there(impl, &p->draw));
+  }
+  return ISC_OK;
+}
+
 /* ---- lanes: what is uploaded is there at once, so there is nothing to wait for */
 
 typedef struct lane {
@@ -356,7 +508,11 @@ static const isc_backend_ops OPS = {.size = sizeof OPS,
                                     .xent = xent,
                                     .control = control,
                                     .control_grad = control_grad,
+#if ISC_ABI_MINOR > 0
+                                    .adamw = adamw_clipped,
+#else
                                     .adamw = adamw,
+#endif
                                     .sum_squares = sum_squares,
                                     .sample = sample,
                                     .noise = noise,
@@ -368,6 +524,12 @@ static const isc_backend_ops OPS = {.size = sizeof OPS,
                                     .rotary = rotary,
                                     .gate = gate,
                                     .gate_grad = gate_grad,
+                                    .clip = clip,
+                                    .sample_there = sample_there,
+                                    .read_begin = read_begin,
+                                    .read_end = read_end,
+                                    .record = record,
+                                    .play = play,
                                     .lane_open = lane_open,
                                     .lane_close = lane_close,
                                     .lane_room = lane_room,

@@ -121,10 +121,6 @@ cu_result emulated_device_do(const emulated_request *r, uint64_t seed) {
   return CU_OK;
 }
 
-/* How often the host waited for the device. */
-extern "C" __attribute__((visibility("default"))) uint64_t isc_emulated_waits;
-uint64_t isc_emulated_waits;
-
 namespace {
 
 cu_result ask_graph(cu_graph g, const emulated_request *r) {
@@ -317,6 +313,13 @@ cu_result set_bytes(cu_pointer dst, unsigned char value, size_t bytes, cu_stream
 cu_result stream_create(cu_stream *stream, unsigned) {
   return emulated_stream_open(stream);
 }
+/* A test in this process that counts how often the host waits says where: a plugin has no symbol to offer for it. */
+void count_wait() {
+  const char *at = getenv("INVERSESCOPE_EMULATED_WAITS");
+  if (at)
+    __atomic_fetch_add(reinterpret_cast<uint64_t *>(strtoull(at, NULL, 16)), 1, __ATOMIC_RELAXED);
+}
+
 /* A stream whose work is captured cannot be waited for, and what was captured is lost. */
 cu_result captured(cu_stream s) {
   if (!s || !*emulated_stream_capture(s)) return CU_OK;
@@ -324,7 +327,7 @@ cu_result captured(cu_stream s) {
   return CU_CAPTURE_UNSUPPORTED;
 }
 cu_result stream_wait(cu_stream s) {
-  __atomic_fetch_add(&isc_emulated_waits, 1, __ATOMIC_RELAXED);
+  count_wait();
   const cu_result r = captured(s);
   return r == CU_OK ? emulated_stream_finish(s) : r;
 }
@@ -351,7 +354,7 @@ cu_result event_record(cu_event event, cu_stream s) {
   return r;
 }
 cu_result event_wait(cu_event event) {
-  __atomic_fetch_add(&isc_emulated_waits, 1, __ATOMIC_RELAXED);
+  count_wait();
   const cu_result r = captured(emulated_mark_stream(*mark_of(event)));
   return r == CU_OK ? emulated_mark_reach(*mark_of(event)) : r;
 }
