@@ -16,8 +16,9 @@
 
 #define SET(...) ((const char *const[]){__VA_ARGS__, NULL})
 #define SMALL                                                                                      \
-  "method.control.looks=0", "method.backbone.looks=0", "method.backbone.steps=12",                 \
-      "method.control.steps=10", "evaluate.conditions=2", "evaluate.unconditional=4"
+  "method.control.looks=0", "method.backbone.looks=0", "method.backbone.steps=5",                  \
+      "method.control.steps=5", "method.backbone.batch=4", "method.control.batch=4",               \
+      "evaluate.conditions=2", "evaluate.samples=3", "evaluate.unconditional=4"
 #define CUDA "run.device=cuda", SMALL
 #define CPU  "run.device=cpu", SMALL
 
@@ -68,8 +69,8 @@ Test(cuda_study, has_the_processors_losses_and_takes_as_much, .timeout = 600) {
   const char *dir = new_study("study");
   isc_assert_ok(isc_micro_run(dir, "host", SET(CPU), NULL, NULL));
   isc_assert_ok(isc_micro_run(dir, "device", SET(CUDA), NULL, NULL));
-  same_losses(dir, "backbone", 10);
-  same_losses(dir, "control", 10);
+  same_losses(dir, "backbone", 5);
+  same_losses(dir, "control", 5);
   same_spent(dir, "host", "device", "backbone");
   same_spent(dir, "host", "device", "control");
 }
@@ -81,7 +82,7 @@ Test(cuda_study, has_the_processors_losses_and_takes_as_much, .timeout = 600) {
       "method.backbone.layers=6", "method.backbone.width=256", "method.backbone.mlp=1024",         \
       "method.backbone.heads=4", "method.backbone.steps=2", "method.backbone.batch=2",             \
       "method.control.steps=2", "method.control.batch=2", "evaluate.conditions=2",                 \
-      "evaluate.samples=2", "evaluate.unconditional=2"
+      "evaluate.samples=2", "evaluate.unconditional=2", "target.sites=[\"head.0.0\"]"
 
 static void foretold(const char *dir, const char *stage, double bytes) {
   isc_spent s;
@@ -132,7 +133,7 @@ Test(cuda_study, is_the_same_after_a_stop_in_each_training, .timeout = 600) {
   for (int i = 0; i < 2; i++) {
     const isc_run_events events = {.user = (void *)(uintptr_t)stages[i], .progress = stop_there};
     stop = 0;
-    stop_at = 7;
+    stop_at = 3;
     cr_assert_eq(isc_micro_run(dir, "parts", SET(CUDA), &events, &stop), ISC_E_INTERRUPTED);
   }
   isc_assert_ok(isc_micro_run(dir, "parts", SET(CUDA), NULL, NULL));
