@@ -263,15 +263,15 @@ static isc_status recorded_pass(run *r, int64_t t, bool *done) {
   isc_device *dev = r->sp->device;
   *done = false;
   if (!r->records || r->alike < 2) return ISC_OK;
-  ISC_TRY(dev->ops->record(dev->impl));
-  const isc_status st = pass(r, t);
+  isc_status st = dev->ops->record(dev->impl);
   if (st == ISC_OK) {
-    *done = true;
-    return dev->ops->play(dev->impl, false);
+    const isc_status asked = pass(r, t);
+    st = dev->ops->play(dev->impl, asked != ISC_OK);
+    *done = asked == ISC_OK && st == ISC_OK;
   }
-  ISC_TRY(dev->ops->play(dev->impl, true));
+  if (*done) return ISC_OK;
+  r->records = false; /* none of it was done: it is asked for anew, and says then what is wrong */
   isc_kv_cache_rewind(r->cache, t);
-  r->records = false;
   return ISC_OK;
 }
 

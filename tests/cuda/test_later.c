@@ -18,6 +18,7 @@
 /* ---- the emulated device, with all it offers or without what it need not have */
 
 static int64_t recorded, played, dropped_parts;
+static int64_t fail_at; /* the play that fails, 0 = none */
 static const isc_backend_ops *real;
 
 static isc_status count_record(void *impl) {
@@ -27,7 +28,9 @@ static isc_status count_record(void *impl) {
 static isc_status count_play(void *impl, bool drop) {
   played += !drop;
   dropped_parts += drop;
-  return real->play(impl, drop);
+  const bool fails = !drop && played == fail_at;
+  const isc_status st = real->play(impl, drop || fails);
+  return fails ? isc_fail(ISC_E_UNSUPPORTED, "the test asked for it") : st;
 }
 
 typedef enum offer { WAITING, LATER, TOGETHER } offer;
@@ -190,6 +193,13 @@ Test(cuda_later, training_and_samples_have_the_bits_of_operations_that_wait, .ti
   cr_assert_gt(played, 0, "no pass was put together");
   cr_assert_eq(dropped_parts, 0);
   cr_assert_eq(recorded, played);
+  /* Where it fails passes go on one operation at a time. */
+  static outcome failing;
+  fail_at = played + 2;
+  const int64_t before = played;
+  run(TOGETHER, "failing", 0, &failing);
+  same(&waiting, &failing);
+  cr_assert_geq(played, before + 2);
   for (int i = 0; i < STEPS; i++)
     cr_assert(waiting.metric[0][i][0] > 0 && isfinite(waiting.metric[0][i][1]));
 }
