@@ -153,3 +153,23 @@ Test(cuda_study, a_dry_run_tells_of_the_two_layers_of_a_streamed_target, .timeou
   cr_assert(strstr(c.out, "of which two are held"), "%s", c.out);
   isc_cli_free(&c);
 }
+
+/* ---- a device that fails */
+
+static void fail_there(void *user, const char *stage, int64_t done, int64_t total,
+                       const isc_metric *m, int64_t n, double seconds) {
+  (void)user, (void)total, (void)m, (void)n, (void)seconds;
+  if (!strcmp(stage, "control") && done == 3) setenv("INVERSESCOPE_EMULATION", "fail", 1);
+}
+
+Test(cuda_study, goes_on_from_the_last_checkpoint_after_a_device_failed, .timeout = 600) {
+  const char *dir = new_study("failed"), *const *set = SET(CUDA, "run.checkpoint_seconds=0");
+  const isc_run_events events = {.progress = fail_there};
+  isc_assert_ok(isc_micro_run(dir, "whole", set, NULL, NULL));
+  isc_assert_fails(isc_micro_run(dir, "parts", set, &events, NULL), ISC_E_DEVICE, "CUDA backend");
+  unsetenv("INVERSESCOPE_EMULATION");
+  cr_assert(isc_exists(isc_test_path(dir, "parts/control/checkpoint.safetensors")),
+            "there is no checkpoint");
+  cr_assert_str_eq(isc_micro_redone(dir, "parts", set), "control sample score report");
+  isc_assert_same_runs(dir, "whole", "parts", "a run whose device failed");
+}
