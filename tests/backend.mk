@@ -8,6 +8,7 @@ check_PROGRAMS += \
   tests/test_backend_bf16 \
   tests/test_backend_elementwise \
   tests/test_backend_families \
+  tests/test_backend_features \
   tests/test_backend_gemm \
   tests/test_backend_random \
   tests/test_backend_rows \
@@ -20,6 +21,8 @@ tests_test_backend_elementwise_SOURCES = tests/test_backend_elementwise.c
 tests_test_backend_elementwise_LDADD = tests/libbackend_fixture.la $(LDADD)
 tests_test_backend_families_SOURCES = tests/test_backend_families.c
 tests_test_backend_families_LDADD = tests/libbackend_fixture.la $(LDADD)
+tests_test_backend_features_SOURCES = tests/test_backend_features.c
+tests_test_backend_features_LDADD = tests/libbackend_fixture.la $(LDADD)
 tests_test_backend_gemm_SOURCES = tests/test_backend_gemm.c
 tests_test_backend_gemm_LDADD = tests/libbackend_fixture.la $(LDADD)
 tests_test_backend_random_SOURCES = tests/test_backend_random.c

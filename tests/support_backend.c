@@ -171,6 +171,28 @@ static isc_status p_gate_grad(void *impl, const isc_gate *a) {
   return give(&o, 1);
 }
 
+static isc_status p_jumprelu(void *impl, const isc_jumprelu *a) {
+  output o[2];
+  (void)impl;
+  isc_exact *y = room(&o[0], a->y, a->rows * a->d);
+  isc_reference_jumprelu(a, y, room(&o[1], a->l0, a->rows));
+  return give(o, 2);
+}
+
+static isc_status p_jumprelu_grad(void *impl, const isc_jumprelu *a) {
+  output o[2];
+  (void)impl;
+  isc_exact *dx = room(&o[0], a->dx, a->rows * a->d);
+  isc_reference_jumprelu_grad(a, dx, room(&o[1], a->dtheta, a->d));
+  return give(o, 2);
+}
+
+static isc_status p_distances(void *impl, const isc_distances *a) {
+  (void)impl;
+  (void)a;
+  return isc_fail(ISC_E_UNSUPPORTED, "plain: no distances");
+}
+
 static isc_status p_attention(void *impl, const isc_attention *a) {
   output o[2];
   (void)impl;
@@ -324,6 +346,9 @@ const isc_backend_ops isc_test_plain_ops = {
     .rotary = p_rotary,
     .gate = p_gate,
     .gate_grad = p_gate_grad,
+    .jumprelu = p_jumprelu,
+    .jumprelu_grad = p_jumprelu_grad,
+    .distances = p_distances,
 };
 
 isc_device isc_test_plain_device(void) {

@@ -104,6 +104,9 @@ FORWARD(scatter_add, NULL,
 FORWARD(rotary, NULL, (void *impl, const isc_rotary *a), a)
 FORWARD(gate, NULL, (void *impl, const isc_gate *a), a)
 FORWARD(gate_grad, NULL, (void *impl, const isc_gate *a), a)
+FORWARD(jumprelu, NULL, (void *impl, const isc_jumprelu *a), a)
+FORWARD(jumprelu_grad, &w->n.jumprelu_grad, (void *impl, const isc_jumprelu *a), a)
+FORWARD(distances, NULL, (void *impl, const isc_distances *a), a)
 
 static const isc_backend_ops wrapper_ops = {
     .size = sizeof(isc_backend_ops),
@@ -142,6 +145,9 @@ static const isc_backend_ops wrapper_ops = {
     .rotary = w_rotary,
     .gate = w_gate,
     .gate_grad = w_gate_grad,
+    .jumprelu = w_jumprelu,
+    .jumprelu_grad = w_jumprelu_grad,
+    .distances = w_distances,
 };
 
 void isc_test_wrap(isc_test_wrapper *w, isc_device inner) {

@@ -129,6 +129,11 @@ typedef struct isc_backend_ops {
   isc_status (*lane_join)(void *lane);
   /* What is uploaded from here on begins after all that was asked of the device so far, whose memory may be overwritten. */
   isc_status (*lane_follow)(void *lane);
+  /* Since 1.1 and required. */
+  isc_status (*jumprelu)(void *impl,
+                         const isc_jumprelu *a); /* isc_jumprelu: y, and l0 unless NULL */
+  isc_status (*jumprelu_grad)(void *impl, const isc_jumprelu *a); /* and dx, dtheta unless NULL */
+  isc_status (*distances)(void *impl, const isc_distances *a);    /* isc_distances */
 } isc_backend_ops;
 
 enum { ISC_READS = 8 };

@@ -9,7 +9,7 @@
  * an order fixed by the shapes alone, never by the number of threads: the same call gives the same bits.
  * Tolerance, unless stated: |got − exact| ≤ 4e-6 · Σ|terms| of the sum that makes the element; where operands are rounded to
  * bf16, 2^-7 in place of 4e-6 (gemm: 4e-6 of the sum over the rounded operands).
- * *Row independence* (gemm with trans_a = 0, layernorm, rotary, gate, attention, control, xent logp, sample):
+ * *Row independence* (gemm with trans_a = 0, layernorm, rotary, gate, attention, control, xent logp, sample, jumprelu, distances):
  * a row's result has the same bits whatever other rows are in the call, unless the call's `dependent_rows` is set (gemm, xent
  * and control, since 1.1), which lets a backend choose its kernels by the number of rows too.
  * Rationale: this is what makes a sample independent of batch size and threads. Training, whose rows a gradient adds up
@@ -141,6 +141,36 @@ typedef struct isc_gate {
   const float *dy; /* [rows, d]                */
   float *dx;       /* [rows, 2·d] overwritten  */
 } isc_gate;
+
+/* JumpReLU (Rajamanoharan et al. 2024): y = x·[x > θ], NaN stays NaN; l0 = the number of x > θ in a row. The gradient to θ is
+ * their straight-through estimate: with K = [|x − θ| < ε/2], the difference rounded to f32,
+ * dx = dy·[x > θ], dθ += −Σ_rows K·(θ·dy + dl0)/ε. Since 1.1. */
+typedef struct isc_jumprelu {
+  int64_t rows, d;
+  const float *x;     /* [rows, d]            */
+  const float *theta; /* [d], > 0             */
+  float *y;           /* [rows, d]; may alias x */
+  float *l0;          /* [rows] or NULL       */
+  /* backward: */
+  float width;      /* ε > 0                                                 */
+  const float *dy;  /* [rows, d], or NULL = 0 (then dx is NULL)              */
+  const float *dl0; /* [rows], or NULL = 0                                   */
+  float *dx;        /* [rows, d] overwritten; may alias dy; NULL = not asked */
+  float *dtheta;    /* [d] += ; NULL = not asked                             */
+} isc_jumprelu;
+
+/* The sums that distances of pairs are made of, in double: row a[i] with row b[i / group], as samples of one condition have
+ * one activation. With â = a/‖a‖ and b̂ = b/‖b‖, half of chord is 1 − cos, and says it where 1 − dot/(‖a‖·‖b‖) is rounding alone.
+ * Tolerance: 1e-12 in place of 4e-6, and of chord 1e-12 · Σ |â − b̂|·(|â| + |b̂|). Since 1.1. */
+typedef struct isc_distances {
+  int64_t n, dim, group; /* group ≥ 1                            */
+  const float *a;        /* [n, dim]                             */
+  const float *b;        /* [n / group, rounded up; dim]         */
+  /* Each [n], or NULL = not asked: */
+  double *dot, *aa, *bb; /* Σ a·b, Σ a², Σ b²                    */
+  double *apart;         /* Σ (a − b)²                           */
+  double *chord;         /* Σ (â − b̂)²; 0 where ‖a‖ or ‖b‖ is 0  */
+} isc_distances;
 
 /* Next-token loss over a vocabulary without keeping the logits: logits = h wᵀ,
  * logp[i] = log softmax(logits[i])[target[i]] (0 where target[i] < 0),

@@ -74,6 +74,11 @@ ISC_API isc_status isc_op_embed_scaled(isc_step *s, isc_tensor *wte, isc_tensor 
                                        isc_tensor **out);
 /* act(x_gate) · x_up; x [rows, 2·d] = [x_gate | x_up] → [rows, d]. */
 ISC_API isc_status isc_op_gate(isc_step *s, isc_act act, isc_tensor *x, isc_tensor **out);
+/* x·[x > θ] for x [.., d] and thresholds theta [d] → the shape of x; `l0` (may be NULL) gets the number of x > θ of each row,
+ * a tensor of x's leading dims ([1] where x has one dim). Gradients to x, and to theta by the straight-through estimate of
+ * width > 0, of both results (isc_jumprelu in operations.h). ISC_E_UNSUPPORTED on a backend that lacks it. Since 1.1. */
+ISC_API isc_status isc_op_jumprelu(isc_step *s, isc_tensor *x, isc_tensor *theta, double width,
+                                   isc_tensor **out, isc_tensor **l0);
 
 /* Which columns of a fused row are what: [queries n_head | keys n_kv_head | values n_kv_head] heads of width d_head; and how
  * attention goes over them. Zero means none for soft_cap and window (isc_attention in operations.h). */

@@ -44,8 +44,8 @@ static isc_status lacking(isc_conform *c, const isc_op *op) {
     return isc_conform_skip(c, "it was built against ABI %d.%u, and %s is of %d.%d", ISC_ABI_MAJOR,
                             (unsigned)c->plugin->abi_minor, op->name, ISC_ABI_MAJOR, op->since);
   return isc_fail(ISC_E_INTERNAL,
-                  "its operations table, of ABI %d.%d, lacks rotary, gate or gate_grad; every "
-                  "member is required",
+                  "its operations table, of ABI %d.%d, lacks rotary, gate, gate_grad, jumprelu, "
+                  "jumprelu_grad or distances, which are required",
                   ISC_ABI_MAJOR, ISC_ABI_MINOR);
 }
 
@@ -100,6 +100,9 @@ static isc_status aliasing(isc_conform *c) {
   X(rotary, "rotary")                                                                              \
   X(gate, "gate")                                                                                  \
   X(gate_grad, "gate-grad")                                                                        \
+  X(jumprelu, "jumprelu")                                                                          \
+  X(jumprelu_grad, "jumprelu-grad")                                                                \
+  X(distances, "distances")                                                                        \
   X(attention, "attention")                                                                        \
   X(attention_grad, "attention-grad")                                                              \
   X(xent, "xent")                                                                                  \

@@ -116,8 +116,8 @@ const isc_check isc_checks_backend_repeat[] = {
           "fixed order.",
           threads),
     ENTRY("rows",
-          "In gemm without trans_a, layernorm, rotary, gate, attention, control, the log "
-          "probabilities of xent and sample, a row has the same bits whatever other rows are in "
-          "the call.",
+          "In gemm without trans_a, layernorm, rotary, gate, jumprelu, distances, attention, "
+          "control, the log probabilities of xent and sample, a row has the same bits whatever "
+          "other rows are in the call.",
           "Choose blocks and kernels by the size of a row, not by the number of rows.", rows),
     {0}};

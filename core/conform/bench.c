@@ -13,7 +13,7 @@ enum { CANARY = 0x5A };
 
 size_t isc_bench_size(isc_bench_type type) {
   if (type == ISC_BENCH_BF16) return 2;
-  return type == ISC_BENCH_HOST_I64 || type == ISC_BENCH_HOST_F64 ? 8 : 4;
+  return type == ISC_BENCH_F64 || type >= ISC_BENCH_HOST_I64 ? 8 : 4;
 }
 
 bool isc_bench_on_host(isc_bench_type type) {

@@ -15,7 +15,8 @@
 typedef enum isc_bench_type {
   ISC_BENCH_F32,
   ISC_BENCH_I32,
-  ISC_BENCH_BF16, /* on the device                    */
+  ISC_BENCH_BF16,
+  ISC_BENCH_F64, /* on the device                    */
   ISC_BENCH_HOST_F32,
   ISC_BENCH_HOST_I32,
   ISC_BENCH_HOST_I64,

@@ -44,6 +44,7 @@ static double number(isc_bench_type type, const char *at) {
   case ISC_BENCH_HOST_I64:
     memcpy(&l, at, sizeof l);
     return (double)l;
+  case ISC_BENCH_F64:
   case ISC_BENCH_HOST_F64:
     break;
   }

@@ -4,6 +4,7 @@ noinst_LTLIBRARIES += libconform.la libreference.la
 libreference_la_SOURCES = \
   core/conform/reference.c \
   core/conform/reference.h \
+  core/conform/reference_features.c \
   core/conform/reference_math.h \
   core/conform/reference_nn.c \
   core/conform/reference_random.c \
@@ -70,7 +71,9 @@ libconform_la_SOURCES = \
   core/conform/ops_attention.c \
   core/conform/ops_decoder.c \
   core/conform/ops_dense.c \
+  core/conform/ops_distances.c \
   core/conform/ops_index.c \
+  core/conform/ops_jumprelu.c \
   core/conform/ops_random.c \
   core/conform/ops_rows.c \
   core/conform/ops_train.c \

@@ -30,6 +30,8 @@ typedef struct isc_op_call {
   isc_embed embed;
   isc_rotary rotary;
   isc_gate gate;
+  isc_jumprelu jumprelu;
+  isc_distances distances;
   isc_attention attention;
   isc_xent xent;
   isc_control control;
@@ -59,7 +61,7 @@ typedef struct isc_op {
 
 /* A file each; ended by one without a name. */
 extern const isc_op isc_ops_dense[], isc_ops_rows[], isc_ops_index[], isc_ops_decoder[],
-    isc_ops_attention[], isc_ops_train[], isc_ops_random[];
+    isc_ops_attention[], isc_ops_train[], isc_ops_random[], isc_ops_jumprelu[], isc_ops_distances[];
 /* NULL-terminated list of them. */
 extern const isc_op *const isc_ops_all[];
 /* Does a backend know the problems? One that was built against an older minor does not. */

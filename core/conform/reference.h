@@ -71,6 +71,13 @@ void isc_reference_embed_grad(const isc_embed *a, isc_exact *dwte, isc_exact *dw
 void isc_reference_rotary(const isc_rotary *a, isc_exact *y);
 void isc_reference_gate(const isc_gate *a, isc_exact *y);
 void isc_reference_gate_grad(const isc_gate *a, isc_exact *dx);
+void isc_reference_jumprelu(const isc_jumprelu *a, isc_exact *y, isc_exact *l0);
+void isc_reference_jumprelu_grad(const isc_jumprelu *a, isc_exact *dx, isc_exact *dtheta);
+/* [n] each, or NULL */
+typedef struct isc_exact_distances {
+  isc_exact *dot, *aa, *bb, *apart, *chord;
+} isc_exact_distances;
+void isc_reference_distances(const isc_distances *a, const isc_exact_distances *out);
 isc_status isc_reference_attention(const isc_attention *a, isc_exact *out, isc_exact *lse);
 void isc_reference_attention_grad(const isc_attention *a, isc_exact *dq, isc_exact *dk,
                                   isc_exact *dv);

@@ -15,6 +15,7 @@ libinversescope_la_SOURCES += \
   core/tensor/op_elementwise.c \
   core/tensor/op_embed.c \
   core/tensor/op_heads.c \
+  core/tensor/op_jumprelu.c \
   core/tensor/op_linear.c \
   core/tensor/op_normalise.c \
   core/tensor/op_packed.c \

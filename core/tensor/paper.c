@@ -70,6 +70,8 @@ PAPER_OP(control, isc_control)
 PAPER_OP(noise, isc_noise)
 PAPER_OP(rotary, isc_rotary)
 PAPER_OP(gate, isc_gate)
+PAPER_OP(jumprelu, isc_jumprelu)
+PAPER_OP(distances, isc_distances)
 
 static isc_status paper_act(void *impl, isc_act act, int64_t n, const float *x, float *y) {
   (void)impl, (void)act, (void)n, (void)x, (void)y;
@@ -162,7 +164,10 @@ static const isc_backend_ops PAPER = {.size = sizeof PAPER,
                                       .scatter_add = paper_scatter,
                                       .rotary = paper_rotary,
                                       .gate = paper_gate,
-                                      .gate_grad = paper_gate};
+                                      .gate_grad = paper_gate,
+                                      .jumprelu = paper_jumprelu,
+                                      .jumprelu_grad = paper_jumprelu,
+                                      .distances = paper_distances};
 
 isc_device isc_paper_device(isc_paper *p) {
   static const isc_class cls = {.size = sizeof cls,

@@ -201,6 +201,9 @@ LEVEL_OP(scatter_add,
 LEVEL_OP(rotary, (void *impl, const isc_rotary *a), (c, a))
 LEVEL_OP(gate, (void *impl, const isc_gate *a), (c, a))
 LEVEL_OP(gate_grad, (void *impl, const isc_gate *a), (c, a))
+LEVEL_OP(jumprelu, (void *impl, const isc_jumprelu *a), (c, a))
+LEVEL_OP(jumprelu_grad, (void *impl, const isc_jumprelu *a), (c, a))
+LEVEL_OP(distances, (void *impl, const isc_distances *a), (c, a))
 
 static const isc_backend_ops cpu_ops = {
     .size = sizeof(isc_backend_ops),
@@ -239,6 +242,9 @@ static const isc_backend_ops cpu_ops = {
     .rotary = cpu_rotary,
     .gate = cpu_gate,
     .gate_grad = cpu_gate_grad,
+    .jumprelu = cpu_jumprelu,
+    .jumprelu_grad = cpu_jumprelu_grad,
+    .distances = cpu_distances,
 };
 
 static const isc_option cpu_options[] = {

@@ -98,6 +98,9 @@ struct cpu_level {
   isc_status (*rotary)(cpu *c, const isc_rotary *a);
   isc_status (*gate)(cpu *c, const isc_gate *a);
   isc_status (*gate_grad)(cpu *c, const isc_gate *a);
+  isc_status (*jumprelu)(cpu *c, const isc_jumprelu *a);
+  isc_status (*jumprelu_grad)(cpu *c, const isc_jumprelu *a);
+  isc_status (*distances)(cpu *c, const isc_distances *a);
 };
 
 extern const cpu_level cpu_level_generic;

@@ -17,12 +17,14 @@ kernels_backend_cpu_la_SOURCES = \
   kernels/cpu/scratch.c \
   kernels/cpu/simd/attention.h \
   kernels/cpu/simd/attention_tile.h \
+  kernels/cpu/simd/distances.h \
   kernels/cpu/simd/elementwise.h \
   kernels/cpu/simd/gemm.h \
   kernels/cpu/simd/gemm_bf16.h \
   kernels/cpu/simd/gemm_finish.h \
   kernels/cpu/simd/gemm_pack.h \
   kernels/cpu/simd/gemm_tile.h \
+  kernels/cpu/simd/jumprelu.h \
   kernels/cpu/simd/random.h \
   kernels/cpu/simd/rotary.h \
   kernels/cpu/simd/rows.h \

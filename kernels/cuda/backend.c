@@ -253,6 +253,9 @@ OP(scatter_add,
 OP(rotary, (void *impl, const isc_rotary *a), (c, a))
 OP(gate, (void *impl, const isc_gate *a), (c, a))
 OP(gate_grad, (void *impl, const isc_gate *a), (c, a))
+OP(jumprelu, (void *impl, const isc_jumprelu *a), (c, a))
+OP(jumprelu_grad, (void *impl, const isc_jumprelu *a), (c, a))
+OP(distances, (void *impl, const isc_distances *a), (c, a))
 OP(clip, (void *impl, const isc_clip *a), (c, a))
 OP(sample_there, (void *impl, const isc_sample *a), (c, a))
 OP(read_begin, (void *impl, int64_t ticket, const void *src, size_t bytes), (c, ticket, src, bytes))
@@ -312,6 +315,9 @@ static const isc_backend_ops backend_ops = {
     .lane_upload = cuda_lane_upload,
     .lane_join = cuda_lane_join,
     .lane_follow = cuda_lane_follow,
+    .jumprelu = backend_jumprelu,
+    .jumprelu_grad = backend_jumprelu_grad,
+    .distances = backend_distances,
 };
 
 static const isc_option backend_options[] = {

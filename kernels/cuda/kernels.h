@@ -85,6 +85,23 @@ typedef struct fold_args {
   float *out;                /* [n] +=                           */
 } fold_args;
 
+typedef struct jumprelu_args {
+  int64_t rows, d;
+  const float *x, *theta;
+  float *y, *l0; /* l0 may be NULL */
+} jumprelu_args;
+typedef struct jumprelu_grad_args {
+  int64_t rows, d, chunk;
+  const float *x, *theta, *dy, *dl0; /* as in isc_jumprelu  */
+  float *dx, *part; /* part [chunks, d]: −Σ K·(θ·dy + dl0)/ε; either may be NULL */
+  float width;
+} jumprelu_grad_args;
+typedef struct distances_args {
+  int64_t n, dim, group;
+  const float *a, *b;
+  double *dot, *aa, *bb, *apart, *chord; /* each may be NULL */
+} distances_args;
+
 enum { SQUARES_THREADS = 256, SQUARES_PIECE = 8192 };
 typedef struct squares_args {
   int64_t n, pieces;
@@ -265,6 +282,11 @@ typedef struct noise_args {
   X(norm_sum, norm_sum_args)                                                                       \
   X(col_sum, col_sum_args)                                                                         \
   X(fold, fold_args)                                                                               \
+  X(jumprelu, jumprelu_args)                                                                       \
+  X(jumprelu_wide, jumprelu_args)                                                                  \
+  X(jumprelu_grad, jumprelu_grad_args)                                                             \
+  X(distances, distances_args)                                                                     \
+  X(distances_wide, distances_args)                                                                \
   X(squares, squares_args)                                                                         \
   X(squares_end, squares_args)                                                                     \
   X(clip_squares, clip_args)                                                                       \

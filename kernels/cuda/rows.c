@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Normalisation, sums over rows, and rows looked up.
+ * Normalisation, thresholds, distances, sums over rows, and rows looked up.
  */
 #include "cuda_backend.h"
 
@@ -96,6 +96,56 @@ isc_status cuda_col_sum(cuda *c, int64_t rows, int64_t n, const float *x, float 
   const cuda_size grid = {.x = cuda_ceil(n, SUM_COLUMNS), .y = chunks};
   ISC_TRY(CUDA_LAUNCH(c, col_sum, grid, ((cuda_size){.x = SUM_COLUMNS, .y = SUM_LANES}), 0, &a));
   return fold(c, chunks, n, n, a.part, out);
+}
+
+/* ---- thresholds and distances */
+
+isc_status cuda_jumprelu(cuda *c, const isc_jumprelu *j) {
+  const jumprelu_args a = {
+      .rows = j->rows, .d = j->d, .x = j->x, .theta = j->theta, .y = j->y, .l0 = j->l0};
+  if (j->rows <= 0 || j->d <= 0) return ISC_OK;
+  if (j->d >= WIDE) return CUDA_LAUNCH(c, jumprelu_wide, ((cuda_size){.x = j->rows}), WARPS, 0, &a);
+  const cuda_size grid = {.x = cuda_ceil(j->rows, BLOCK_ROWS)};
+  return CUDA_LAUNCH(c, jumprelu, grid, WARPS, 0, &a);
+}
+
+isc_status cuda_jumprelu_grad(cuda *c, const isc_jumprelu *j) {
+  if (j->rows <= 0 || j->d <= 0 || !(j->dx || j->dtheta)) return ISC_OK;
+  jumprelu_grad_args a = {.rows = j->rows,
+                          .d = j->d,
+                          .chunk = chunk_rows(j->rows),
+                          .x = j->x,
+                          .theta = j->theta,
+                          .dy = j->dy,
+                          .dl0 = j->dl0,
+                          .dx = j->dx,
+                          .width = j->width};
+  const int64_t chunks = cuda_ceil(j->rows, a.chunk);
+  void *part = NULL;
+  if (j->dtheta)
+    ISC_TRY(cuda_scratch(c, CUDA_OUTER, (size_t)(chunks * j->d) * sizeof(float), &part));
+  a.part = part;
+  const cuda_size grid = {.x = cuda_ceil(j->d, SUM_COLUMNS), .y = chunks};
+  const cuda_size threads = {.x = SUM_COLUMNS, .y = SUM_LANES};
+  ISC_TRY(CUDA_LAUNCH(c, jumprelu_grad, grid, threads, 0, &a));
+  return j->dtheta ? fold(c, chunks, j->d, j->d, a.part, j->dtheta) : ISC_OK;
+}
+
+isc_status cuda_distances(cuda *c, const isc_distances *d) {
+  const distances_args a = {.n = d->n,
+                            .dim = d->dim,
+                            .group = d->group,
+                            .a = d->a,
+                            .b = d->b,
+                            .dot = d->dot,
+                            .aa = d->aa,
+                            .bb = d->bb,
+                            .apart = d->apart,
+                            .chord = d->chord};
+  if (d->n <= 0 || d->dim <= 0) return ISC_OK;
+  if (d->dim >= WIDE) return CUDA_LAUNCH(c, distances_wide, ((cuda_size){.x = d->n}), WARPS, 0, &a);
+  const cuda_size grid = {.x = cuda_ceil(d->n, BLOCK_ROWS)};
+  return CUDA_LAUNCH(c, distances, grid, WARPS, 0, &a);
 }
 
 isc_status cuda_sum_squares(cuda *c, int64_t n, const float *x, double *host_out) {

@@ -220,6 +220,30 @@ static isc_status gate_grad(void *impl, const isc_gate *a) {
   return ISC_OK;
 }
 
+/* Units at their threshold count as active. */
+static isc_status jumprelu(void *impl, const isc_jumprelu *a) {
+  ISC_TRY(DO(impl, jumprelu(INNER(impl), a)));
+  for (int64_t r = 0; BROKEN("backend.jumprelu") && a->x != a->y && a->l0 && r < a->rows; r++)
+    for (int64_t i = 0; i < a->d; i++)
+      a->l0[r] += a->x[r * a->d + i] == a->theta[i];
+  return ISC_OK;
+}
+
+/* The kernel is as wide to either side as it should be in all. */
+static isc_status jumprelu_grad(void *impl, const isc_jumprelu *a) {
+  isc_jumprelu changed = *a;
+  if (BROKEN("backend.jumprelu-grad") && a->dx != a->dy) changed.width *= 2;
+  return DO(impl, jumprelu_grad(INNER(impl), &changed));
+}
+
+/* Summed in float. */
+static isc_status distances(void *impl, const isc_distances *a) {
+  ISC_TRY(DO(impl, distances(INNER(impl), a)));
+  for (int64_t i = 0; BROKEN("backend.distances") && a->dot && a->dim && i < a->n; i++)
+    a->dot[i] = (float)a->dot[i];
+  return ISC_OK;
+}
+
 #endif
 
 /* The gap behind a row is taken for its last element. */
@@ -536,6 +560,9 @@ static const isc_backend_ops OPS = {.size = sizeof OPS,
                                     .lane_upload = lane_upload,
                                     .lane_join = lane_order,
                                     .lane_follow = lane_order,
+                                    .jumprelu = jumprelu,
+                                    .jumprelu_grad = jumprelu_grad,
+                                    .distances = distances,
 #endif
                                     .scatter_add = scatter_add};
 

@@ -4,8 +4,10 @@
  * file, with LEVEL set and the processor's features switched on.
  */
 #include "attention.h"
+#include "distances.h"
 #include "elementwise.h"
 #include "gemm_bf16.h"
+#include "jumprelu.h"
 #include "random.h"
 #include "rotary.h"
 #include "rows.h"
@@ -21,5 +23,6 @@ static const cpu_gemm_kernel gemm16_kernel = GEMM16_KERNEL("f32");
     .attention = attention, .attention_grad = attention_grad, .xent = xent, .control = control,    \
     .control_grad = control_grad, .adamw = adamw, .sum_squares = sum_squares, .sample = sample,    \
     .noise = noise, .add = add, .axpy = axpy, .mul = mul, .scatter_add = scatter_add,              \
-    .rotary = rotary, .gate = gate, .gate_grad = gate_grad                                         \
+    .rotary = rotary, .gate = gate, .gate_grad = gate_grad, .jumprelu = jumprelu,                  \
+    .jumprelu_grad = jumprelu_grad, .distances = distances                                         \
   }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Normalisation, embedding, rows looked up, and sums over rows.
+ * Normalisation, embedding, rows looked up, thresholds, distances, and sums over rows.
  *
  * A row is worked by one warp, or a wide one by one block, whichever its width says, so that its bits do not depend on the
  * other rows. Sums over rows run in chunks whose number follows from the shape, and the chunks' sums are added in order.
@@ -10,9 +10,9 @@
 enum { NORM_THREADS = 256, WIDE_WARPS = NORM_THREADS / WARP };
 
 /* The sum over the WARPS warps that share a row. */
-template <int WARPS> DEVICE float row_sum(float x) {
+template <int WARPS, class T> DEVICE T row_sum(T x) {
   if (WARPS == 1) return warp_sum(x);
-  SHARED(float, room, [WIDE_WARPS]);
+  SHARED(T, room, [WIDE_WARPS]);
   return block_sum<WIDE_WARPS>(x, room);
 }
 
@@ -129,6 +129,92 @@ KERNEL(fold, 256) {
       t += a.part[k * a.stride + i];
     a.out[i] = t;
   }
+}
+
+/* ---- JumpReLU: y and the number of active units of rows, as in the norms; then its gradient, as in the sums over rows */
+
+template <int WARPS> DEVICE void jumprelu_rows(const jumprelu_args &a) {
+  const int64_t row = WARPS == 1 ? (int64_t)blockIdx.x * blockDim.y + threadIdx.y : blockIdx.x;
+  const int lane = WARPS == 1 ? threadIdx.x : threadIdx.y * WARP + threadIdx.x;
+  if (row >= a.rows) return;
+  const float *x = a.x + row * a.d;
+  float *y = a.y + row * a.d;
+  int active = 0;
+  for (int64_t i = lane; i < a.d; i += WARP * WARPS) {
+    const float t = x[i], theta = a.theta[i];
+    y[i] = t <= theta ? 0.0f : t;
+    active += t > theta;
+  }
+  if (!a.l0) return;
+  active = row_sum<WARPS>(active);
+  if (lane == 0) a.l0[row] = (float)active;
+}
+
+KERNEL(jumprelu, NORM_THREADS) {
+  jumprelu_rows<1>(a);
+}
+KERNEL(jumprelu_wide, NORM_THREADS) {
+  jumprelu_rows<WIDE_WARPS>(a);
+}
+
+KERNEL(jumprelu_grad, SUM_COLUMNS *SUM_LANES) {
+  SHARED(float, room, [SUM_LANES][SUM_COLUMNS]);
+  const int64_t col = (int64_t)blockIdx.x * SUM_COLUMNS + threadIdx.x;
+  const int64_t begin = blockIdx.y * a.chunk, end = least(begin + a.chunk, a.rows);
+  const float theta = col < a.d ? a.theta[col] : 0.0f, half = 0.5f * a.width;
+  float s = 0.0f;
+  for (int64_t r = begin + threadIdx.y; r < end && col < a.d; r += SUM_LANES) {
+    const int64_t at = r * a.d + col;
+    const float x = a.x[at], dy = a.dy ? a.dy[at] : 0.0f, dl0 = a.dl0 ? a.dl0[r] : 0.0f;
+    if (fabsf(x - theta) < half) s += FMA(theta, dy, dl0);
+    if (a.dx) a.dx[at] = x <= theta ? 0.0f : dy;
+  }
+  if (!a.part) return;
+  s = lanes_sum(s, room);
+  if (threadIdx.y == 0 && col < a.d) a.part[blockIdx.y * a.d + col] = s / -a.width;
+}
+
+/* ---- distances: a warp or a block a pair, as in the norms */
+
+template <int WARPS> DEVICE void distances_rows(const distances_args &a) {
+  const int64_t row = WARPS == 1 ? (int64_t)blockIdx.x * blockDim.y + threadIdx.y : blockIdx.x;
+  const int lane = WARPS == 1 ? threadIdx.x : threadIdx.y * WARP + threadIdx.x;
+  if (row >= a.n) return;
+  const float *x = a.a + row * a.dim, *y = a.b + row / a.group * a.dim;
+  double dot = 0.0, aa = 0.0, bb = 0.0, apart = 0.0;
+  for (int64_t i = lane; i < a.dim; i += WARP * WARPS) {
+    const double p = x[i], q = y[i];
+    dot += p * q;
+    aa += p * p;
+    bb += q * q;
+    apart += (p - q) * (p - q);
+  }
+  dot = row_sum<WARPS>(dot);
+  aa = row_sum<WARPS>(aa);
+  bb = row_sum<WARPS>(bb);
+  apart = row_sum<WARPS>(apart);
+  if (lane == 0) {
+    if (a.dot) a.dot[row] = dot;
+    if (a.aa) a.aa[row] = aa;
+    if (a.bb) a.bb[row] = bb;
+    if (a.apart) a.apart[row] = apart;
+  }
+  if (!a.chord) return;
+  const double norm_a = sqrt(aa), norm_b = sqrt(bb);
+  double chord = 0.0;
+  for (int64_t i = lane; i < a.dim && norm_a != 0.0 && norm_b != 0.0; i += WARP * WARPS) {
+    const double u = x[i] / norm_a - y[i] / norm_b;
+    chord += u * u;
+  }
+  chord = row_sum<WARPS>(chord);
+  if (lane == 0) a.chord[row] = chord;
+}
+
+KERNEL(distances, NORM_THREADS) {
+  distances_rows<1>(a);
+}
+KERNEL(distances_wide, NORM_THREADS) {
+  distances_rows<WIDE_WARPS>(a);
 }
 
 /* ---- Σ x² in double, a piece a block: the same bits whether of one array or of many at once */

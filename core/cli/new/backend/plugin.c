@@ -66,6 +66,8 @@ PASS(embed_grad, (void *impl, const isc_embed *a), a)
 PASS(rotary, (void *impl, const isc_rotary *a), a)
 PASS(gate, (void *impl, const isc_gate *a), a)
 PASS(gate_grad, (void *impl, const isc_gate *a), a)
+PASS(jumprelu, (void *impl, const isc_jumprelu *a), a)
+PASS(jumprelu_grad, (void *impl, const isc_jumprelu *a), a)
 PASS(attention, (void *impl, const isc_attention *a), a)
 PASS(attention_grad, (void *impl, const isc_attention *a), a)
 PASS(xent, (void *impl, const isc_xent *a), a)
@@ -87,6 +89,7 @@ PASS(gather, (void *impl, int64_t n, int64_t width, const float *x, const int64_
 PASS(scatter_add,
      (void *impl, int64_t n, int64_t width, const float *in, const int64_t *row, float *x), n,
      width, in, row, x)
+PASS(distances, (void *impl, const isc_distances *a), a)
 
 static const isc_backend_ops ops = {
     .size = sizeof ops,
@@ -125,6 +128,9 @@ static const isc_backend_ops ops = {
     .rotary = rotary,
     .gate = gate,
     .gate_grad = gate_grad,
+    .jumprelu = jumprelu,
+    .jumprelu_grad = jumprelu_grad,
+    .distances = distances,
 };
 
 ISC_PLUGIN_CLASS(ISC_BACKEND, "@NAME@", "0.1.0",
