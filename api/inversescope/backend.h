@@ -136,6 +136,7 @@ typedef struct isc_backend_ops {
   isc_status (*distances)(void *impl, const isc_distances *a);    /* isc_distances */
 } isc_backend_ops;
 
+/* Copies to the host that may be on their way at once: the tickets of read_begin. */
 enum { ISC_READS = 8 };
 
 /* An opened backend. */
