@@ -85,9 +85,8 @@ static isc_status show_method(const isc_study *s, const isc_study_plan *p,
   ISC_TRY(isc_asprintf(&below, "%s/method", scratch));
   const isc_status st = isc_rehearse(s, p, m, below, &r);
   free(below);
-  if (m == s->method)
-    show_work("harvest", "", st == ISC_OK ? r.harvest_flops : isc_harvest_flops(p),
-              st == ISC_OK ? r.harvest_memory : p->harvest.peak, rate);
+  if (m == s->method && r.harvest_flops > 0)
+    show_work("harvest", "", r.harvest_flops, r.harvest_memory, rate);
   ISC_TRY(st);
   for (int64_t k = 0; k < r.n_stages; k++) {
     snprintf(name, sizeof name, "%s%s", m->below, r.stage[k].name);

@@ -26,8 +26,7 @@ typedef struct stage_env {
   float *map; /* [d_head, d_model] of zeros but the diagonal, every head's */
   isc_kernel kernel;
   const isc_kernel **kernels; /* [n_sites] the same one: all have d_model */
-  isc_tokenizer *tokenizer;
-  double text_flops; /* of the target for one text, at most */
+  double text_flops;          /* of the target for one text */
 } stage_env;
 
 static isc_status env_text(const isc_method_env *env, int64_t i, isc_text *out) {
@@ -82,39 +81,35 @@ static isc_status make_kernel(stage_env *e, const isc_study *s, int64_t dim) {
   return e->kernel.ops->open(s->kernel_conf, dim, &e->kernel.self);
 }
 
-static isc_status make_tokenizer(stage_env *e, const isc_study *s) {
-  const isc_decoder_family *family;
-  const isc_decoder_options *options;
-  isc_target_family(s->target_class, s->target_conf, &family, &options);
-  return isc_decoder_family_tokenizer(options, &e->tokenizer);
-}
-
-static isc_status env_new(const isc_study *s, const isc_study_plan *plan, stage_env *e) {
-  *e = (stage_env){.study = s, .text_flops = isc_harvest_flops(plan) / (double)plan->harvest.texts};
+/* The target first: it is there all along, and its harvest says what a text takes of it. */
+static isc_status env_new(const isc_study *s, const isc_study_plan *plan, stage_env *e,
+                          isc_rehearsal *out) {
+  *e = (stage_env){.study = s};
   ISC_TRY(isc_plan_device_open(s->device, s->device_conf, &e->plan));
+  ISC_TRY(isc_rehearse_target(s, plan, &e->plan, &e->target, out));
+  e->text_flops = out->harvest_flops / (double)plan->harvest.texts;
   ISC_TRY(make_sites(e, plan));
   ISC_TRY(make_kernel(e, s, plan->memory.spec.d_model));
-  ISC_TRY(make_tokenizer(e, s));
-  e->env = (isc_method_env){.size = sizeof e->env,
-                            .device = &e->plan.device,
-                            .seed = (uint64_t)s->run.seed,
-                            .prior = &s->prior,
-                            .target_tokenizer = e->tokenizer,
-                            .sites = e->site,
-                            .site_size = sizeof(isc_site),
-                            .n_sites = plan->harvest.sites.sites,
-                            .kernels = e->kernels,
-                            .n_train = s->n_train < INPUTS ? s->n_train : INPUTS,
-                            .text = env_text,
-                            .activations = env_activations,
-                            .harvest = env_harvest,
-                            .core = e};
+  e->env =
+      (isc_method_env){.size = sizeof e->env,
+                       .device = &e->plan.device,
+                       .seed = (uint64_t)s->run.seed,
+                       .prior = &s->prior,
+                       .target_tokenizer = e->target.target.ops->tokenizer(e->target.target.self),
+                       .sites = e->site,
+                       .site_size = sizeof(isc_site),
+                       .n_sites = plan->harvest.sites.sites,
+                       .kernels = e->kernels,
+                       .n_train = s->n_train < INPUTS ? s->n_train : INPUTS,
+                       .text = env_text,
+                       .activations = env_activations,
+                       .harvest = env_harvest,
+                       .core = e};
   return ISC_OK;
 }
 
 static void env_free(stage_env *e) {
   if (e->kernel.self) e->kernel.ops->close(e->kernel.self);
-  isc_tokenizer_close(e->tokenizer);
   free(e->site);
   free(e->name);
   free(e->kernels);
@@ -264,8 +259,7 @@ isc_status isc_rehearse(const isc_study *s, const isc_study_plan *plan, const is
   stage_env e;
   isc_study_method own = *m;
   *out = (isc_rehearsal){.parameters = -1};
-  ISC_GO(env_new(s, plan, &e));
-  ISC_GO(isc_rehearse_target(s, plan, &e.plan, &e.target, out));
+  ISC_GO(env_new(s, plan, &e, out));
   ISC_GO(m->ops->open(m->conf, &e.env, &own.self));
   ISC_GO(rehearse_stages(&e, &own, own.self, scratch, out));
   if (m->ops->parameters) out->parameters = m->ops->parameters(own.self);
@@ -277,20 +271,7 @@ done:
   return st == ISC_OK ? removed : st;
 }
 
-/* ---- the harvest, and this machine */
-
-double isc_harvest_flops(const isc_study_plan *p) {
-  const isc_decoder_spec *s = &p->memory.spec;
-  const isc_harvest_plan *h = &p->harvest;
-  const double d = (double)s->d_model, heads = (double)(s->n_head * s->d_head),
-               kv = (double)((s->n_kv_head ? s->n_kv_head : s->n_head) * s->d_head),
-               mlp = (double)s->d_mlp * (s->mlp == ISC_MLP_GATED ? 3 : 2);
-  const double kept = 2 * d * 2 * kv,
-               layer = kept + 4 * d * heads + 2 * d * mlp + 2 * heads * ((double)h->len + 1);
-  /* Of the deepest layer only keys and values are made for every token, when nothing behind its heads is asked for. */
-  const double last = h->sites.heads == h->sites.sites ? kept : layer;
-  return (double)h->texts * (double)h->len * (layer * (double)h->sites.last_layer + last);
-}
+/* ---- this machine */
 
 /* The best rate of a product in six tries, the first of which warm up; *seconds of the last. */
 static isc_status products(isc_device *dev, const isc_gemm *g, double *rate, double *seconds) {

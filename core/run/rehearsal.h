@@ -33,9 +33,6 @@ typedef struct isc_rehearsal {
 ISC_API isc_status isc_rehearse(const isc_study *s, const isc_study_plan *plan,
                                 const isc_study_method *m, const char *scratch, isc_rehearsal *out);
 
-/* Floating-point operations of the harvest of the training and test inputs at the longest text's length. */
-ISC_API double isc_harvest_flops(const isc_study_plan *p);
-
 /* Floating-point operations a second that the study's device reaches on products of f32, measured in a moment. */
 ISC_API isc_status isc_measure_rate(isc_device *dev, double *flops_per_second);
 
