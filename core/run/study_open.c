@@ -78,7 +78,8 @@ isc_status isc_study_device(isc_config *c, const isc_run_settings *run, isc_devi
   ISC_TRY(isc_device_open(run->device, NULL, out, report));
   const isc_class *cls = (*out)->cls;
   if (!isc_config_has(c, "backend") && !(run->threads > 0 && has_threads(cls))) return ISC_OK;
-  ISC_TRY(backend_conf(c, cls, run->threads, conf));
+  if (backend_conf(c, cls, run->threads, conf) != ISC_OK)
+    return isc_fail_in("run.device is the backend \"%s\"", cls->name);
   isc_device_close(*out);
   *out = NULL;
   return isc_device_open(cls->name, *conf, out, NULL);
