@@ -181,7 +181,7 @@ static isc_status side_part(json_t *doc, const char *key, const isc_side *side) 
 }
 
 static isc_status fill(work *w, json_t *doc) {
-  json_t *sites = json_array(), *features = json_array();
+  json_t *sites, *features;
   json_object_set_new(doc, "program", json_string("inversescope " PACKAGE_VERSION));
   ISC_TRY(side_part(doc, "a", &w->s.a));
   ISC_TRY(side_part(doc, "b", &w->s.b));
@@ -190,8 +190,8 @@ static isc_status fill(work *w, json_t *doc) {
   ISC_TRY(refusal_part(w, doc));
   ISC_TRY(share_part(w, ISC_SIDE_VALIDITY, "validity", doc));
   ISC_TRY(share_part(w, ISC_SIDE_COPIES, "copies", doc));
-  json_object_set_new(doc, "features", features);
-  json_object_set_new(doc, "sites", sites);
+  json_object_set_new(doc, "features", features = json_array());
+  json_object_set_new(doc, "sites", sites = json_array());
   for (int64_t k = 0; k < w->s.n_sites; k++)
     json_array_append_new(sites, json_pack("{sO}", "name", w->s.site[k].json_name));
   isc_sides_take(&w->s, ISC_SIDE_REFUSAL, ISC_FIXED_KERNEL, w->a, w->b);
