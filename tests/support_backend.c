@@ -5,6 +5,7 @@
  * It knows nothing of the fast backends, so that it can stand as an independent answer to them.
  */
 #include "support_backend.h"
+#include "base/half.h"
 #include "conform/reference.h"
 #include <inversescope/rng.h>
 #include <math.h>
@@ -193,6 +194,13 @@ static isc_status p_distances(void *impl, const isc_distances *a) {
   return isc_fail(ISC_E_UNSUPPORTED, "plain: no distances");
 }
 
+static isc_status p_to_bf16(void *impl, int64_t n, const float *x, uint16_t *out) {
+  (void)impl;
+  for (int64_t i = 0; i < n; i++)
+    out[i] = isc_bf16_of_f32(x[i]);
+  return ISC_OK;
+}
+
 static isc_status p_attention(void *impl, const isc_attention *a) {
   output o[2];
   (void)impl;
@@ -349,6 +357,7 @@ const isc_backend_ops isc_test_plain_ops = {
     .jumprelu = p_jumprelu,
     .jumprelu_grad = p_jumprelu_grad,
     .distances = p_distances,
+    .to_bf16 = p_to_bf16,
 };
 
 isc_device isc_test_plain_device(void) {

@@ -24,7 +24,7 @@ typedef struct isc_test_counts {
   int64_t col_sum, adamw; /* adamw counts parameters, not calls                          */
   int64_t last_alloc;     /* bytes of the latest device allocation                       */
   int64_t fail_at;        /* the fail_at-th call from zero returns ISC_E_DEVICE; 0 = off */
-  int64_t jumprelu_grad;
+  int64_t jumprelu_grad, to_bf16;
   bool poison;
 } isc_test_counts;
 

@@ -107,6 +107,7 @@ FORWARD(gate_grad, NULL, (void *impl, const isc_gate *a), a)
 FORWARD(jumprelu, NULL, (void *impl, const isc_jumprelu *a), a)
 FORWARD(jumprelu_grad, &w->n.jumprelu_grad, (void *impl, const isc_jumprelu *a), a)
 FORWARD(distances, NULL, (void *impl, const isc_distances *a), a)
+FORWARD(to_bf16, &w->n.to_bf16, (void *impl, int64_t n, const float *x, uint16_t *out), n, x, out)
 
 static const isc_backend_ops wrapper_ops = {
     .size = sizeof(isc_backend_ops),
@@ -148,6 +149,7 @@ static const isc_backend_ops wrapper_ops = {
     .jumprelu = w_jumprelu,
     .jumprelu_grad = w_jumprelu_grad,
     .distances = w_distances,
+    .to_bf16 = w_to_bf16,
 };
 
 void isc_test_wrap(isc_test_wrapper *w, isc_device inner) {

@@ -9,6 +9,7 @@ check_PROGRAMS += \
   tests/test_ops \
   tests/test_ops_families \
   tests/test_ops_jumprelu \
+  tests/test_ops_rounded \
   tests/test_ops_model \
   tests/test_count \
   tests/test_dependent_rows \
@@ -21,6 +22,7 @@ check_PROGRAMS += \
 tests_test_ops_SOURCES = tests/test_ops.c
 tests_test_ops_families_SOURCES = tests/test_ops_families.c
 tests_test_ops_jumprelu_SOURCES = tests/test_ops_jumprelu.c
+tests_test_ops_rounded_SOURCES = tests/test_ops_rounded.c
 tests_test_ops_model_SOURCES = tests/test_ops_model.c
 tests_test_optimizer_SOURCES = tests/test_optimizer.c
 tests_test_count_SOURCES = tests/test_count.c

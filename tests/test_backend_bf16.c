@@ -197,6 +197,35 @@ Test(backend_bf16, rounds_to_nearest_even_and_keeps_what_is_no_number) {
   }
 }
 
+/* An array rounded by itself, at every length around a vector: each element as a product takes it, and none beyond. */
+Test(backend_bf16, an_array_is_rounded_as_operands_are) {
+  enum { MOST = 70 };
+  float *x = be_floats(MOST, 7);
+  uint16_t out[MOST + 1];
+  x[0] = 1 + 0x1p-8f;
+  x[1] = 1 + 0x3p-8f;
+  x[2] = 0x1.fffffep127f;
+  x[3] = -INFINITY;
+  x[4] = -0.0f;
+  x[5] = 0x1p-130f;
+  x[6] = NAN;
+  EACH_KERNEL(b, 2)
+  for (int64_t n = 0; n <= MOST; n++) {
+    memset(out, 0xA5, sizeof out);
+    isc_assert_ok(b.ops->to_bf16(b.impl, n, x, out));
+    for (int64_t i = 0; i < n; i++) {
+      const uint32_t widened = (uint32_t)out[i] << 16;
+      const float want = isc_reference_bf16(x[i]);
+      float got;
+      memcpy(&got, &widened, sizeof got);
+      cr_assert(memcmp(&got, &want, sizeof got) == 0 || (isnan(got) && isnan(want)),
+                "%s: %a became %a", b.level, (double)x[i], (double)got);
+    }
+    cr_assert_eq(out[n], 0xA5A5, "%s: more than %d elements", b.level, (int)n);
+  }
+  be_free(x);
+}
+
 /* Any run of rows has the bits it has among 70, whatever the number of threads. */
 static void rows_alone(int kernel, int64_t n, int64_t k, bool tb, bool half) {
   backend one, two;
@@ -323,5 +352,43 @@ Test(backend_bf16, the_loss_rounds_what_its_products_multiply) {
       be_free(all[i]);
     free(want);
     free(terms);
+  }
+}
+
+/* Weights that are rounded already are what its products read. */
+Test(backend_bf16, the_loss_reads_rounded_weights_in_place_of_its_own) {
+  enum { ROWS = 40, D = 33, VOCAB = 300 };
+  EACH_KERNEL(be, 2) {
+    float *h = be_floats(ROWS * D, 1), *w = be_floats(VOCAB * D, 2), *dw = be_floats(VOCAB * D, 4);
+    float *nothing = calloc(VOCAB * D, sizeof *nothing), *dw2 = be_copy(dw, VOCAB * D);
+    float logp[2][ROWS], dh[2][ROWS * D];
+    uint16_t *half = calloc(VOCAB * D, sizeof *half);
+    int32_t target[ROWS];
+    for (int i = 0; i < ROWS; i++)
+      target[i] = i % 5 == 3 ? -1 : i * 7 % VOCAB;
+    isc_assert_ok(be.ops->to_bf16(be.impl, VOCAB * D, w, half));
+    isc_xent a = {.rows = ROWS, .d = D, .vocab = VOCAB, .h = h, .w = w, .target = target};
+    a.product = ISC_BF16;
+    a.logp = logp[0];
+    a.dh = dh[0];
+    a.dw = dw;
+    isc_assert_ok(be.ops->xent(be.impl, &a));
+    a.w = nothing;
+    a.w_bf16 = half;
+    a.logp = logp[1];
+    a.dh = dh[1];
+    a.dw = dw2;
+    isc_assert_ok(be.ops->xent(be.impl, &a));
+    BE_SAME_BITS(logp[1], logp[0], ROWS, "%s logp", be.level);
+    BE_SAME_BITS(dh[1], dh[0], ROWS * D, "%s dh", be.level);
+    BE_SAME_BITS(dw2, dw, VOCAB * D, "%s dw", be.level);
+    a.product = ISC_F32; /* and a product of f32 does not */
+    isc_assert_ok(be.ops->xent(be.impl, &a));
+    cr_assert_float_eq(logp[1][0], -logf(VOCAB), 1e-5, "%s", be.level);
+    float *all[] = {h, w, dw, dw2};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+      be_free(all[i]);
+    free(nothing);
+    free(half);
   }
 }

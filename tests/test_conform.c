@@ -154,9 +154,9 @@ Test(conform, plugins_without_a_defect_pass_everything) {
 }
 
 Test(conform, a_backend_of_the_first_headers_is_not_asked_for_what_came_later) {
-  static const char *const later[] = {"backend.rotary",        "backend.gate",
-                                      "backend.gate-grad",     "backend.jumprelu",
-                                      "backend.jumprelu-grad", "backend.distances"};
+  static const char *const later[] = {
+      "backend.rotary",        "backend.gate",      "backend.gate-grad", "backend.jumprelu",
+      "backend.jumprelu-grad", "backend.distances", "backend.to-bf16"};
   isc_conformed c = isc_conform_cli(
       ARGS("--json", "--timeout-scale", "5", isc_test_build("tests/conform/.libs/old_backend.so")));
   const json_t *plugin = isc_report_plugin(c.json, 0);

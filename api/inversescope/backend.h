@@ -134,6 +134,8 @@ typedef struct isc_backend_ops {
                          const isc_jumprelu *a); /* isc_jumprelu: y, and l0 unless NULL */
   isc_status (*jumprelu_grad)(void *impl, const isc_jumprelu *a); /* and dx, dtheta unless NULL */
   isc_status (*distances)(void *impl, const isc_distances *a);    /* isc_distances */
+  /* out[i] = x[i] rounded as a product of bf16 rounds its operands: to nearest even, NaN staying NaN. */
+  isc_status (*to_bf16)(void *impl, int64_t n, const float *x, uint16_t *out);
 } isc_backend_ops;
 
 /* Copies to the host that may be on their way at once: the tickets of read_begin. */

@@ -188,6 +188,7 @@ typedef struct isc_xent {
       product; /* since 1.1; as in isc_gemm, for all three products; weights and sums stay f32 */
   const int32_t *host_target; /* since 1.1; host: what target holds, or NULL */
   bool dependent_rows;        /* since 1.1; as in isc_gemm, for logp too                        */
+  const uint16_t *w_bf16; /* since 1.1; w rounded to bf16, for products of bf16 to read; or NULL */
 } isc_xent;
 
 /* Control layer, collapsed scores (paper 3.1; FACTS 2):

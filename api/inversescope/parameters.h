@@ -23,6 +23,9 @@ typedef struct isc_param {
   int32_t group;    /* index into isc_optimizer's groups                                      */
   bool
       touched; /* a gradient was written since the last zero_grad (else no update, as PyTorch skips None) */
+  /* since 1.1: the core's own */
+  bool rounded_holds; /* `rounded` is value as it is now                                       */
+  uint16_t *rounded;  /* value in bf16 on the device, for products; NULL until one asks        */
 } isc_param;
 
 typedef struct isc_params isc_params; /* a set of parameters */

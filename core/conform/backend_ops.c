@@ -45,7 +45,7 @@ static isc_status lacking(isc_conform *c, const isc_op *op) {
                             (unsigned)c->plugin->abi_minor, op->name, ISC_ABI_MAJOR, op->since);
   return isc_fail(ISC_E_INTERNAL,
                   "its operations table, of ABI %d.%d, lacks rotary, gate, gate_grad, jumprelu, "
-                  "jumprelu_grad or distances, which are required",
+                  "jumprelu_grad, distances or to_bf16, which are required",
                   ISC_ABI_MAJOR, ISC_ABI_MINOR);
 }
 
@@ -103,6 +103,7 @@ static isc_status aliasing(isc_conform *c) {
   X(jumprelu, "jumprelu")                                                                          \
   X(jumprelu_grad, "jumprelu-grad")                                                                \
   X(distances, "distances")                                                                        \
+  X(to_bf16, "to-bf16")                                                                            \
   X(attention, "attention")                                                                        \
   X(attention_grad, "attention-grad")                                                              \
   X(xent, "xent")                                                                                  \

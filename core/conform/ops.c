@@ -13,7 +13,7 @@ const isc_op *const isc_ops_all[] = {
 bool isc_op_known(const isc_op *op, const isc_class *backend) {
   const isc_backend_ops *ops = backend->ops;
   return op->since == 0 || (ops->rotary && ops->gate && ops->gate_grad && ops->jumprelu &&
-                            ops->jumprelu_grad && ops->distances);
+                            ops->jumprelu_grad && ops->distances && ops->to_bf16);
 }
 
 isc_status isc_op_call_on(const isc_op *op, isc_bench *b, const isc_op_call *call,

@@ -16,6 +16,7 @@ typedef struct isc_flat {
   int64_t n, width; /* width: of a row, where there are rows   */
   const float *x, *y;
   float *out;
+  uint16_t *half;     /* [n] bf16     */
   const int64_t *row; /* [n] host     */
   double *sum;        /* [1] host     */
 } isc_flat;

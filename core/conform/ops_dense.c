@@ -305,6 +305,45 @@ static isc_status expect_axpy(isc_bench *b, const isc_op_call *call) {
   return ISC_OK;
 }
 
+/* ---- to bf16 */
+
+/* Of every four numbers one lies half-way between two of bf16, and two right beside such a place. */
+static void bring_between(float *x, int64_t n) {
+  static const uint32_t low[] = {0x8000, 0x7FFF, 0x8001};
+  for (int64_t i = 0; i < n; i++) {
+    uint32_t bits;
+    if (i % 4 == 3) continue;
+    memcpy(&bits, x + i, sizeof bits);
+    bits = (bits & 0xFFFF0000u) | low[i % 4];
+    memcpy(x + i, &bits, sizeof bits);
+  }
+}
+
+static isc_status make_to_bf16(isc_bench *b, int64_t variant, int64_t alias, isc_op_call *out) {
+  isc_flat f = {.n = LENGTHS[variant]};
+  (void)alias;
+  isc_bench_begin(b, "to_bf16", "n %lld", (long long)f.n);
+  ISC_TRY(isc_bench_array_new(b, "x", ISC_BENCH_IN, ISC_BENCH_F32, f.n, &f.x));
+  bring_between((float *)(uintptr_t)f.x, f.n);
+  ISC_TRY(isc_bench_array_new(b, "out", ISC_BENCH_OUT, ISC_BENCH_BF16, f.n, &f.half));
+  out->flat = f;
+  return ISC_OK;
+}
+
+static isc_status run_to_bf16(isc_bench *b, const isc_op_call *call) {
+  const isc_flat *f = &call->flat;
+  return b->dev->ops->to_bf16(b->dev->impl, f->n, isc_bench_at(b, f->x), isc_bench_at(b, f->half));
+}
+
+static isc_status expect_to_bf16(isc_bench *b, const isc_op_call *call) {
+  const isc_flat *f = &call->flat;
+  isc_exact *out;
+  ISC_TRY(isc_bench_want(b, f->half, &out));
+  for (int64_t i = 0; i < f->n; i++)
+    out[i] = isc_exact_of((double)isc_reference_bf16(f->x[i]));
+  return ISC_OK;
+}
+
 enum { SOME = 10, NONE = 1 }; /* of LENGTHS */
 
 const isc_op isc_ops_dense[] = {
@@ -318,4 +357,5 @@ const isc_op isc_ops_dense[] = {
     {"add", 0, SOME, NONE, 2, make_add, run_add, expect_add, NULL, NULL},
     {"axpy", 0, SOME, NONE, 0, make_axpy, run_axpy, expect_axpy, NULL, NULL},
     {"mul", 0, SOME, NONE, 2, make_mul, run_mul, expect_mul, NULL, NULL},
+    {"to-bf16", 1, SOME, NONE, 0, make_to_bf16, run_to_bf16, expect_to_bf16, NULL, NULL},
     {0}};

@@ -55,6 +55,7 @@ done:
 
 isc_status isc_param_read(const isc_safetensors *f, const isc_st_tensor *t, isc_params *set,
                           isc_param *q) {
+  isc_param_changed(q);
   return isc_param_upload(f, t, set, q->value.data, (isc_dtype)q->value.dtype);
 }
 
@@ -140,6 +141,7 @@ isc_status isc_param_load_by(isc_weights *w, const isc_weight_matrix *m, isc_par
   isc_status st = ISC_OK;
   rows r = {0};
   ISC_TRY(check_matrix(w, m, q));
+  isc_param_changed(q);
   ISC_GO(begin_rows(w, m, (isc_dtype)q->value.dtype, way, &r));
   for (int64_t first = 0; first < m->rows; first += r.most)
     ISC_GO(send_rows(w, m, &r, set, q, first, least(m->rows - first, r.most)));

@@ -60,6 +60,8 @@ static isc_status list_updates(isc_params *p, const isc_optimizer *opt, int64_t 
 
 static isc_status apply(isc_params *p, int64_t n) {
   if (n == 0) return ISC_OK;
+  for (int64_t i = 0; i < p->count; i++)
+    if (p->at[i]->touched) isc_param_changed(p->at[i]);
   ISC_TRY(p->dev->ops->adamw(p->dev->impl, p->list, n));
   for (int64_t i = 0; i < p->count; i++)
     p->at[i]->steps += p->at[i]->touched;

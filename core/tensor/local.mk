@@ -29,6 +29,7 @@ libinversescope_la_SOURCES += \
   core/tensor/params.h \
   core/tensor/plan_device.c \
   core/tensor/plan_device.h \
+  core/tensor/rounded.c \
   core/tensor/shape.c \
   core/tensor/step.c \
   core/tensor/tape.c

@@ -7,6 +7,7 @@
  */
 #include "tensor/count.h"
 #include "tensor/internal.h"
+#include "tensor/params.h"
 
 typedef struct linear {
   isc_tensor *x, *w, *b, *out; /* [rows, in], [in, n] or [n, in], [n] or NULL, [rows, n] */
@@ -16,10 +17,16 @@ typedef struct linear {
   isc_act act;
 } linear;
 
-/* `w`: the weight where it is the right operand, whose elements may be bf16. */
+/* `w`: the weight where it is the right operand, whose elements may be bf16 or have a copy that is. */
 static isc_status product(isc_step *s, isc_gemm *g, const isc_tensor *w) {
+  const uint16_t *rounded = NULL;
   g->b_dtype = w ? (isc_dtype)w->dtype : ISC_F32;
   g->product = g->b_dtype == ISC_BF16 ? ISC_BF16 : s->product;
+  if (w && g->product == ISC_BF16) ISC_TRY(isc_param_rounded(s->dev, w, &rounded));
+  if (rounded) {
+    g->b = (const float *)(const void *)rounded;
+    g->b_dtype = ISC_BF16;
+  }
   g->dependent_rows = isc_training(s);
   return isc_device_gemm(s->dev, g);
 }

@@ -7,6 +7,7 @@
  */
 #include "tensor/count.h"
 #include "tensor/internal.h"
+#include "tensor/params.h"
 
 static isc_status xent_backward(isc_step *s, void *user) {
   if (s->loss == user) return ISC_OK;
@@ -86,6 +87,7 @@ isc_status isc_op_xent(isc_step *s, isc_tensor *h, isc_tensor *w, const int32_t 
                 .dependent_rows = isc_training(s)};
   ISC_TRY(isc_tensor_zeros(s, 1, one, loss));
   if (a.rows == 0) return ISC_OK;
+  if (s->product == ISC_BF16) ISC_TRY(isc_param_rounded(s->dev, w, &a.w_bf16));
   ISC_TRY(prepare(s, a.rows, target, weight, &a));
   if (tracked) {
     ISC_TRY(isc_grad_open(s, h, &dh));

@@ -73,6 +73,11 @@ PAPER_OP(gate, isc_gate)
 PAPER_OP(jumprelu, isc_jumprelu)
 PAPER_OP(distances, isc_distances)
 
+static isc_status paper_to_bf16(void *impl, int64_t n, const float *x, uint16_t *out) {
+  (void)impl, (void)n, (void)x, (void)out;
+  return ISC_OK;
+}
+
 static isc_status paper_act(void *impl, isc_act act, int64_t n, const float *x, float *y) {
   (void)impl, (void)act, (void)n, (void)x, (void)y;
   return ISC_OK;
@@ -167,7 +172,8 @@ static const isc_backend_ops PAPER = {.size = sizeof PAPER,
                                       .gate_grad = paper_gate,
                                       .jumprelu = paper_jumprelu,
                                       .jumprelu_grad = paper_jumprelu,
-                                      .distances = paper_distances};
+                                      .distances = paper_distances,
+                                      .to_bf16 = paper_to_bf16};
 
 isc_device isc_paper_device(isc_paper *p) {
   static const isc_class cls = {.size = sizeof cls,

@@ -38,6 +38,7 @@ static void param_free(isc_device *dev, isc_param *q) {
   device_free(dev, q->value.grad);
   device_free(dev, q->m);
   device_free(dev, q->v);
+  device_free(dev, q->rounded);
   free(q->name);
   free(q);
 }
@@ -167,6 +168,7 @@ static size_t element_size(const isc_param *q) {
 isc_status isc_param_set_some(isc_params *p, isc_param *q, int64_t first, int64_t n,
                               const float *host) {
   ISC_TRY(check_span(q, first, n));
+  isc_param_changed(q);
   uint16_t *half;
   void *mem;
   float *at = (float *)(void *)((char *)q->value.data + (size_t)first * element_size(q));

@@ -37,6 +37,14 @@ uint64_t isc_param_hash(const char *name);
 /* Zero-filled AdamW moments, if there are none yet. */
 isc_status isc_param_need_moments(isc_params *p, isc_param *q);
 
+/* For whoever changes a value on the device. */
+static inline void isc_param_changed(isc_param *q) {
+  q->rounded_holds = false;
+}
+/* The parameter that `w` is the value of, rounded to bf16, on the device until it changes; *out = NULL where `w` is no
+ * parameter of f32 or the device rounds none. */
+isc_status isc_param_rounded(isc_device *dev, const isc_tensor *w, const uint16_t **out);
+
 /* isc_adamw_step in two parts, on a device that isc_device_reads_later: the update is begun, and what it found is read under
  * `ticket`, which stands for it until isc_adamw_end. */
 isc_status isc_adamw_begin(isc_params *p, const isc_optimizer *opt, int64_t ticket);

@@ -204,6 +204,7 @@ LEVEL_OP(gate_grad, (void *impl, const isc_gate *a), (c, a))
 LEVEL_OP(jumprelu, (void *impl, const isc_jumprelu *a), (c, a))
 LEVEL_OP(jumprelu_grad, (void *impl, const isc_jumprelu *a), (c, a))
 LEVEL_OP(distances, (void *impl, const isc_distances *a), (c, a))
+LEVEL_OP(to_bf16, (void *impl, int64_t n, const float *x, uint16_t *out), (c, n, x, out))
 
 static const isc_backend_ops cpu_ops = {
     .size = sizeof(isc_backend_ops),
@@ -245,6 +246,7 @@ static const isc_backend_ops cpu_ops = {
     .jumprelu = cpu_jumprelu,
     .jumprelu_grad = cpu_jumprelu_grad,
     .distances = cpu_distances,
+    .to_bf16 = cpu_to_bf16,
 };
 
 static const isc_option cpu_options[] = {

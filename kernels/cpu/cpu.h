@@ -101,6 +101,7 @@ struct cpu_level {
   isc_status (*jumprelu)(cpu *c, const isc_jumprelu *a);
   isc_status (*jumprelu_grad)(cpu *c, const isc_jumprelu *a);
   isc_status (*distances)(cpu *c, const isc_distances *a);
+  isc_status (*to_bf16)(cpu *c, int64_t n, const float *x, uint16_t *out);
 };
 
 extern const cpu_level cpu_level_generic;

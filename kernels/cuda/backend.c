@@ -256,6 +256,7 @@ OP(gate_grad, (void *impl, const isc_gate *a), (c, a))
 OP(jumprelu, (void *impl, const isc_jumprelu *a), (c, a))
 OP(jumprelu_grad, (void *impl, const isc_jumprelu *a), (c, a))
 OP(distances, (void *impl, const isc_distances *a), (c, a))
+OP(to_bf16, (void *impl, int64_t n, const float *x, uint16_t *out), (c, n, x, out))
 OP(clip, (void *impl, const isc_clip *a), (c, a))
 OP(sample_there, (void *impl, const isc_sample *a), (c, a))
 OP(read_begin, (void *impl, int64_t ticket, const void *src, size_t bytes), (c, ticket, src, bytes))
@@ -318,6 +319,7 @@ static const isc_backend_ops backend_ops = {
     .jumprelu = backend_jumprelu,
     .jumprelu_grad = backend_jumprelu_grad,
     .distances = backend_distances,
+    .to_bf16 = backend_to_bf16,
 };
 
 static const isc_option backend_options[] = {

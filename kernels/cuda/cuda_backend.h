@@ -195,6 +195,7 @@ isc_status cuda_layernorm_grad(cuda *c, const isc_layernorm *a);
 isc_status cuda_jumprelu(cuda *c, const isc_jumprelu *a);
 isc_status cuda_jumprelu_grad(cuda *c, const isc_jumprelu *a);
 isc_status cuda_distances(cuda *c, const isc_distances *a);
+isc_status cuda_to_bf16(cuda *c, int64_t n, const float *x, uint16_t *out);
 isc_status cuda_sum_squares(cuda *c, int64_t n, const float *x, double *host_out);
 isc_status cuda_embed(cuda *c, const isc_embed *a);
 isc_status cuda_embed_grad(cuda *c, const isc_embed *a);

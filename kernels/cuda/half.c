@@ -65,6 +65,12 @@ isc_status cuda_halve(cuda *c, const isc_gemm *g, cuda_operand *a, cuda_operand 
   return halve(c, &jb, (uint16_t *)room + ja.room);
 }
 
+isc_status cuda_to_bf16(cuda *c, int64_t n, const float *x, uint16_t *out) {
+  const to_bf16_args a = {n, x, out};
+  if (n <= 0) return ISC_OK;
+  return CUDA_LAUNCH(c, to_bf16, cuda_blocks(c, cuda_ceil(n, 8)), CUDA_THREADS, 0, &a);
+}
+
 /* ---- tiles */
 
 typedef struct tile {

@@ -203,6 +203,12 @@ typedef struct to_half_args {
   bool half;
 } to_half_args;
 
+typedef struct to_bf16_args {
+  int64_t n;
+  const float *x;
+  uint16_t *out;
+} to_bf16_args;
+
 /* ---- attention.cu */
 enum { ATTENTION_KEYS = 32, ATTENTION_WARPS = 4, ATTENTION_EACH = 4, ATTENTION_WIDEST = 256 };
 typedef struct attention_args {
@@ -309,6 +315,7 @@ typedef struct noise_args {
   X(gemm_half_32, gemm_args)                                                                       \
   X(gemm_few_16, gemm_args)                                                                        \
   X(gemm_few_32, gemm_args)                                                                        \
+  X(to_bf16, to_bf16_args)                                                                         \
   X(to_half, to_half_args)
 #define CUDA_KERNELS_ATTENTION(X)                                                                  \
   X(attention_32, attention_args)                                                                  \

@@ -134,6 +134,15 @@ static isc_gemm vocabulary(const loss *x, int64_t m, int64_t n, int64_t k) {
                     .dependent_rows = x->a->dependent_rows};
 }
 
+/* A product with w, as products of bf16 may read it. */
+static isc_status with_weights(cuda *c, const isc_xent *a, isc_gemm *g) {
+  const bool half = a->w_bf16 && a->product == ISC_BF16;
+  g->b = half ? (const float *)(const void *)a->w_bf16 : a->w;
+  g->b_dtype = half ? ISC_BF16 : ISC_F32;
+  g->ldb = a->d;
+  return cuda_gemm(c, g);
+}
+
 static isc_status loss_rows(cuda *c, const loss *x) {
   const isc_xent *a = x->a;
   const int64_t first = x->row ? 0 : x->first;
@@ -166,10 +175,8 @@ static isc_status loss_back(cuda *c, const loss *x, const float *h) {
   isc_gemm dh = vocabulary(x, x->n, a->d, a->vocab);
   dh.a = x->logits;
   dh.lda = a->vocab;
-  dh.b = a->w;
-  dh.ldb = a->d;
   dh.c = x->row ? x->h : a->dh + x->first * a->d;
-  ISC_TRY(cuda_gemm(c, &dh));
+  ISC_TRY(with_weights(c, a, &dh));
   if (!x->row) return ISC_OK;
   const scatter_args back = {.n = x->n, .width = a->d, .row = x->row, .x = x->h, .out = a->dh};
   return CUDA_LAUNCH(c, scatter, cuda_blocks(c, x->n * a->d), CUDA_THREADS, 0, &back);
@@ -185,11 +192,9 @@ static isc_status loss_block(cuda *c, const loss *x) {
   isc_gemm logits = vocabulary(x, x->n, a->vocab, a->d);
   logits.a = h;
   logits.lda = a->d;
-  logits.b = a->w;
-  logits.ldb = a->d;
   logits.trans_b = true;
   logits.c = x->logits;
-  ISC_TRY(cuda_gemm(c, &logits));
+  ISC_TRY(with_weights(c, a, &logits));
   ISC_TRY(loss_rows(c, x));
   return loss_back(c, x, h);
 }

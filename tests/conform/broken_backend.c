@@ -236,6 +236,17 @@ static isc_status jumprelu_grad(void *impl, const isc_jumprelu *a) {
   return DO(impl, jumprelu_grad(INNER(impl), &changed));
 }
 
+/* Rounded towards zero. */
+static isc_status to_bf16(void *impl, int64_t n, const float *x, uint16_t *out) {
+  ISC_TRY(DO(impl, to_bf16(INNER(impl), n, x, out)));
+  for (int64_t i = 0; BROKEN("backend.to-bf16") && i < n; i++) {
+    uint32_t bits;
+    memcpy(&bits, x + i, sizeof bits);
+    out[i] = (uint16_t)(bits >> 16);
+  }
+  return ISC_OK;
+}
+
 /* Summed in float. */
 static isc_status distances(void *impl, const isc_distances *a) {
   ISC_TRY(DO(impl, distances(INNER(impl), a)));
@@ -563,6 +574,7 @@ static const isc_backend_ops OPS = {.size = sizeof OPS,
                                     .jumprelu = jumprelu,
                                     .jumprelu_grad = jumprelu_grad,
                                     .distances = distances,
+                                    .to_bf16 = to_bf16,
 #endif
                                     .scatter_add = scatter_add};
 

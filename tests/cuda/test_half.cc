@@ -285,3 +285,25 @@ Test(half, rounding_is_to_nearest_even) {
   for (size_t i = 0; i < 8; i++)
     cr_assert_eq(out[i], want[i], "%08x becomes %04x, not %04x", in[i], out[i], want[i]);
 }
+
+/* An array by itself, on 16 bytes or off, at every length around eight: nothing is written beyond it. */
+Test(half, an_array_is_rounded_up_to_its_end) {
+  enum { MOST = 37 };
+  array<float> x(MOST + 1);
+  array<uint16_t> want(MOST + 1), out(MOST + 2);
+  isc_rng rng = isc_rng_at(6, ISC_RNG_USER, 0);
+  for (size_t i = 0; i <= MOST; i++) {
+    x[i] = (float)isc_rng_normal(&rng);
+    want[i] = narrow(x[i]);
+  }
+  for (size_t offset = 0; offset < 2; offset++)
+    for (size_t n = 1; n <= MOST; n++) {
+      for (size_t i = 0; i < out.n; i++)
+        out[i] = 0xA5A5;
+      const to_bf16_args a = {(int64_t)n, x.at() + offset, out.at() + offset};
+      cr_assert(!run(isc_emulated_to_bf16, &a, {2, 1, 1}, 32, 0));
+      for (size_t i = 0; i < n; i++)
+        cr_assert_eq(out[offset + i], want[offset + i], "offset %zu, [%zu] of %zu", offset, i, n);
+      cr_assert_eq(out[offset + n], 0xA5A5, "offset %zu, beyond %zu", offset, n);
+    }
+}

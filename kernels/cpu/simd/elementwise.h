@@ -17,6 +17,7 @@ typedef struct each_args {
   float alpha;
   const float *a, *b; /* [n] */
   float *out;         /* [n] */
+  uint16_t *half;     /* [n] */
 } each_args;
 
 /* out[i] = EXPR of x = a[i], y = b[i] over a range. HAVE_B tells whether b is read. */
@@ -87,6 +88,22 @@ static isc_status act_grad(cpu *c, isc_act kind, int64_t n, const float *pre, co
                            float *dx) {
   each_args e = {.act = kind, .a = pre, .b = dy, .out = dx};
   cpu_for(c, n, EACH_GRAIN / 4, act_grad_job, &e);
+  return ISC_OK;
+}
+
+static void to_bf16_job(void *ctx, int64_t begin, int64_t end, int thread) {
+  const each_args *e = ctx;
+  (void)thread;
+  for (int64_t i = begin; i < end; i += W) {
+    const int64_t n = end - i < W ? end - i : W;
+    const vh h = __builtin_convertvector((vu)vround16(vload_part(e->a + i, n, 0.0f)) >> 16, vh);
+    memcpy(e->half + i, &h, (size_t)n * sizeof *e->half);
+  }
+}
+
+static isc_status to_bf16(cpu *c, int64_t n, const float *x, uint16_t *out) {
+  each_args e = {.a = x, .half = out};
+  cpu_for(c, n, EACH_GRAIN, to_bf16_job, &e);
   return ISC_OK;
 }
 

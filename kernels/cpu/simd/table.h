@@ -24,5 +24,5 @@ static const cpu_gemm_kernel gemm16_kernel = GEMM16_KERNEL("f32");
     .control_grad = control_grad, .adamw = adamw, .sum_squares = sum_squares, .sample = sample,    \
     .noise = noise, .add = add, .axpy = axpy, .mul = mul, .scatter_add = scatter_add,              \
     .rotary = rotary, .gate = gate, .gate_grad = gate_grad, .jumprelu = jumprelu,                  \
-    .jumprelu_grad = jumprelu_grad, .distances = distances                                         \
+    .jumprelu_grad = jumprelu_grad, .distances = distances, .to_bf16 = to_bf16                     \
   }

@@ -193,6 +193,14 @@ static void xent_row_job(void *ctx, int64_t begin, int64_t end, int thread) {
   }
 }
 
+/* w as its products read it. */
+INLINE isc_dtype xent_weights_dtype(const isc_xent *a) {
+  return a->w_bf16 && a->product == ISC_BF16 ? ISC_BF16 : ISC_F32;
+}
+INLINE const float *xent_weights(const isc_xent *a) {
+  return xent_weights_dtype(a) == ISC_BF16 ? (const float *)(const void *)a->w_bf16 : a->w;
+}
+
 static isc_status xent_run(cpu *c, xent_block *x) {
   const isc_xent *a = x->a;
   const size_t row = (size_t)a->d * sizeof(float);
@@ -205,7 +213,8 @@ static isc_status xent_run(cpu *c, xent_block *x) {
                            .k = a->d,
                            .a = h,
                            .lda = a->d,
-                           .b = a->w,
+                           .b = xent_weights(a),
+                           .b_dtype = xent_weights_dtype(a),
                            .ldb = a->d,
                            .trans_b = true,
                            .c = x->logits,
@@ -239,7 +248,8 @@ static isc_status xent_run(cpu *c, xent_block *x) {
                          .k = a->vocab,
                          .a = x->logits,
                          .lda = a->vocab,
-                         .b = a->w,
+                         .b = xent_weights(a),
+                         .b_dtype = xent_weights_dtype(a),
                          .ldb = a->d,
                          .c = dh,
                          .ldc = a->d,

@@ -347,3 +347,12 @@ KERNEL(to_half, 256) {
   else
     to_half<float>(a);
 }
+
+/* An array by itself: eight at a time where it lies so, the rest one by one. */
+KERNEL(to_bf16, 256) {
+  const int64_t pieces = ((uintptr_t)a.x | (uintptr_t)a.out) % 16 == 0 ? a.n / 8 : 0;
+  for (int64_t p = global_thread(); p < pieces; p += grid_threads())
+    reinterpret_cast<uint4 *>(a.out)[p] = eight_halves(a.x + p * 8);
+  for (int64_t i = pieces * 8 + global_thread(); i < a.n; i += grid_threads())
+    a.out[i] = (uint16_t)halves_of(a.x[i], 0.0f);
+}

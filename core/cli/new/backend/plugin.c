@@ -90,6 +90,7 @@ PASS(scatter_add,
      (void *impl, int64_t n, int64_t width, const float *in, const int64_t *row, float *x), n,
      width, in, row, x)
 PASS(distances, (void *impl, const isc_distances *a), a)
+PASS(to_bf16, (void *impl, int64_t n, const float *x, uint16_t *out), n, x, out)
 
 static const isc_backend_ops ops = {
     .size = sizeof ops,
@@ -131,6 +132,7 @@ static const isc_backend_ops ops = {
     .jumprelu = jumprelu,
     .jumprelu_grad = jumprelu_grad,
     .distances = distances,
+    .to_bf16 = to_bf16,
 };
 
 ISC_PLUGIN_CLASS(ISC_BACKEND, "@NAME@", "0.1.0",
