@@ -22,6 +22,8 @@ libinversescope_la_SOURCES += \
   core/model/generate.h \
   core/model/harvest.c \
   core/model/harvest_all.c \
+  core/model/harvest_reads.c \
+  core/model/harvest_reads.h \
   core/model/kv_cache.c \
   core/model/layer_stream.c \
   core/model/layer_stream.h \

@@ -9,11 +9,19 @@
  * Where a layer is costly to begin, because its weights are fetched for it, as many batches as their residual streams leave
  * room for go through it before the next.
  */
-#include "model/sequences.h"
+#include "model/harvest_reads.h"
 #include "model/sites_internal.h"
 #include "base/base.h"
 #include <stdlib.h>
 #include <string.h>
+
+/* What a run goes by. */
+typedef struct work {
+  const isc_harvest *h;
+  const isc_sequences *c;
+  isc_step *s;
+  isc_harvest_reads reads;
+} work;
 
 /* ---- one batch */
 
@@ -26,10 +34,9 @@ static int64_t deepest(const isc_harvest *h) {
 }
 
 typedef struct batch {
-  const isc_harvest *h;
-  const isc_sequence *seq; /* [n] */
-  int64_t n, total;        /* sequences; their rows, padding included */
-  const int64_t *row;      /* [n] of the position in a [total, …] tensor */
+  work *w;
+  int64_t n, total;   /* sequences; their rows, padding included */
+  const int64_t *row; /* [n] of the position in a [total, …] tensor */
 } batch;
 
 static bool is_packed(const isc_harvest *h) {
@@ -42,49 +49,37 @@ static bool is_narrow(const isc_harvest *h, isc_place place, int64_t layer) {
 }
 
 static bool wants(void *user, isc_place place, int64_t layer) {
-  const batch *b = user;
+  const isc_harvest *h = ((const batch *)user)->w->h;
   int64_t first;
-  for (int64_t n = isc_sites_at(b->h->sites, place, layer, &first); n > 0; n--)
-    if (b->h->out[first + n - 1]) return true;
+  for (int64_t n = isc_sites_at(h->sites, place, layer, &first); n > 0; n--)
+    if (h->out[first + n - 1]) return true;
   return false;
-}
-
-/* picked [n, width]: the rows of every sequence's position */
-static void keep(const batch *b, int64_t site, const float *picked, int64_t width) {
-  const isc_site_set *s = b->h->sites;
-  int64_t stored = s->site[site].stored, column = isc_site_column(s, site);
-  for (int64_t i = 0; i < b->n; i++)
-    memcpy(b->h->out[site] + b->seq[i].text * stored, picked + i * width + column,
-           (size_t)stored * sizeof *picked);
 }
 
 static isc_status at(void *user, isc_step *s, isc_place place, int64_t layer, isc_tensor *x,
                      isc_tensor **out) {
   const batch *b = user;
-  const bool narrow = is_narrow(b->h, place, layer);
+  const isc_harvest *h = b->w->h;
+  const bool narrow = is_narrow(h, place, layer);
   isc_tensor *picked = x;
-  void *host;
-  int64_t first, n = isc_sites_at(b->h->sites, place, layer, &first);
+  int64_t first, n = isc_sites_at(h->sites, place, layer, &first);
   *out = x;
-  ISC_TRY(isc_sites_check_tensor(b->h->sites, first, n, narrow ? b->n : b->total, x));
+  ISC_TRY(isc_sites_check_tensor(h->sites, first, n, narrow ? b->n : b->total, x));
   if (!narrow) ISC_TRY(isc_op_gather(s, x, b->row, b->n, &picked));
-  ISC_TRY(isc_step_host_alloc(s, (size_t)isc_tensor_size(picked) * sizeof(float), &host));
-  ISC_TRY(isc_tensor_download(s, picked, host));
-  for (int64_t i = 0; i < n; i++)
-    if (b->h->out[first + i]) keep(b, first + i, host, x->shape[1]);
-  return ISC_OK;
+  return isc_harvest_reads_take(&b->w->reads, s, picked, first, n);
 }
 
 /* Rows of n sequences in a pass. */
-static int64_t count_rows(const isc_harvest *h, const isc_sequences *c, int64_t from, int64_t n) {
-  return is_packed(h) ? isc_sequences_tokens(c, from, n) : n * c->seq[from + n - 1].len;
+static int64_t count_rows(const work *w, int64_t from, int64_t n) {
+  return is_packed(w->h) ? isc_sequences_tokens(w->c, from, n) : n * w->c->seq[from + n - 1].len;
 }
 
 /* Blocks [first, end) of one batch; `resid` is what flows between parts, NULL for a whole pass (first = end = 0). */
-static isc_status run_batch(const isc_harvest *h, isc_step *s, const isc_sequences *c, int64_t from,
-                            int64_t n, isc_tensor *resid, int64_t first, int64_t end) {
+static isc_status run_batch(work *w, int64_t from, int64_t n, isc_tensor *resid, int64_t first,
+                            int64_t end) {
+  const isc_harvest *h = w->h;
   const int64_t last = deepest(h);
-  batch b = {.h = h, .seq = c->seq + from, .n = n, .total = count_rows(h, c, from, n)};
+  batch b = {.w = w, .n = n, .total = count_rows(w, from, n)};
   isc_taps taps = {.size = sizeof taps,
                    .user = &b,
                    .wants = wants,
@@ -95,11 +90,11 @@ static isc_status run_batch(const isc_harvest *h, isc_step *s, const isc_sequenc
   int32_t *ids;
   int64_t *rows, *lens = NULL, len;
   isc_tensor *hidden;
-  isc_step_reset(s);
+  isc_step_reset(w->s);
   if (is_packed(h))
-    ISC_TRY(isc_sequences_pack(c, from, n, s, &ids, &rows, &lens, &len));
+    ISC_TRY(isc_sequences_pack(w->c, from, n, w->s, &ids, &rows, &lens, &len));
   else
-    ISC_TRY(isc_sequences_batch(c, from, n, s, &ids, &rows, &len));
+    ISC_TRY(isc_sequences_batch(w->c, from, n, w->s, &ids, &rows, &len));
   b.row = rows;
   isc_decoder_input in = {.size = sizeof in,
                           .batch = n,
@@ -110,27 +105,29 @@ static isc_status run_batch(const isc_harvest *h, isc_step *s, const isc_sequenc
                           .end_layer = end,
                           .lens = lens,
                           .last = is_packed(h)};
-  return h->target->ops->forward(h->target->self, s, &in, &taps, &hidden);
+  isc_harvest_reads_begin(&w->reads, w->c->seq + from, n);
+  ISC_TRY(h->target->ops->forward(h->target->self, w->s, &in, &taps, &hidden));
+  return isc_harvest_reads_end(&w->reads);
 }
 
-static int64_t batch_at(const isc_harvest *h, const isc_sequences *c, int64_t i) {
-  return c->n - i < h->batch ? c->n - i : h->batch;
+static int64_t batch_at(const work *w, int64_t i) {
+  return w->c->n - i < w->h->batch ? w->c->n - i : w->h->batch;
 }
 
-static isc_status run_whole(const isc_harvest *h, isc_step *s, const isc_sequences *c) {
-  for (int64_t i = 0; i < c->n; i += h->batch)
-    ISC_TRY(run_batch(h, s, c, i, batch_at(h, c, i), NULL, 0, 0));
+static isc_status run_whole(work *w) {
+  for (int64_t i = 0; i < w->c->n; i += w->h->batch)
+    ISC_TRY(run_batch(w, i, batch_at(w, i), NULL, 0, 0));
   return ISC_OK;
 }
 
 /* ---- layer by layer */
 
 /* Sequences from `from` on whose residual streams fit, at least a batch of them; a whole number of batches. */
-static int64_t group_size(const isc_harvest *h, const isc_sequences *c, int64_t from) {
+static int64_t group_size(const work *w, int64_t from) {
   int64_t n = 0, bytes = 0;
-  while (from + n < c->n) {
-    const int64_t more = batch_at(h, c, from + n);
-    bytes += count_rows(h, c, from + n, more) * h->target->info.d_model * (int64_t)sizeof(float);
+  while (from + n < w->c->n) {
+    const int64_t more = batch_at(w, from + n);
+    bytes += count_rows(w, from + n, more) * w->h->target->info.d_model * (int64_t)sizeof(float);
     if (n > 0 && bytes > ISC_HARVEST_WAITING) break;
     n += more;
   }
@@ -138,31 +135,28 @@ static int64_t group_size(const isc_harvest *h, const isc_sequences *c, int64_t 
 }
 
 /* Every batch of a group through every layer that a site needs; resid [batches of the group]. */
-static isc_status run_layers(const isc_harvest *h, isc_step *s, const isc_sequences *c,
-                             int64_t from, int64_t n, isc_tensor *resid) {
-  const int64_t last = h->sites->layer[deepest(h)];
+static isc_status run_layers(work *w, int64_t from, int64_t n, isc_tensor *resid) {
+  const int64_t last = w->h->sites->layer[deepest(w->h)], each = w->h->batch;
   for (int64_t layer = 0; layer <= last; layer++)
-    for (int64_t i = 0; i < n; i += h->batch) {
+    for (int64_t i = 0; i < n; i += each) {
       if (isc_cancelled()) return isc_fail(ISC_E_INTERRUPTED, "a harvest was stopped on request");
-      ISC_TRY(run_batch(h, s, c, from + i, batch_at(h, c, from + i), &resid[i / h->batch], layer,
-                        layer + 1));
+      ISC_TRY(run_batch(w, from + i, batch_at(w, from + i), &resid[i / each], layer, layer + 1));
     }
   return ISC_OK;
 }
 
-static isc_status run_group(const isc_harvest *h, isc_step *s, const isc_sequences *c, int64_t from,
-                            int64_t n) {
-  const int64_t batches = (n + h->batch - 1) / h->batch;
-  isc_device *dev = isc_step_device(s);
+static isc_status run_group(work *w, int64_t from, int64_t n) {
+  const int64_t batches = (n + w->h->batch - 1) / w->h->batch;
+  isc_device *dev = isc_step_device(w->s);
   isc_status st = ISC_OK;
   isc_tensor *resid = NULL;
   ISC_GO(isc_calloc((size_t)batches, sizeof *resid, "residual streams", (void **)&resid));
   for (int64_t k = 0; k < batches; k++) {
-    const int64_t first = from + k * h->batch, count = batch_at(h, c, first);
-    const int64_t shape[] = {count_rows(h, c, first, count), h->target->info.d_model};
+    const int64_t first = from + k * w->h->batch;
+    const int64_t shape[] = {count_rows(w, first, batch_at(w, first)), w->h->target->info.d_model};
     ISC_GO(isc_tensor_alloc(dev, 2, shape, &resid[k]));
   }
-  ISC_GO(run_layers(h, s, c, from, n, resid));
+  ISC_GO(run_layers(w, from, n, resid));
 done:
   for (int64_t k = 0; resid && k < batches; k++)
     isc_tensor_release(dev, &resid[k]);
@@ -170,13 +164,15 @@ done:
   return st;
 }
 
-static isc_status run_by_layer(const isc_harvest *h, isc_step *s, const isc_sequences *c) {
-  for (int64_t i = 0, n; i < c->n; i += n) {
-    n = group_size(h, c, i);
-    ISC_TRY(run_group(h, s, c, i, n));
+static isc_status run_by_layer(work *w) {
+  for (int64_t i = 0, n; i < w->c->n; i += n) {
+    n = group_size(w, i);
+    ISC_TRY(run_group(w, i, n));
   }
   return ISC_OK;
 }
+
+/* ---- */
 
 /* The rows of texts that cannot be run. */
 static void zero_bad(const isc_harvest *h) {
@@ -197,12 +193,16 @@ isc_status isc_harvest_run(const isc_harvest *h, isc_step *s) {
                                       .bad = h->bad,
                                       .positions = h->positions};
   isc_sequences c;
+  work w = {.h = h, .c = &c, .s = s};
   if (h->batch < 1) return isc_fail(ISC_E_USAGE, "a harvest's batch is %lld", (long long)h->batch);
   if (isc_tape_on(s)) return isc_fail(ISC_E_USAGE, "a harvest has no gradient");
   if (deepest(h) < 0) return ISC_OK;
   ISC_TRY(isc_sequences_make(&source, &c));
   zero_bad(h);
-  isc_status st = h->target->info.by_layer ? run_by_layer(h, s, &c) : run_whole(h, s, &c);
+  isc_status st = isc_harvest_reads_open(h, isc_step_device(s), batch_at(&w, 0), &w.reads);
+  if (st == ISC_OK) st = h->target->info.by_layer ? run_by_layer(&w) : run_whole(&w);
+  if (st == ISC_OK) st = isc_harvest_reads_finish(&w.reads);
+  isc_harvest_reads_close(&w.reads);
   isc_step_reset(s);
   isc_sequences_free(&c);
   return st;

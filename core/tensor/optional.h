@@ -10,8 +10,12 @@
 #define ISC_DEVICE_HAS(dev, op)                                                                    \
   ((dev)->ops->size >= offsetof(isc_backend_ops, op) + sizeof(dev)->ops->op && (dev)->ops->op)
 
-/* Tickets of reads, by who has them: sampling goes on within a step of training. */
-enum { ISC_READ_TRAINING = 0 /* and 3 more */, ISC_READ_SAMPLING = 4 /* and 1 more */ };
+/* Tickets of reads, by who has them: sampling and harvests go on within a step of training. */
+enum {
+  ISC_READ_TRAINING = 0, /* and 3 more */
+  ISC_READ_SAMPLING = 4, /* and 1 more */
+  ISC_READ_HARVEST = 6   /* and 1 more */
+};
 
 /* Can the host go on while results of training and of sampling are on their way? */
 static inline bool isc_device_reads_later(const isc_device *dev) {

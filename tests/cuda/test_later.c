@@ -4,6 +4,7 @@
  * at the step that made them, and work put together as often as it can be.
  */
 #include "support.h"
+#include "../support_harvest.h"
 #include "../support_method.h"
 #include "base/base.h"
 #include "tensor/optional.h"
@@ -301,4 +302,55 @@ Test(cuda_later, a_gradient_that_is_not_finite_is_told_of_its_step) {
   cr_assert(isfinite(w));
   isc_params_free(p);
   dev.ops->close(dev.impl);
+}
+
+/* ---- activations */
+
+static int64_t downloads, reads;
+static isc_status count_download(void *impl, void *host, const void *src, size_t bytes) {
+  downloads++;
+  return real->download(impl, host, src, bytes);
+}
+static isc_status count_read(void *impl, int64_t ticket, const void *src, size_t bytes) {
+  reads++;
+  return real->read_begin(impl, ticket, src, bytes);
+}
+
+static isc_test_harvested harvest(offer offered, const isc_test_harvest_job *job) {
+  isc_device d = open_device(offered);
+  isc_backend_ops ops = *d.ops;
+  ops.download = count_download;
+  ops.read_begin = count_read;
+  d.ops = &ops;
+  downloads = reads = 0;
+  const isc_test_harvested h = isc_test_harvest(&d, job);
+  d.ops->close(d.impl);
+  return h;
+}
+
+/* Seven texts in passes of two; a streamed model's passes are of a layer. Choosing the sites reads some weights. */
+static void harvest_later(const char *sites, const char *more, int64_t passes) {
+  isc_test_harvest_job job = {
+      .plugin = "gemma3", .name = "gemma3-regular", .more = more, .sites = sites};
+  isc_test_harvested none = harvest(LATER, &job);
+  const int64_t weights = downloads;
+  job.times = 1;
+  isc_test_harvested waited = harvest(WAITING, &job);
+  cr_assert_geq(downloads - weights, passes);
+  isc_test_harvested later = harvest(LATER, &job);
+  cr_assert_eq(downloads, weights, "%s %s: the host waited %d times", sites, more,
+               (int)(downloads - weights));
+  cr_assert_eq(reads, passes, "%s %s: %d reads", sites, more, (int)reads);
+  isc_test_same_harvest(&waited, &later, sites);
+  isc_test_harvested_free(&none);
+  isc_test_harvested_free(&waited);
+  isc_test_harvested_free(&later);
+}
+
+Test(cuda_later, activations_come_a_pass_late_and_are_the_same, .timeout = 120) {
+  harvest_later("*", "", 4);
+  harvest_later("head.2.*", "", 4);
+  harvest_later("resid_post.4", "", 4);
+  harvest_later("*", "resident = \"stream\";", 4 * 7);
+  harvest_later("resid_mid.3", "resident = \"stream\";", 4);
 }
