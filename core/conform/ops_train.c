@@ -3,6 +3,7 @@
  * Problems for what training needs: the loss over a vocabulary, control layers, AdamW, the gradient's norm.
  */
 #include "conform/ops.h"
+#include <string.h>
 
 #define COUNT(table) ((int64_t)(sizeof(table) / sizeof *(table)))
 
@@ -18,6 +19,21 @@ static const struct loss {
               {300, 2, 3000, 5, FORWARD},        {90, 33, 500, 4, WEIGHTED | DH | DW},
               {0, 3, 5, 0, WEIGHTED | DH | DW}};
 
+/* What w is rounded to, beside it. */
+static isc_status add_rounded(isc_bench *b, const float *w, int64_t n, const uint16_t **out) {
+  uint16_t *half;
+  ISC_TRY(isc_bench_array_new(b, "w_bf16", ISC_BENCH_IN, ISC_BENCH_BF16, n, &half));
+  for (int64_t i = 0; i < n; i++) {
+    const float x = isc_reference_bf16(w[i]);
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    half[i] = (uint16_t)(bits >> 16);
+  }
+  *out = half;
+  return ISC_OK;
+}
+
+/* Of every four problems of bf16 two have w in bf16 too. */
 static isc_status make_loss(isc_bench *b, int64_t variant, isc_dtype product, bool dependent,
                             isc_op_call *out) {
   const struct loss *s = &LOSSES[variant];
@@ -27,12 +43,15 @@ static isc_status make_loss(isc_bench *b, int64_t variant, isc_dtype product, bo
                 .product = product,
                 .dependent_rows = dependent};
   int64_t n = s->rows * s->d, table = s->vocab * s->d;
-  isc_bench_begin(b, "xent", "[%lld, %lld], vocabulary %lld%s%s%s%s%s", (long long)s->rows,
+  const bool rounded = product == ISC_BF16 && variant % 4 > 1;
+  isc_bench_begin(b, "xent", "[%lld, %lld], vocabulary %lld%s%s%s%s%s%s", (long long)s->rows,
                   (long long)s->d, (long long)s->vocab, s->flags & WEIGHTED ? ", weighted" : "",
                   s->flags & DH ? ", dh" : "", s->flags & DW ? ", dw" : "",
-                  product == ISC_BF16 ? ", product bf16" : "", dependent ? ", dependent rows" : "");
+                  product == ISC_BF16 ? ", product bf16" : "", rounded ? ", w_bf16" : "",
+                  dependent ? ", dependent rows" : "");
   ISC_TRY(isc_bench_array_new(b, "h", ISC_BENCH_IN, ISC_BENCH_F32, n, &a.h));
   ISC_TRY(isc_bench_array_new(b, "w", ISC_BENCH_IN, ISC_BENCH_F32, table, &a.w));
+  if (rounded) ISC_TRY(add_rounded(b, a.w, table, &a.w_bf16));
   ISC_TRY(isc_bench_array_new(b, "target", ISC_BENCH_IN, ISC_BENCH_I32, s->rows, &a.target));
   for (int64_t i = 0; i < s->rows; i++)
     ((int32_t *)(uintptr_t)a.target)[i] =
@@ -66,6 +85,7 @@ static isc_status run_xent(isc_bench *b, const isc_op_call *call) {
   isc_xent a = call->xent;
   a.h = isc_bench_at(b, a.h);
   a.w = isc_bench_at(b, a.w);
+  a.w_bf16 = isc_bench_at(b, a.w_bf16);
   a.target = isc_bench_at(b, a.target);
   a.weight = isc_bench_at(b, a.weight);
   a.logp = isc_bench_at(b, a.logp);

@@ -101,24 +101,24 @@ static isc_status finish(cuda *c, const library_product *p, const float *bias) {
   return CUDA_LAUNCH(c, epilogue, cuda_blocks(c, g->m * g->n), CUDA_THREADS, 0, &e);
 }
 
-static isc_status by_library(cuda *c, const isc_gemm *g) {
+static isc_status by_library(cuda *c, const isc_gemm *g, isc_dtype a_dtype) {
   library_product p = {.g = g,
                        .type = g->product == ISC_BF16 ? CUBLAS_BF16 : CUBLAS_F32,
-                       .a = cuda_operand_a(g),
+                       .a = cuda_operand_a(g, a_dtype),
                        .b = cuda_operand_b(g),
                        .out = g->pre && g->beta == 0.0f ? g->pre : g->c};
   bool made = c->paper;
-  if (p.type == CUBLAS_BF16) ISC_TRY(cuda_halve(c, g, &p.a, &p.b));
+  if (p.type == CUBLAS_BF16) ISC_TRY(cuda_halve(c, g, false, &p.a, &p.b));
   if (c->library->lt) ISC_TRY(library_lt_product(c, &p, &made)); /* NULL on paper */
   if (!made) ISC_TRY(by_cublas(c, &p));
   return finish(c, &p, made ? NULL : g->bias);
 }
 
-isc_status cuda_library_gemm(cuda *c, const isc_gemm *g, bool *made) {
+isc_status cuda_library_gemm(cuda *c, const isc_gemm *g, isc_dtype a_dtype, bool *made) {
   *made = false;
   if (!is_wanted(c, g) || !is_served(g)) return ISC_OK;
   ISC_TRY(need_library(c, g));
   if (!c->library) return ISC_OK;
   *made = true;
-  return by_library(c, g);
+  return by_library(c, g, a_dtype);
 }

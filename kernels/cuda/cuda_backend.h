@@ -152,8 +152,8 @@ isc_status cuda_lane_join(void *lane);
 isc_status cuda_lane_follow(void *lane);
 
 /* ---- the library */
-/* The product if it is one for the library; else *made is false and nothing was done. */
-isc_status cuda_library_gemm(cuda *c, const isc_gemm *g, bool *made);
+/* The product, with a of f32 or bf16, if it is one for the library; else *made is false and nothing was done. */
+isc_status cuda_library_gemm(cuda *c, const isc_gemm *g, isc_dtype a_dtype, bool *made);
 void cuda_library_close(cuda *c);
 
 /* ---- products of bf16: half.c */
@@ -161,22 +161,25 @@ void cuda_library_close(cuda *c);
 typedef struct cuda_operand {
   const void *x;
   int64_t ld, stride; /* elements */
+  isc_dtype dtype;
 } cuda_operand;
-static inline cuda_operand cuda_operand_a(const isc_gemm *g) {
-  return (cuda_operand){g->a, g->lda, g->batch > 1 ? g->stride_a : 0};
+static inline cuda_operand cuda_operand_a(const isc_gemm *g, isc_dtype a_dtype) {
+  return (cuda_operand){g->a, g->lda, g->batch > 1 ? g->stride_a : 0, a_dtype};
 }
 static inline cuda_operand cuda_operand_b(const isc_gemm *g) {
-  return (cuda_operand){g->b, g->ldb, g->batch > 1 ? g->stride_b : 0};
+  return (cuda_operand){g->b, g->ldb, g->batch > 1 ? g->stride_b : 0, g->b_dtype};
 }
-/* The operands as bf16, each row on 16 bytes and whole pieces of them long, zeros where k is no multiple of GEMM_HALF_K:
- * those that are not so yet are written to scratch memory, which stays theirs until the next product. A NULL one is left
- * out. */
-isc_status cuda_halve(cuda *c, const isc_gemm *g, cuda_operand *a, cuda_operand *b);
-/* The launch of cuda_gemm_exact for a product of bf16: `args` as for f32. */
-isc_status cuda_gemm_half(cuda *c, const isc_gemm *g, const gemm_args *args);
+/* The operands as bf16, each row on 16 bytes. `whole`: and whole pieces of them long, zeros where k is no multiple of
+ * GEMM_HALF_K. Those that are not so yet are written to scratch memory, which stays theirs until the next product. A NULL one
+ * is left out. */
+isc_status cuda_halve(cuda *c, const isc_gemm *g, bool whole, cuda_operand *a, cuda_operand *b);
+/* The launch of cuda_gemm_exact for a product of bf16, whose a may be so already: `args` as for f32. */
+isc_status cuda_gemm_half(cuda *c, const isc_gemm *g, isc_dtype a_dtype, const gemm_args *args);
 
 /* ---- operations, between begin and end */
 isc_status cuda_gemm(cuda *c, const isc_gemm *g);
+/* The same; where it is a product of bf16, a may be of 2-byte elements too, lda of them apart. */
+isc_status cuda_gemm_typed(cuda *c, const isc_gemm *g, isc_dtype a_dtype);
 /* The same with a bias of its own for each item, `stride_bias` apart, and never by the library. */
 isc_status cuda_gemm_exact(cuda *c, const isc_gemm *g, int64_t stride_bias);
 isc_status cuda_act(cuda *c, isc_act act, int64_t n, const float *x, float *y);

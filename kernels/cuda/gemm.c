@@ -48,7 +48,7 @@ isc_status cuda_gemm_exact(cuda *c, const isc_gemm *g, int64_t stride_bias) {
   const int64_t z = cuda_least(g->batch, 65535), enough = c->multiprocessors;
   const cuda_size large = {.x = tiles(g, 128), .z = z}, middle = {.x = tiles(g, 64), .z = z},
                   small = {.x = tiles(g, 32), .z = z}, threads = {.x = 256};
-  if (g->product == ISC_BF16) return cuda_gemm_half(c, g, &a);
+  if (g->product == ISC_BF16) return cuda_gemm_half(c, g, ISC_F32, &a);
   if (g->b_dtype != ISC_F32) return isc_fail(ISC_E_USAGE, "gemm: a bf16 operand in an f32 product");
   if (middle.x * z >= 3 * enough && quarters_are_done_first(c, large.x * z, middle.x * z))
     return CUDA_LAUNCH(c, gemm_64x8, middle, ((cuda_size){.x = 64}), 0, &a);
@@ -57,9 +57,15 @@ isc_status cuda_gemm_exact(cuda *c, const isc_gemm *g, int64_t stride_bias) {
   return CUDA_LAUNCH(c, gemm_32, small, threads, 0, &a);
 }
 
-isc_status cuda_gemm(cuda *c, const isc_gemm *g) {
+isc_status cuda_gemm_typed(cuda *c, const isc_gemm *g, isc_dtype a_dtype) {
   if (g->batch <= 0 || g->m <= 0 || g->n <= 0) return ISC_OK;
+  const gemm_args a = arguments(g, 0);
   bool made;
-  ISC_TRY(cuda_library_gemm(c, g, &made));
-  return made ? ISC_OK : cuda_gemm_exact(c, g, 0);
+  ISC_TRY(cuda_library_gemm(c, g, a_dtype, &made));
+  if (made) return ISC_OK;
+  return a_dtype == ISC_F32 ? cuda_gemm_exact(c, g, 0) : cuda_gemm_half(c, g, a_dtype, &a);
+}
+
+isc_status cuda_gemm(cuda *c, const isc_gemm *g) {
+  return cuda_gemm_typed(c, g, ISC_F32);
 }

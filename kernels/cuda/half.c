@@ -26,11 +26,12 @@ static int64_t filled(int64_t n, int64_t to) {
   return cuda_ceil(n, to) * to;
 }
 
-static job plan(const isc_gemm *g, cuda_operand *o, isc_dtype type, int64_t n, bool along_k) {
+static job plan(const isc_gemm *g, bool whole, cuda_operand *o, int64_t n, bool along_k) {
   const int64_t rows = along_k ? n : g->k, cols = along_k ? g->k : n;
-  const int64_t out_rows = along_k ? n : filled(g->k, GEMM_HALF_K);
-  const int64_t out_ld = filled(cols, along_k ? GEMM_HALF_K : 8);
-  if (!o || (type == ISC_BF16 && on_sixteen(o, 2) && rows == out_rows && cols == out_ld))
+  const int64_t out_rows = along_k || !whole ? rows : filled(g->k, GEMM_HALF_K);
+  const int64_t out_ld = filled(cols, along_k && whole ? GEMM_HALF_K : 8);
+  if (!o || (o->dtype == ISC_BF16 && on_sixteen(o, 2) &&
+             (!whole || (rows == out_rows && cols == out_ld))))
     return (job){0};
   const int64_t batch = o->stride ? g->batch : 1;
   return (job){.o = o,
@@ -42,7 +43,7 @@ static job plan(const isc_gemm *g, cuda_operand *o, isc_dtype type, int64_t n, b
                         .x = o->x,
                         .out_rows = out_rows,
                         .out_ld = out_ld,
-                        .half = type == ISC_BF16},
+                        .half = o->dtype == ISC_BF16},
                .room = filled(batch * out_rows * out_ld, 128)};
 }
 
@@ -52,12 +53,12 @@ static isc_status halve(cuda *c, job *j, uint16_t *room) {
   a->out = room;
   ISC_TRY(CUDA_LAUNCH(c, to_half, cuda_blocks(c, a->batch * a->out_rows * (a->out_ld / 8)),
                       CUDA_THREADS, 0, a));
-  *j->o = (cuda_operand){room, a->out_ld, a->stride ? a->out_rows * a->out_ld : 0};
+  *j->o = (cuda_operand){room, a->out_ld, a->stride ? a->out_rows * a->out_ld : 0, ISC_BF16};
   return ISC_OK;
 }
 
-isc_status cuda_halve(cuda *c, const isc_gemm *g, cuda_operand *a, cuda_operand *b) {
-  job ja = plan(g, a, ISC_F32, g->m, !g->trans_a), jb = plan(g, b, g->b_dtype, g->n, g->trans_b);
+isc_status cuda_halve(cuda *c, const isc_gemm *g, bool whole, cuda_operand *a, cuda_operand *b) {
+  job ja = plan(g, whole, a, g->m, !g->trans_a), jb = plan(g, whole, b, g->n, g->trans_b);
   void *room = NULL;
   if (ja.room + jb.room == 0) return ISC_OK;
   ISC_TRY(cuda_scratch(c, CUDA_INNER, (size_t)(ja.room + jb.room) * sizeof(uint16_t), &room));
@@ -118,11 +119,12 @@ static const tile *best(const cuda *c, const isc_gemm *g, const tile *of, int co
 /* The kernels for few rows take A as it is: f32, along k, whose zeros they have nowhere to put. */
 static bool are_few(const isc_gemm *g, const cuda_operand *a) {
   enum { FEW_ROWS = 32 };
-  return g->m <= FEW_ROWS && !g->trans_a && g->k % GEMM_HALF_K == 0 && on_sixteen(a, sizeof(float));
+  return g->m <= FEW_ROWS && a->dtype == ISC_F32 && !g->trans_a && g->k % GEMM_HALF_K == 0 &&
+         on_sixteen(a, sizeof(float));
 }
 
-isc_status cuda_gemm_half(cuda *c, const isc_gemm *g, const gemm_args *args) {
-  cuda_operand a = cuda_operand_a(g), b = cuda_operand_b(g);
+isc_status cuda_gemm_half(cuda *c, const isc_gemm *g, isc_dtype a_dtype, const gemm_args *args) {
+  cuda_operand a = cuda_operand_a(g, a_dtype), b = cuda_operand_b(g);
   const bool few = are_few(g, &a);
   const tile *t = few ? best(c, g, FEW, COUNT_FEW) : best(c, g, TILES, COUNT);
   gemm_args to = *args;
@@ -130,7 +132,7 @@ isc_status cuda_gemm_half(cuda *c, const isc_gemm *g, const gemm_args *args) {
     return isc_fail(ISC_E_UNSUPPORTED,
                     "CUDA backend, %s: a bf16 product over %lld elements; at most %d", c->doing,
                     (long long)g->k, INT_MAX - GEMM_HALF_K);
-  ISC_TRY(cuda_halve(c, g, few ? NULL : &a, &b));
+  ISC_TRY(cuda_halve(c, g, true, few ? NULL : &a, &b));
   to.k = filled(g->k, GEMM_HALF_K);
   to.a = a.x;
   to.a_row = g->trans_a ? 1 : a.ld;

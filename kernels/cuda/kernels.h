@@ -236,6 +236,8 @@ typedef struct xent_args {
   const float *weight;
   float *logp;
   bool gradient;
+  uint16_t *half;  /* [rows, half_ld] where the gradient goes instead, in bf16; or NULL */
+  int64_t half_ld; /* even, ≥ vocab */
 } xent_args;
 typedef struct control_args {
   int64_t batch, len, heads;

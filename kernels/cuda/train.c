@@ -119,8 +119,10 @@ typedef struct loss {
   const int64_t
       *row; /* device, [n] rows of the call that have a target; NULL: all have, from `first` on */
   int64_t first, n;
-  float *logits; /* [n, vocab]; becomes the gradient to the logits */
-  float *h;      /* [n, d] gathered rows (with `row`)              */
+  float *logits;  /* [n, vocab]; becomes the gradient to the logits */
+  uint16_t *half; /* [n, half_ld] or that gradient, for products of bf16; or NULL */
+  int64_t half_ld;
+  float *h; /* [n, d] gathered rows (with `row`)              */
 } loss;
 
 static isc_gemm vocabulary(const loss *x, int64_t m, int64_t n, int64_t k) {
@@ -134,13 +136,12 @@ static isc_gemm vocabulary(const loss *x, int64_t m, int64_t n, int64_t k) {
                     .dependent_rows = x->a->dependent_rows};
 }
 
-/* A product with w, as products of bf16 may read it. */
-static isc_status with_weights(cuda *c, const isc_xent *a, isc_gemm *g) {
+/* w as products of bf16 may read it. */
+static void with_weights(const isc_xent *a, isc_gemm *g) {
   const bool half = a->w_bf16 && a->product == ISC_BF16;
   g->b = half ? (const float *)(const void *)a->w_bf16 : a->w;
   g->b_dtype = half ? ISC_BF16 : ISC_F32;
   g->ldb = a->d;
-  return cuda_gemm(c, g);
 }
 
 static isc_status loss_rows(cuda *c, const loss *x) {
@@ -149,6 +150,8 @@ static isc_status loss_rows(cuda *c, const loss *x) {
   const xent_args args = {.rows = x->n,
                           .vocab = a->vocab,
                           .logits = x->logits,
+                          .half = x->half,
+                          .half_ld = x->half_ld,
                           .row = x->row,
                           .target = a->target + first,
                           .weight = a->weight ? a->weight + first : NULL,
@@ -157,26 +160,30 @@ static isc_status loss_rows(cuda *c, const loss *x) {
   return CUDA_LAUNCH(c, xent, ((cuda_size){.x = x->n}), ((cuda_size){.x = XENT_THREADS}), 0, &args);
 }
 
+/* A product of the gradient to the logits. */
+static isc_status of_gradient(cuda *c, const loss *x, isc_gemm *g) {
+  g->a = x->half ? (const float *)(const void *)x->half : x->logits;
+  g->lda = x->half ? x->half_ld : x->a->vocab;
+  return cuda_gemm_typed(c, g, x->half ? ISC_BF16 : ISC_F32);
+}
+
 /* The gradients, from that to the logits. */
 static isc_status loss_back(cuda *c, const loss *x, const float *h) {
   const isc_xent *a = x->a;
   if (a->dw) {
     isc_gemm dw = vocabulary(x, a->vocab, a->d, x->n);
-    dw.a = x->logits;
-    dw.lda = a->vocab;
     dw.trans_a = true;
     dw.b = h;
     dw.ldb = a->d;
     dw.c = a->dw;
     dw.beta = 1;
-    ISC_TRY(cuda_gemm(c, &dw));
+    ISC_TRY(of_gradient(c, x, &dw));
   }
   if (!a->dh) return ISC_OK;
   isc_gemm dh = vocabulary(x, x->n, a->d, a->vocab);
-  dh.a = x->logits;
-  dh.lda = a->vocab;
   dh.c = x->row ? x->h : a->dh + x->first * a->d;
-  ISC_TRY(with_weights(c, a, &dh));
+  with_weights(a, &dh);
+  ISC_TRY(of_gradient(c, x, &dh));
   if (!x->row) return ISC_OK;
   const scatter_args back = {.n = x->n, .width = a->d, .row = x->row, .x = x->h, .out = a->dh};
   return CUDA_LAUNCH(c, scatter, cuda_blocks(c, x->n * a->d), CUDA_THREADS, 0, &back);
@@ -194,7 +201,8 @@ static isc_status loss_block(cuda *c, const loss *x) {
   logits.lda = a->d;
   logits.trans_b = true;
   logits.c = x->logits;
-  ISC_TRY(with_weights(c, a, &logits));
+  with_weights(a, &logits);
+  ISC_TRY(cuda_gemm(c, &logits));
   ISC_TRY(loss_rows(c, x));
   return loss_back(c, x, h);
 }
@@ -230,23 +238,36 @@ static isc_status list_there(cuda *c, const isc_xent *a, int64_t *row, int64_t *
   return st;
 }
 
+/* Room for blocks of up to `most` rows: the logits, the rows that were gathered, and the gradient in bf16. */
+static isc_status need_blocks(cuda *c, loss *x, int64_t most, bool gathered) {
+  const isc_xent *a = x->a;
+  const bool half = a->product == ISC_BF16 && (a->dh || a->dw);
+  const int64_t floats = most * (a->vocab + (gathered ? a->d : 0)), ld = cuda_ceil(a->vocab, 8) * 8;
+  const size_t before =
+      (size_t)cuda_ceil(floats, 4) * 4 * sizeof(float); /* rows of it begin on 16 bytes */
+  void *memory;
+  ISC_TRY(cuda_scratch(c, CUDA_OUTER, before + (half ? (size_t)(most * ld) * sizeof(uint16_t) : 0),
+                       &memory));
+  x->logits = memory;
+  x->h = x->logits + most * a->vocab;
+  x->half = half ? (uint16_t *)(void *)((char *)memory + before) : NULL;
+  x->half_ld = ld;
+  return ISC_OK;
+}
+
 /* The blocks, given the list of rows on the host. */
 static isc_status loss_blocks(cuda *c, const isc_xent *a, const int64_t *row, int64_t count) {
   const int64_t most = cuda_least(block_rows(a->vocab), count);
   const bool some = count < a->rows;
   loss x = {.a = a};
   const void *rows = NULL;
-  void *memory;
   if (some) {
     ISC_TRY(cuda_zero(c, a->logp, (size_t)a->rows * sizeof(float)));
     if (a->dh) ISC_TRY(cuda_zero(c, a->dh, (size_t)(a->rows * a->d) * sizeof(float)));
     if (count) ISC_TRY(cuda_argument(c, row, (size_t)count * sizeof *row, &rows));
   }
   if (count == 0) return ISC_OK;
-  ISC_TRY(cuda_scratch(c, CUDA_OUTER,
-                       (size_t)(most * (a->vocab + (some ? a->d : 0))) * sizeof(float), &memory));
-  x.logits = memory;
-  x.h = x.logits + most * a->vocab;
+  ISC_TRY(need_blocks(c, &x, most, some));
   for (x.first = 0; x.first < count; x.first += x.n) {
     x.n = cuda_least(most, count - x.first);
     x.row = some ? (const int64_t *)rows + x.first : NULL;

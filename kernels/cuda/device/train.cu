@@ -2,9 +2,19 @@
  *
  * What is between the products of the vocabulary loss and of the control layers' gradient.
  */
-#include "device.h"
+#include "tensor.h"
 
-/* A block takes a row of logits: its log probability, and in place of the logits their gradient. */
+/* The gradient to a row of logits of which p = f·exp(l − most), in pairs of bf16. */
+DEVICE void gradient_in_halves(const float *l, float most, float f, int64_t target, float weight,
+                               int64_t vocab, uint16_t *out) {
+  for (int64_t j = 2 * threadIdx.x; j < vocab; j += 2 * XENT_THREADS) {
+    const float p = expf(l[j] - most) * f, q = j + 1 < vocab ? expf(l[j + 1] - most) * f : 0.0f;
+    *reinterpret_cast<uint32_t *>(out + j) =
+        halves_of(j == target ? p - weight : p, j + 1 == target ? q - weight : q);
+  }
+}
+
+/* A block takes a row of logits: its log probability, and in place of the logits, or beside them, their gradient. */
 KERNEL(xent, XENT_THREADS) {
   SHARED(float, room, [XENT_THREADS / WARP]);
   SHARED(double, wide, [XENT_THREADS / WARP]);
@@ -21,6 +31,10 @@ KERNEL(xent, XENT_THREADS) {
   if (threadIdx.x == 0) a.logp[r] = (float)((double)at - log(sum));
   if (!a.gradient) return;
   const float weight = a.weight ? a.weight[r] : 1.0f, f = (float)((double)weight / sum);
+  if (a.half) {
+    gradient_in_halves(l, most, f, target, weight, a.vocab, a.half + blockIdx.x * a.half_ld);
+    return;
+  }
   for (int64_t j = threadIdx.x; j < a.vocab; j += XENT_THREADS) {
     const float p = expf(l[j] - most) * f;
     l[j] = j == target ? p - weight : p;
