@@ -13,11 +13,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static json_t *study_part(const isc_score *s) {
+/* Its parts into doc. */
+static isc_status study_part(const isc_score *s, json_t *doc) {
   const isc_study *t = s->study;
   const isc_target_info *m = &t->target.info;
   isc_text example = {0};
-  json_t *j = json_object(), *run = json_object(), *target = json_object(), *prior = json_object();
+  json_t *run = json_object(), *target = json_object(), *prior = json_object();
+  json_object_set_new(doc, "run", run);
+  json_object_set_new(doc, "target", target);
+  json_object_set_new(doc, "prior", prior);
   json_object_set_new(run, "seed", isc_score_integer(t->run.seed));
   json_object_set_new(run, "device", isc_score_string(t->device->cls->name));
   json_object_set_new(target, "plugin", isc_score_string(t->target.cls->name));
@@ -31,13 +35,10 @@ static json_t *study_part(const isc_score *s) {
                       s->support.n ? isc_score_integer(s->support.n) : json_null());
   json_object_set_new(prior, "train", isc_score_integer(t->n_train));
   json_object_set_new(prior, "test", isc_score_integer(t->n_test));
-  if (isc_study_text(t, ISC_TRAIN, 0, &example) == ISC_OK)
-    json_object_set_new(prior, "example", isc_score_string(example.data));
+  const isc_status st = isc_study_text(t, ISC_TRAIN, 0, &example);
+  if (st == ISC_OK) json_object_set_new(prior, "example", isc_score_string(example.data));
   isc_text_free(&example);
-  json_object_set_new(j, "run", run);
-  json_object_set_new(j, "target", target);
-  json_object_set_new(j, "prior", prior);
-  return j;
+  return st;
 }
 
 static json_t *kernel_part(const isc_study *t) {
@@ -303,12 +304,9 @@ isc_status isc_score_write(const isc_score *s, const char *path) {
   isc_status st = ISC_OK;
   const isc_study_method *m = s->run->method;
   char *text = NULL;
-  json_t *doc = json_object(), *ablation, *curves = json_array(), *tables = json_array(),
-         *noise = json_array();
+  json_t *doc = json_object(), *ablation, *curves, *tables, *noise;
   json_object_set_new(doc, "program", json_string("inversescope " PACKAGE_VERSION));
-  json_t *study = study_part(s);
-  json_object_update(doc, study);
-  json_decref(study);
+  ISC_GO(study_part(s, doc));
   json_object_set_new(doc, "kernel", kernel_part(s->study));
   json_object_set_new(doc, "method", method_part(m));
   json_object_set_new(doc, "evaluate", evaluate_part(s->study));
@@ -321,9 +319,9 @@ isc_status isc_score_write(const isc_score *s, const char *path) {
   const isc_status ablated = isc_ablation_part(s, s->ablation, &ablation);
   json_object_set_new(doc, "ablation", ablation);
   ISC_GO(ablated);
-  json_object_set_new(doc, "noise", noise);
-  json_object_set_new(doc, "curves", curves);
-  json_object_set_new(doc, "tables", tables);
+  json_object_set_new(doc, "noise", noise = json_array());
+  json_object_set_new(doc, "curves", curves = json_array());
+  json_object_set_new(doc, "tables", tables = json_array());
   for (int64_t k = 0; isc_method_stage(m, k); k++) {
     ISC_GO(curve_part(s, isc_method_stage(m, k), curves));
     ISC_GO(noise_of_stage(s, isc_method_stage(m, k), noise));
