@@ -9,6 +9,7 @@ check_PROGRAMS += \
   tests/test_decoder_prefix \
   tests/test_decoder_weights \
   tests/test_families \
+  tests/test_family_gguf \
   tests/test_family_tokenizer \
   tests/test_generate \
   tests/test_gpt2_directory \
@@ -30,6 +31,7 @@ tests_test_decoder_files_SOURCES = tests/test_decoder_files.c
 tests_test_decoder_gradient_SOURCES = tests/test_decoder_gradient.c
 tests_test_decoder_prefix_SOURCES = tests/test_decoder_prefix.c
 tests_test_decoder_weights_SOURCES = tests/test_decoder_weights.c
+tests_test_family_gguf_SOURCES = tests/test_family_gguf.c
 tests_test_family_tokenizer_SOURCES = tests/test_family_tokenizer.c
 tests_test_generate_SOURCES = tests/test_generate.c
 tests_test_gpt2_target_SOURCES = tests/test_gpt2_target.c
@@ -79,6 +81,7 @@ EXTRA_DIST += tests/golden/decoders.py tests/golden/gguf_models.py tests/golden/
   tests/data/families/llama-linear/model.safetensors \
   tests/data/families/llama3/config.json \
   tests/data/families/llama3/expected.safetensors \
+  tests/data/families/llama3/llama3.gguf \
   tests/data/families/llama3/model-00001-of-00003.safetensors \
   tests/data/families/llama3/model-00002-of-00003.safetensors \
   tests/data/families/llama3/model-00003-of-00003.safetensors \
@@ -97,4 +100,11 @@ EXTRA_DIST += tests/golden/decoders.py tests/golden/gguf_models.py tests/golden/
   tests/data/families/qwen3/config.json \
   tests/data/families/qwen3/expected.safetensors \
   tests/data/families/qwen3/model.safetensors \
-  tests/data/families/qwen3/qwen3.gguf
+  tests/data/families/qwen3/qwen3.gguf \
+  tests/data/families/yarn/config.json \
+  tests/data/families/yarn/expected.safetensors \
+  tests/data/families/yarn/model.safetensors \
+  tests/data/families/yarn/yarn.gguf \
+  tests/data/families/yarn-other/config.json \
+  tests/data/families/yarn-other/expected.safetensors \
+  tests/data/families/yarn-other/model.safetensors

@@ -126,11 +126,12 @@ typedef struct family_case {
 } family_case;
 
 static const family_case CASES[] = {
-    {"llama", "llama"},         {"llama", "llama-gqa"}, {"llama", "llama3"},
-    {"llama", "llama-linear"},  {"llama", "mistral"},   {"llama", "mistral-full"},
-    {"llama", "qwen2"},         {"llama", "qwen3"},     {"gemma2", "gemma2"},
-    {"gemma2", "gemma2-plain"}, {"gemma3", "gemma3"},   {"gemma3", "gemma3-regular"},
-    {"gpt2", "gpt2"},           {"gpt2", "gpt2-other"}};
+    {"llama", "llama"},        {"llama", "llama-gqa"},       {"llama", "llama3"},
+    {"llama", "llama-linear"}, {"llama", "mistral"},         {"llama", "mistral-full"},
+    {"llama", "yarn"},         {"llama", "yarn-other"},      {"llama", "qwen2"},
+    {"llama", "qwen3"},        {"gemma2", "gemma2"},         {"gemma2", "gemma2-plain"},
+    {"gemma3", "gemma3"},      {"gemma3", "gemma3-regular"}, {"gpt2", "gpt2"},
+    {"gpt2", "gpt2-other"}};
 enum { N_CASES = sizeof CASES / sizeof *CASES };
 
 static void agree(isc_device *dev) {
@@ -160,9 +161,11 @@ ISC_TEST_ON_BOTH(families, agree_with_transformers) {
   agree(dev);
 }
 
-/* The same models as GGUF, whose matrices are in f16 there: numbers below its range lose up to 6e-8. */
+/* The same models as GGUF, whose matrices are in f16 there: numbers below its range lose up to 6e-8. That of llama3 has a factor
+ * for each rotary frequency where config.json has a rule. */
 ISC_TEST_ON_BOTH(families, agree_as_gguf) {
   static const family_case FILES[] = {{"llama", "mistral-full"},    {"llama", "qwen2"},
+                                      {"llama", "llama3"},          {"llama", "yarn"},
                                       {"llama", "qwen3"},           {"gemma2", "gemma2"},
                                       {"gemma3", "gemma3-regular"}, {"gpt2", "gpt2"}};
   for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++) {
@@ -284,7 +287,16 @@ Test(families, what_a_spec_cannot_say_is_refused_by_name) {
     isc_status code;
     const char *part;
   } WRONG[] = {
-      {"llama", "llama3", "\"llama3\"", "\"yarn\"", ISC_E_UNSUPPORTED, "rope_type \"yarn\""},
+      {"llama", "llama3", "\"llama3\"", "\"dynamic\"", ISC_E_UNSUPPORTED, "rope_type \"dynamic\""},
+      {"llama", "yarn", "\"factor\": 4.0", "\"factor\": null", ISC_E_FORMAT, "\"factor\""},
+      {"llama", "yarn", "\"beta_slow\": 0.5", "\"beta_slow\": 2.5", ISC_E_SHAPE, "rope_low is 2.5"},
+      {"llama", "yarn", "\"rope_theta\": 100.0", "\"rope_theta\": 1", ISC_E_SHAPE,
+       "YaRN needs one above 1"},
+      {"llama", "yarn", "\"factor\": 4.0", "\"factor\": 4.0, \"attention_factor\": 0", ISC_E_FORMAT,
+       "attention factor is 0"},
+      {"llama", "yarn-other", "\"max_position_embeddings\": 64",
+       "\"original_max_position_embeddings\": 0, \"max_position_embeddings\": 64", ISC_E_FORMAT,
+       "\"original_max_position_embeddings\" must be there"},
       {"llama", "llama-linear", "\"factor\": 4.0", "\"factor\": 0", ISC_E_FORMAT, "\"factor\""},
       {"llama", "llama", "\"silu\"", "\"mish\"", ISC_E_UNSUPPORTED, "hidden_act \"mish\""},
       {"llama", "llama", "\"num_key_value_heads\": 4", "\"num_key_value_heads\": 3", ISC_E_SHAPE,

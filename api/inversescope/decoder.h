@@ -64,9 +64,12 @@ typedef enum isc_mlp_kind { ISC_MLP_PLAIN, ISC_MLP_GATED } isc_mlp_kind;
 typedef enum isc_rope_scaling {
   ISC_ROPE_PLAIN,
   ISC_ROPE_LINEAR, /* positions divided by rope_factor                                       */
-  ISC_ROPE_LLAMA3  /* wavelengths beyond rope_original/rope_low divided by rope_factor, those below
-                      rope_original/rope_high kept, between them a mixture                    */
+  ISC_ROPE_LLAMA3, /* wavelengths beyond rope_original/rope_low divided by rope_factor, those below
+                      rope_original/rope_high kept, between them a mixture by turns           */
+  ISC_ROPE_YARN,   /* the same, the mixture by the pair's place; rope_attention               */
+  ISC_ROPE_FACTORS /* the frequency of pair j divided by rope_factors[j]                      */
 } isc_rope_scaling;
+enum { ISC_ROPE_MAX_FACTORS = 256 }; /* pairs of a head that factors can be given for */
 
 /* The shape of a decoder. Append only; zero means the first choice of each enum. */
 typedef struct isc_decoder_spec {
@@ -94,6 +97,9 @@ typedef struct isc_decoder_spec {
   isc_rope_scaling rope_scaling;        /* not of layers with rope_theta_window                */
   double rope_factor, rope_low, rope_high, rope_original;
   isc_dtype weights; /* of matrices; norms and biases are f32; bf16 parameters stay frozen     */
+  double rope_attention; /* of YaRN: multiplies cosines and sines; 0 = 1                       */
+  bool rope_exact; /* of YaRN: the mixture's ends are not rounded outwards to whole pairs      */
+  float rope_factors[ISC_ROPE_MAX_FACTORS]; /* [d_rot/2] */
 } isc_decoder_spec;
 
 typedef struct isc_decoder isc_decoder; /* a spec and its weights on a device */

@@ -147,7 +147,7 @@ ISC_API isc_status isc_config_size(const isc_json *config, const char *key, int6
 ISC_API isc_status isc_config_act(const isc_json *config, const char *key, const char *or_else,
                                   isc_act *out);
 /* rope_theta and rope_scaling, or rope_parameters in their place (of "full_attention" and "sliding_attention" layers, where
- * they differ): positions, rope_… of the spec. Scalings other than linear and llama3 are refused by name. */
+ * they differ): positions, rope_… of the spec. Scalings other than linear, llama3 and yarn are refused by name. */
 ISC_API isc_status isc_config_rope(isc_json *config, isc_decoder_spec *spec);
 /* sliding_window and layer_types: window and full_every. `full_every` is the family's where layer_types says nothing.
  * n_layer must be set. A pattern that is not "every n-th layer attends to all" is refused. */

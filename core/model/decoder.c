@@ -220,6 +220,7 @@ static void hash_spec(isc_hash *h, const isc_decoder_spec *s) {
   char text[1024];
   isc_decoder_spec_text(s, text, sizeof text);
   isc_hash_str(h, text);
+  if (s->rope_scaling == ISC_ROPE_FACTORS) isc_hash_add(h, s->rope_factors, sizeof s->rope_factors);
 }
 
 /* The largest parameter, in floats: the host buffer that serves all. */

@@ -82,7 +82,7 @@ void isc_rotary_tables_free(isc_device *dev, isc_rotary_tables *t);
 
 /* Out of range, or settings that exclude each other, by name. */
 isc_status isc_decoder_spec_check(const isc_decoder_spec *s);
-/* Everything in a spec that decides numbers, as text. */
+/* Everything in a spec that decides numbers but for its rope_factors, as text. */
 void isc_decoder_spec_text(const isc_decoder_spec *s, char *text, size_t n);
 
 /* "config.json" of a directory, and back. */

@@ -22,16 +22,57 @@ static double llama3(const isc_decoder_spec *s, double frequency) {
   return (1 - kept) * frequency / s->rope_factor + kept * frequency;
 }
 
+/* The pair, counted with fractions, that turns so many times within the texts of training. */
+static double pair_of(const isc_decoder_spec *s, int64_t d_rot, double turns) {
+  return (double)d_rot * log(s->rope_original / (turns * 2 * M_PI)) / (2 * log(s->rope_theta));
+}
+
+/* As llama3, but the mixture goes by the pair's place. */
+static double yarn(const isc_decoder_spec *s, int64_t j, int64_t d_rot, double frequency) {
+  double first = pair_of(s, d_rot, s->rope_high), last = pair_of(s, d_rot, s->rope_low);
+  if (!s->rope_exact) {
+    first = floor(first);
+    last = ceil(last);
+  }
+  first = fmax(first, 0);
+  last = fmin(last, (double)(d_rot - 1));
+  if (first == last) last += 0.001;
+  const double stretched = fmin(fmax(((double)j - first) / (last - first), 0), 1);
+  return stretched * frequency / s->rope_factor + (1 - stretched) * frequency;
+}
+
+static double scaled(const isc_decoder_spec *s, int64_t j, int64_t d_rot, double frequency) {
+  switch (s->rope_scaling) {
+  case ISC_ROPE_LINEAR:
+    return frequency / s->rope_factor;
+  case ISC_ROPE_LLAMA3:
+    return llama3(s, frequency);
+  case ISC_ROPE_YARN:
+    return yarn(s, j, d_rot, frequency);
+  case ISC_ROPE_FACTORS:
+    return frequency / (double)s->rope_factors[j];
+  case ISC_ROPE_PLAIN:
+    break;
+  }
+  return frequency;
+}
+
 static float frequency(const isc_decoder_spec *s, const isc_rotary_tables *t, int64_t j,
                        int64_t d_rot) {
   const double plain = (float)pow(t->theta, -2.0 * (double)j / (double)d_rot);
-  if (!t->scaled || s->rope_scaling == ISC_ROPE_PLAIN) return (float)plain;
-  return (float)(s->rope_scaling == ISC_ROPE_LINEAR ? plain / s->rope_factor : llama3(s, plain));
+  return (float)(t->scaled ? scaled(s, j, d_rot, plain) : plain);
+}
+
+/* What cosines and sines are multiplied by. */
+static double attention(const isc_decoder_spec *s, const isc_rotary_tables *t) {
+  const bool given = t->scaled && s->rope_scaling == ISC_ROPE_YARN && s->rope_attention != 0;
+  return given ? s->rope_attention : 1;
 }
 
 static isc_status fill(isc_decoder *d, const isc_rotary_tables *t, int64_t positions, int64_t half,
                        isc_tensor *cosines, isc_tensor *sines) {
   const size_t n = (size_t)(positions * half);
+  const double size = attention(&d->spec, t);
   isc_status st = ISC_OK;
   float *c = NULL, *s = NULL;
   ISC_GO(isc_calloc(n, sizeof *c, "rotary positions", (void **)&c));
@@ -40,8 +81,8 @@ static isc_status fill(isc_decoder *d, const isc_rotary_tables *t, int64_t posit
     const float f = frequency(&d->spec, t, j, 2 * half);
     for (int64_t p = 0; p < positions; p++) {
       const float angle = (float)p * f;
-      c[p * half + j] = (float)cos((double)angle);
-      s[p * half + j] = (float)sin((double)angle);
+      c[p * half + j] = (float)(size * cos((double)angle));
+      s[p * half + j] = (float)(size * sin((double)angle));
     }
   }
   ISC_GO(d->dev->ops->upload(d->dev->impl, cosines->data, c, n * sizeof *c));

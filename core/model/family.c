@@ -8,6 +8,7 @@
 #include "model/family.h"
 #include "base/base.h"
 #include "model/decoder_internal.h"
+#include "model/family_internal.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,10 +49,13 @@ static isc_status set_longest(const isc_decoder_options *o, const isc_json *conf
 }
 
 static isc_status read_spec(const isc_decoder_family *f, const isc_decoder_options *o,
-                            isc_json *config, isc_decoder_spec *s) {
+                            isc_family_files *files, isc_decoder_spec *s) {
+  isc_json *config = isc_family_config(files);
+  isc_weights *weights = isc_family_weights(files);
   *s = (isc_decoder_spec){.size = sizeof *s};
   ISC_TRY(check_type(f, config));
   ISC_TRY(f->spec(config, s));
+  if (isc_weights_gguf(weights)) ISC_TRY(isc_family_gguf_rope(weights, s));
   ISC_TRY(set_longest(o, config, s));
   if (o->precision == PRECISION_BF16) s->weights = ISC_BF16;
   return isc_decoder_spec_check(s) == ISC_OK ? ISC_OK : isc_fail_in("%s", isc_json_path(config));
@@ -97,7 +101,7 @@ isc_status isc_family_open(const isc_decoder_family *given, const isc_decoder_op
   ISC_TRY(
       isc_struct_read(given, "a family", ISC_SIZE_TO(isc_decoder_family, prefix), sizeof f, &f));
   ISC_TRY(isc_family_files_open(&f, o->path, files));
-  isc_status st = read_spec(&f, o, isc_family_config(*files), spec);
+  isc_status st = read_spec(&f, o, *files, spec);
   if (st != ISC_OK) isc_family_files_close(*files);
   return st;
 }

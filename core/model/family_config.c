@@ -36,29 +36,80 @@ static isc_status positive(const isc_json *j, const char *key, double *out) {
                   key);
 }
 
-static isc_status read_llama3(const isc_json *j, isc_decoder_spec *s) {
+/* The length of the texts of training: beside the rotary settings in some files, in them in others, or left to be the longest
+ * that the model takes. */
+static isc_status read_original(const isc_json *whole, const isc_json *j, isc_decoder_spec *s) {
+  static const char key[] = "original_max_position_embeddings";
+  double longest;
+  ISC_TRY(isc_json_float_or(whole, "max_position_embeddings", NAN, &longest));
+  ISC_TRY(isc_json_float_or(j, key, longest, &s->rope_original));
+  ISC_TRY(isc_json_float_or(whole, key, s->rope_original, &s->rope_original));
+  if (s->rope_original > 0 && isfinite(s->rope_original)) return ISC_OK;
+  return isc_fail(ISC_E_FORMAT, "%s: \"%s\" must be there, a number above 0", isc_json_path(j),
+                  key);
+}
+
+static isc_status read_llama3(const isc_json *whole, const isc_json *j, isc_decoder_spec *s) {
   s->rope_scaling = ISC_ROPE_LLAMA3;
   ISC_TRY(positive(j, "factor", &s->rope_factor));
   ISC_TRY(positive(j, "low_freq_factor", &s->rope_low));
   ISC_TRY(positive(j, "high_freq_factor", &s->rope_high));
-  return positive(j, "original_max_position_embeddings", &s->rope_original);
+  return read_original(whole, j, s);
+}
+
+/* 0 and null are the default. */
+static isc_status read_turns(const isc_json *j, const char *key, double or_else, double *out) {
+  ISC_TRY(isc_json_float_or(j, key, or_else, out));
+  if (*out == 0) *out = or_else;
+  return ISC_OK;
+}
+
+static double temperature(double factor, double scale) {
+  return factor > 1 ? 0.1 * scale * log(factor) + 1 : 1;
+}
+
+/* What makes up for attention spread over longer texts: given, or by the factor. */
+static isc_status read_attention(const isc_json *j, isc_decoder_spec *s) {
+  double scale, all;
+  ISC_TRY(isc_json_float_or(j, "mscale", 0, &scale));
+  ISC_TRY(isc_json_float_or(j, "mscale_all_dim", 0, &all));
+  const double by_factor =
+      scale != 0 && all != 0 ? temperature(s->rope_factor, scale) / temperature(s->rope_factor, all)
+                             : temperature(s->rope_factor, 1);
+  ISC_TRY(isc_json_float_or(j, "attention_factor", by_factor, &s->rope_attention));
+  if (s->rope_attention > 0 && isfinite(s->rope_attention)) return ISC_OK;
+  return isc_fail(ISC_E_FORMAT, "%s: the attention factor is %g; it must be above 0",
+                  isc_json_path(j), s->rope_attention);
+}
+
+static isc_status read_yarn(const isc_json *whole, const isc_json *j, isc_decoder_spec *s) {
+  bool truncate;
+  s->rope_scaling = ISC_ROPE_YARN;
+  ISC_TRY(positive(j, "factor", &s->rope_factor));
+  ISC_TRY(read_original(whole, j, s));
+  ISC_TRY(read_turns(j, "beta_fast", 32, &s->rope_high));
+  ISC_TRY(read_turns(j, "beta_slow", 1, &s->rope_low));
+  ISC_TRY(isc_json_bool_or(j, "truncate", true, &truncate));
+  s->rope_exact = !truncate;
+  return read_attention(j, s);
 }
 
 /* The object with a type and its numbers; NULL = nothing is scaled. */
-static isc_status read_scaling(const isc_json *j, isc_decoder_spec *s) {
+static isc_status read_scaling(const isc_json *whole, const isc_json *j, isc_decoder_spec *s) {
   const char *old, *type;
   if (!j) return ISC_OK;
   ISC_TRY(isc_json_string_or(j, "type", "default", &old)); /* the key before rope_type */
   ISC_TRY(isc_json_string_or(j, "rope_type", old, &type));
   if (strcmp(type, "default") == 0) return ISC_OK;
-  if (strcmp(type, "llama3") == 0) return read_llama3(j, s);
+  if (strcmp(type, "llama3") == 0) return read_llama3(whole, j, s);
+  if (strcmp(type, "yarn") == 0) return read_yarn(whole, j, s);
   if (strcmp(type, "linear") == 0) {
     s->rope_scaling = ISC_ROPE_LINEAR;
     return positive(j, "factor", &s->rope_factor);
   }
   return isc_fail(ISC_E_UNSUPPORTED,
-                  "%s: rope_type \"%s\" is not one of default, linear, llama3: the activations "
-                  "would be wrong",
+                  "%s: rope_type \"%s\" is not one of default, linear, llama3, yarn: the "
+                  "activations would be wrong",
                   isc_json_path(j), type);
 }
 
@@ -79,15 +130,16 @@ static isc_status check_whole(const isc_json *j) {
 }
 
 /* {"full_attention": {…}, "sliding_attention": {…}} */
-static isc_status read_rope_by_layer(isc_json *both, isc_json *full, isc_decoder_spec *s) {
+static isc_status read_rope_by_layer(const isc_json *whole, isc_json *both, isc_json *full,
+                                     isc_decoder_spec *s) {
   isc_decoder_spec window = {.size = sizeof window};
   isc_json *sliding;
   ISC_TRY(isc_json_object(both, "sliding_attention", &sliding));
   ISC_TRY(read_theta(full, 10000, &s->rope_theta));
-  ISC_TRY(read_scaling(full, s));
+  ISC_TRY(read_scaling(whole, full, s));
   if (!sliding) return ISC_OK;
   ISC_TRY(read_theta(sliding, 10000, &s->rope_theta_window));
-  ISC_TRY(read_scaling(sliding, &window));
+  ISC_TRY(read_scaling(whole, sliding, &window));
   if (window.rope_scaling == ISC_ROPE_PLAIN) return ISC_OK;
   return isc_fail(ISC_E_UNSUPPORTED,
                   "%s: positions of layers with a window are scaled; only those of the others can "
@@ -102,12 +154,12 @@ isc_status isc_config_rope(isc_json *j, isc_decoder_spec *s) {
   ISC_TRY(isc_json_object(j, "rope_parameters", &now));
   ISC_TRY(isc_json_object(j, "rope_scaling", &before));
   if (now) ISC_TRY(isc_json_object(now, "full_attention", &full));
-  if (full) return read_rope_by_layer(now, full, s);
+  if (full) return read_rope_by_layer(j, now, full, s);
   if (now) ISC_TRY(check_whole(now));
   ISC_TRY(read_theta(j, 10000, &s->rope_theta));
   if (now) ISC_TRY(read_theta(now, s->rope_theta, &s->rope_theta));
   ISC_TRY(isc_json_float_or(j, "rope_local_base_freq", 0, &s->rope_theta_window));
-  return read_scaling(now ? now : before, s);
+  return read_scaling(j, now ? now : before, s);
 }
 
 /* ---- windows */

@@ -69,11 +69,15 @@ static isc_status copy_int(translation *t, const char *name, const char *key, in
   return v == 0 && least == 0 ? ISC_OK : set(t, t->config, key, json_integer(v));
 }
 
-static isc_status copy_float(translation *t, const char *name, const char *key) {
+static isc_status copy_into(translation *t, json_t *object, const char *name, const char *key) {
   double v;
   if (!isc_gguf_has(t->g, own_key(t, name))) return ISC_OK;
   ISC_TRY(isc_gguf_float(t->g, own_key(t, name), &v));
-  return set(t, t->config, key, json_real(v));
+  return set(t, object, key, json_real(v));
+}
+
+static isc_status copy_float(translation *t, const char *name, const char *key) {
+  return copy_into(t, t->config, name, key);
 }
 
 static isc_status add_vocabulary(translation *t) {
@@ -118,23 +122,67 @@ static isc_status add_shape(translation *t) {
   return copy_float(t, "final_logit_softcapping", "final_logit_softcapping");
 }
 
-/* Frequencies given one by one have lost the rule that they were made by. */
+static isc_status add_yarn(translation *t, json_t *scaling) {
+  int64_t original;
+  ISC_TRY(isc_gguf_int_or(t->g, own_key(t, "rope.scaling.original_context_length"), 0, INT32_MAX, 0,
+                          &original));
+  if (original > 0)
+    ISC_TRY(set(t, scaling, "original_max_position_embeddings", json_integer(original)));
+  ISC_TRY(copy_into(t, scaling, "rope.scaling.yarn_beta_fast", "beta_fast"));
+  return copy_into(t, scaling, "rope.scaling.yarn_beta_slow", "beta_slow");
+}
+
+/* Settings of the format that no config.json has may only say what is so without them. */
+static isc_status check_rope(translation *t) {
+  static const struct {
+    const char *name;
+    double neutral;
+  } MORE[] = {{"rope.scale_linear", 1},
+              {"rope.scaling.alpha", 0},
+              {"rope.scaling.attn_factor", 1},
+              {"rope.scaling.yarn_attn_factor", 1},
+              {"rope.scaling.yarn_ext_factor", 1},
+              {"rope.scaling.yarn_log_multiplier", 0}};
+  for (size_t i = 0; i < sizeof MORE / sizeof *MORE; i++) {
+    double v;
+    ISC_TRY(isc_gguf_float_or(t->g, own_key(t, MORE[i].name), MORE[i].neutral, &v));
+    if (v != MORE[i].neutral)
+      return isc_fail(ISC_E_UNSUPPORTED,
+                      "%s: \"%s\" is %g; only %g is supported: use the model's Hugging Face "
+                      "directory",
+                      isc_gguf_path(t->g), t->key, v, MORE[i].neutral);
+  }
+  return ISC_OK;
+}
+
+/* Heads are turned whole or not at all here, and the family says so by the share. */
+static isc_status add_share(translation *t) {
+  const json_int_t heads = json_integer_value(json_object_get(t->config, "num_attention_heads")),
+                   width = json_integer_value(json_object_get(t->config, "hidden_size"));
+  const json_t *head_dim = json_object_get(t->config, "head_dim");
+  int64_t turned;
+  if (!isc_gguf_has(t->g, own_key(t, "rope.dimension_count")) || heads < 1) return ISC_OK;
+  ISC_TRY(isc_gguf_int(t->g, own_key(t, "rope.dimension_count"), 1, INT32_MAX, &turned));
+  const json_int_t all = head_dim ? json_integer_value(head_dim) : width / heads;
+  if (turned == all || all < 1) return ISC_OK;
+  return set(t, t->config, "partial_rotary_factor", json_real((double)turned / (double)all));
+}
+
 static isc_status add_rope(translation *t) {
   const char *type;
-  if (has_tensor(t->g, "rope_freqs.weight"))
-    return isc_fail(ISC_E_UNSUPPORTED,
-                    "%s: tensor \"rope_freqs.weight\": rotary frequencies of its own are not "
-                    "supported; use the model's Hugging Face directory",
-                    isc_gguf_path(t->g));
+  double factor;
+  ISC_TRY(check_rope(t));
+  ISC_TRY(add_share(t));
   ISC_TRY(copy_float(t, "rope.freq_base", "rope_theta"));
+  if (t->a->gemma) ISC_TRY(copy_float(t, "rope.freq_base_swa", "rope_local_base_freq"));
   ISC_TRY(isc_gguf_string_or(t->g, own_key(t, "rope.scaling.type"), "none", &type));
   if (strcmp(type, "none") == 0) return ISC_OK;
   json_t *scaling = json_object();
   ISC_TRY(set(t, t->config, "rope_scaling", scaling));
   ISC_TRY(set(t, scaling, "rope_type", json_string(type)));
-  double factor;
   ISC_TRY(isc_gguf_float_or(t->g, own_key(t, "rope.scaling.factor"), 1, &factor));
-  return set(t, scaling, "factor", json_real(factor));
+  ISC_TRY(set(t, scaling, "factor", json_real(factor)));
+  return strcmp(type, "yarn") == 0 ? add_yarn(t, scaling) : ISC_OK;
 }
 
 static isc_status config_int(const translation *t, const char *key, int64_t *out) {
@@ -179,6 +227,39 @@ isc_status isc_family_gguf_config(const isc_gguf *g, isc_json **out) {
   if (st == ISC_OK) st = isc_json_adopt(isc_gguf_path(g), t.config, out);
   if (st != ISC_OK) json_decref(t.config);
   return st;
+}
+
+/* ---- frequencies given one by one, by a rule that the file does not tell */
+
+static isc_status check_factors(const isc_gguf *g, const isc_weight *t, const isc_decoder_spec *s) {
+  const int64_t half = (s->d_rot ? s->d_rot : s->d_head) / 2;
+  if (s->positions != ISC_ROTARY || s->rope_scaling != ISC_ROPE_PLAIN)
+    return isc_fail(ISC_E_UNSUPPORTED,
+                    "%s: has the tensor \"%s\" and scales rotary positions otherwise too",
+                    isc_gguf_path(g), t->name);
+  if (t->ndim != 1 || t->elements != half || half > ISC_ROPE_MAX_FACTORS)
+    return isc_fail(ISC_E_SHAPE,
+                    "%s: tensor \"%s\" has %lld elements in %d dimensions, not one for each of "
+                    "the %lld pairs that a head turns, at most %d",
+                    isc_gguf_path(g), t->name, (long long)t->elements, (int)t->ndim,
+                    (long long)half, ISC_ROPE_MAX_FACTORS);
+  return ISC_OK;
+}
+
+isc_status isc_family_gguf_rope(isc_weights *w, isc_decoder_spec *s) {
+  static const char *const LENGTHS[] = {"rope_factors_long.weight", "rope_factors_short.weight"};
+  const isc_gguf *g = isc_weights_gguf(w);
+  const isc_weight *t = isc_weights_find(w, "rope_freqs.weight");
+  for (int i = 0; i < 2; i++)
+    if (isc_weights_find(w, LENGTHS[i]))
+      return isc_fail(ISC_E_UNSUPPORTED,
+                      "%s: tensor \"%s\": rotary factors that depend on a text's length are not "
+                      "supported",
+                      isc_gguf_path(g), LENGTHS[i]);
+  if (!t) return ISC_OK;
+  ISC_TRY(check_factors(g, t, s));
+  s->rope_scaling = ISC_ROPE_FACTORS;
+  return isc_weights_read(w, t, 0, t->elements, ISC_F32, s->rope_factors);
 }
 
 /* ---- names. All linear maps lie as [out, in], and Gemma's norms have their 1 added. */

@@ -2,7 +2,7 @@
 #
 # Tiny random models of each family and what the transformers library computes with them.
 #
-#   python decoders.py ../data/families ../../conf/conform
+#   python decoders.py ../data/families ../../conf/conform [NAME …]
 #
 # Writes NAME/config.json, NAME/model*.safetensors and NAME/expected.safetensors for the cases below. Weights are rounded to
 # bf16, so that they are the same numbers in every file type and at every precision. expected.safetensors holds the ids,
@@ -43,6 +43,15 @@ CASES = {
                                               original_max_position_embeddings=16))),
     "llama-linear": case("llama", rope_parameters=dict(rope_type="linear", rope_theta=100.0, factor=4.0),
                          hub=dict(rope_theta=100.0, rope_parameters=None, rope_scaling=dict(type="linear", factor=4.0))),
+    "yarn": case("qwen2", length=40, head_dim=None, hidden_size=24, num_attention_heads=2, num_key_value_heads=1,
+                 rope_parameters=dict(rope_type="yarn", rope_theta=100.0, factor=4.0, original_max_position_embeddings=16,
+                                      beta_fast=2.0, beta_slow=0.5)),
+    "yarn-other": case("llama", length=40, head_dim=12, rope_parameters=dict(
+        rope_type="yarn", rope_theta=50.0, factor=8.0, beta_fast=3.0, beta_slow=1.0, truncate=False, mscale=1.5,
+        mscale_all_dim=0.5),
+        hub=dict(rope_theta=50.0, rope_parameters=None,
+                 rope_scaling=dict(type="yarn", factor=8.0, beta_fast=3.0, beta_slow=1.0, truncate=False, mscale=1.5,
+                                   mscale_all_dim=0.5))),
     "mistral": case("mistral", sliding_window=5, length=40),
     "mistral-full": case("mistral", sliding_window=None),
     "qwen2": case("qwen2", head_dim=None, hidden_size=24),
@@ -171,4 +180,5 @@ def write(dir, name, c):
 
 if __name__ == "__main__":
     for name, c in CASES.items():
-        write(sys.argv[1], name, c)
+        if len(sys.argv) < 4 or name in sys.argv[3:]:
+            write(sys.argv[1], name, c)

@@ -2,11 +2,14 @@
 #
 # The tiny models of decoders.py as GGUF files, converted by the rules that llama.cpp's converter follows.
 #
-#   python gguf_models.py ../data/families
+#   python gguf_models.py ../data/families [NAME …]
 #
 # Writes NAME/NAME.gguf beside the model it was made from, so that expected.safetensors serves both. What the format does to a
 # model: queries and keys of "llama" have the halves of each rotary pair side by side, Gemma's norms have their 1 added,
-# GPT-2's linear maps are turned to [out, in].
+# GPT-2's linear maps are turned to [out, in], and the scaling of LLaMA 3's rotary positions becomes a tensor: what each frequency
+# is divided by.
+import glob
+import math
 import os
 import sys
 
@@ -16,7 +19,7 @@ import torch
 from transformers import AutoConfig
 from safetensors.torch import load_file
 
-MODELS = {"mistral-full": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "gemma2": "gemma2", "gemma3-regular": "gemma3",
+MODELS = {"mistral-full": "llama", "llama3": "llama", "yarn": "qwen2", "qwen2": "qwen2", "qwen3": "qwen3", "gemma2": "gemma2", "gemma3-regular": "gemma3",
           "gpt2": "gpt2"}
 LAYER = {"input_layernorm": "attn_norm", "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
          "self_attn.o_proj": "attn_output", "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm",
@@ -72,10 +75,29 @@ def settings(g, arch, c):
     g.add_rope_freq_base(rope["rope_theta"])
     if rope["rope_type"] == "linear":
         g.add_rope_scaling_type(gguf.RopeScalingType.LINEAR), g.add_rope_scaling_factor(rope["factor"])
+    if rope["rope_type"] == "yarn":
+        g.add_rope_scaling_type(gguf.RopeScalingType.YARN), g.add_rope_scaling_factor(rope["factor"])
+        g.add_rope_scaling_orig_ctx_len(rope["original_max_position_embeddings"])
+        g.add_rope_scaling_yarn_beta_fast(rope["beta_fast"]), g.add_rope_scaling_yarn_beta_slow(rope["beta_slow"])
+    g.add_rope_dimension_count(c.head_dim if getattr(c, "head_dim", None) else c.hidden_size // c.num_attention_heads)
     if getattr(c, "sliding_window", None):
         g.add_sliding_window(c.sliding_window)
     if getattr(c, "attn_logit_softcapping", None):
         g.add_attn_logit_softcapping(c.attn_logit_softcapping), g.add_final_logit_softcapping(c.final_logit_softcapping)
+
+
+# In float64, by wavelengths: short ones are kept, long ones stretched, and between them the frequency is a mixture.
+def llama3_factors(rope, d):
+    low = rope["original_max_position_embeddings"] / rope["low_freq_factor"]
+    high = rope["original_max_position_embeddings"] / rope["high_freq_factor"]
+    factors = []
+    for j in range(d // 2):
+        wavelength = 2 * math.pi * rope["rope_theta"] ** (2 * j / d)
+        kept = (rope["original_max_position_embeddings"] / wavelength - rope["low_freq_factor"]) / (
+            rope["high_freq_factor"] - rope["low_freq_factor"])
+        mixed = 1 / ((1 - kept) / rope["factor"] + kept)
+        factors.append(1 if wavelength < high else rope["factor"] if wavelength > low else mixed)
+    return np.array(factors, dtype=np.float32)
 
 
 def write(dir, name, arch):
@@ -84,7 +106,10 @@ def write(dir, name, arch):
     g = gguf.GGUFWriter(os.path.join(source, name + ".gguf"), arch)
     settings(g, arch, c)
     g.add_vocab_size(c.vocab_size)
-    for key, w in load_file(os.path.join(source, "model.safetensors")).items():
+    if arch != "gpt2" and c.rope_parameters.get("rope_type") == "llama3":
+        g.add_tensor("rope_freqs.weight", llama3_factors(c.rope_parameters, c.head_dim))
+    weights = {k: w for file in sorted(glob.glob(os.path.join(source, "*model*.safetensors"))) for k, w in load_file(file).items()}
+    for key, w in weights.items():
         if key == "lm_head.weight" and c.tie_word_embeddings:
             continue
         w = convert(arch, c, key, w.to(torch.float32).numpy())
@@ -95,4 +120,5 @@ def write(dir, name, arch):
 
 if __name__ == "__main__":
     for name, arch in MODELS.items():
-        write(sys.argv[1], name, arch)
+        if len(sys.argv) < 3 or name in sys.argv[2:]:
+            write(sys.argv[1], name, arch)
