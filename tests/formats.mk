@@ -15,6 +15,7 @@ check_PROGRAMS += \
   tests/test_split_regex \
   tests/test_template \
   tests/test_template_prior \
+  tests/test_text_compose \
   tests/test_tokenizer \
   tests/test_tokenizer_arrays \
   tests/test_tokenizer_bos \
@@ -40,6 +41,7 @@ tests_test_safetensors_SOURCES = tests/test_safetensors.c
 tests_test_safetensors_write_SOURCES = tests/test_safetensors_write.c
 tests_test_template_SOURCES = tests/test_template.c
 tests_test_template_prior_SOURCES = tests/test_template_prior.c
+tests_test_text_compose_SOURCES = tests/test_text_compose.c
 tests_test_plugin_helpers_SOURCES = tests/test_plugin_helpers.c
 tests_test_tokenizer_SOURCES = tests/test_tokenizer.c
 tests_test_tokenizer_gguf_SOURCES = tests/test_tokenizer_gguf.c
@@ -53,7 +55,8 @@ tests_test_priors_SOURCES = tests/test_priors.c tests/support_plugin.c tests/sup
 
 # What tests/golden/make_tokenizers.py reads; built by hand.
 EXTRA_PROGRAMS += tests/golden/texts
-EXTRA_DIST += tests/golden/make_tokenizers.py tests/golden/unicode_categories.py tests/support_texts.h
+EXTRA_DIST += tests/golden/make_tokenizers.py tests/golden/unicode_canonical.py tests/golden/unicode_categories.py \
+  tests/support_texts.h
 tests_golden_texts_SOURCES = tests/golden/texts.c tests/support_texts.c
 tests_golden_texts_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests
 tests_golden_texts_LDADD = libinversescope.la
@@ -83,6 +86,7 @@ EXTRA_DIST += \
   tests/data/tokenizers/mistral.json \
   tests/data/tokenizers/pieces-merges.json \
   tests/data/tokenizers/pieces-vocab.json \
+  tests/data/tokenizers/qwen2.json \
   tests/data/tokenizers/removed.json \
   tests/data/tokenizers/smollm.json \
   tests/data/tokenizers/tekken.json \

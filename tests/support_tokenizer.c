@@ -43,7 +43,7 @@ static void insert(isc_sb *b, const char **at, const char *mark, const char *fil
 
 /* The heads over bytes share one model, those over pieces another. */
 static const char *from_head(const char *name) {
-  static const char *const bytes[] = {"gpt2", "gpt2-spaced", "llama3", "smollm", "tekken"};
+  static const char *const bytes[] = {"gpt2", "gpt2-spaced", "llama3", "qwen2", "smollm", "tekken"};
   const char *model = "pieces", *at;
   char file[100], *head, *json;
   size_t len;

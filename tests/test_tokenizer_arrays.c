@@ -67,9 +67,10 @@ static void collect(arrays *s, const isc_tokenizer *t, const isc_json *j) {
 }
 
 Test(bytes, are_those_of_the_file) {
-  static const char *const names[][2] = {{"gpt2", "gpt-2"}, {"smollm", "smollm"}};
+  static const char *const names[][2] = {
+      {"gpt2", "gpt-2"}, {"smollm", "smollm"}, {"smollm", "starcoder"}, {"smollm", "refact"}};
   static arrays s;
-  for (size_t i = 0; i < 2; i++) {
+  for (size_t i = 0; i < 4; i++) {
     char path[1200];
     const char *dir = isc_test_tokenizer_of(names[i][0]);
     isc_tokenizer *t = isc_test_tokenizer_open(dir), *made;
@@ -94,9 +95,10 @@ Test(bytes, are_those_of_the_file) {
 
 /* The words that name the other pre-tokenisers stand for the patterns in the heads of the same name. */
 Test(bytes, cut_as_the_families_do) {
-  static const char *const names[][2] = {{"llama3", "llama-bpe"}, {"tekken", "tekken"}};
+  static const char *const names[][2] = {
+      {"llama3", "llama-bpe"}, {"tekken", "tekken"}, {"qwen2", "qwen2"}};
   static arrays s;
-  for (size_t i = 0; i < 2; i++) {
+  for (size_t i = 0; i < 3; i++) {
     char path[1200];
     const char *dir = isc_test_tokenizer_of(names[i][0]);
     isc_tokenizer *t = isc_test_tokenizer_open(dir), *made;
@@ -107,6 +109,8 @@ Test(bytes, cut_as_the_families_do) {
     s.a.pre = names[i][1];
     isc_assert_ok(isc_tokenizer_from_arrays(&s.a, &made));
     cr_assert_eq(made->n_pre, t->n_pre);
+    cr_assert_eq(made->n_normalize, t->n_normalize);
+    if (t->n_normalize) cr_assert_eq(made->normalize[0].kind, t->normalize[0].kind);
     cr_assert_str_eq(made->pre[0].pattern.text, t->pre[0].pattern.text);
     cr_assert_eq(made->pre[1].use_regex, t->pre[1].use_regex);
     cr_assert_eq(made->ignore_merges, t->ignore_merges);
@@ -162,7 +166,8 @@ Test(refusals, name_what_does_not_fit) {
   a.merge = merge;
   a.n_merge = 1;
   a.pre = "deepseek-llm";
-  isc_assert_fails(isc_tokenizer_from_arrays(&a, &t), ISC_E_UNSUPPORTED, "\"deepseek-llm\"");
+  isc_assert_fails(isc_tokenizer_from_arrays(&a, &t), ISC_E_UNSUPPORTED,
+                   "\"deepseek-llm\" is not supported; gpt-2, smollm");
   a.pre = NULL;
   isc_assert_fails(isc_tokenizer_from_arrays(&a, &t), ISC_E_UNSUPPORTED, "pre-tokenizer \"\"");
   a.pre = "gpt-2";

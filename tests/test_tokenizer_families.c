@@ -97,6 +97,7 @@ static void check_both(const char *name, const char *dir) {
 HEAD(byte_level_as_gpt2, "gpt2")
 HEAD(byte_level_with_a_space_before_words, "gpt2-spaced")
 HEAD(byte_level_as_llama3, "llama3")
+HEAD(byte_level_of_normalised_texts_as_qwen2, "qwen2")
 HEAD(byte_level_as_smollm, "smollm")
 HEAD(byte_level_as_tekken, "tekken")
 HEAD(pieces_as_llama2, "llama2")
@@ -136,10 +137,10 @@ Test(families, bytes_that_are_no_utf8_are_refused) {
 }
 
 Test(families, memory_that_fails_is_reported) {
-  static const char *const names[] = {"llama3", "mistral", "removed", "sp-gemma"};
+  static const char *const names[] = {"llama3", "qwen2", "mistral", "removed", "sp-gemma"};
   char dir[1200], from[1200]; /* the paths that are handed out do not last */
   snprintf(dir, sizeof dir, "%s", isc_test_dir("nomem"));
-  static const char text[] = "The  <s> [INST]ticket\n\n12\xf0\x9f\x98\x80 <norm al>";
+  static const char text[] = "The  <s> [INST]ticket\n\n12\xf0\x9f\x98\x80 <norm al>u\xcc\x88";
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     snprintf(from, sizeof from, "%s", isc_test_tokenizer_of(names[i]));
     bool finished = false;

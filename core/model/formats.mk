@@ -52,6 +52,7 @@ libinversescope_la_SOURCES += \
   core/model/template_set.h \
   core/model/template_split.c \
   core/model/text.c \
+  core/model/text_compose.c \
   core/model/text_table.c \
   core/model/text_table.h \
   core/model/text_utf8.h \
@@ -79,6 +80,8 @@ libinversescope_la_SOURCES += \
   core/model/tokenizer_save_parts.c \
   core/model/tokenizer_split.c \
   core/model/tokenizer_word.c \
+  core/model/unicode_canonical.c \
+  core/model/unicode_canonical.h \
   core/model/unicode_categories.c \
   core/model/unicode_categories.h \
   core/model/uniform.c \

@@ -12,6 +12,9 @@
 static const char llama3_pattern[] =
     "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| "
     "?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+static const char qwen2_pattern[] =
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| "
+    "?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 static const char tekken_pattern[] =
     "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+|"
     "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*|"
@@ -19,23 +22,35 @@ static const char tekken_pattern[] =
 
 static const struct {
   const char *name;
+  bool nfc;            /* normalised first                 */
   bool digits;         /* each number apart                */
   const char *pattern; /* cut at first; NULL = GPT-2's own */
   bool ignore_merges;
-} pre_tokenizers[] = {{"gpt-2", false, NULL, false},
-                      {"smollm", true, NULL, false},
-                      {"llama-bpe", false, llama3_pattern, true},
-                      {"tekken", false, tekken_pattern, true}};
+} pre_tokenizers[] = {{.name = "gpt-2"},
+                      {.name = "smollm", .digits = true},
+                      {.name = "starcoder", .digits = true},
+                      {.name = "refact", .digits = true},
+                      {.name = "qwen2", .nfc = true, .pattern = qwen2_pattern},
+                      {.name = "llama-bpe", .pattern = llama3_pattern, .ignore_merges = true},
+                      {.name = "tekken", .pattern = tekken_pattern, .ignore_merges = true}};
+static const char known[] = "gpt-2, smollm, starcoder, refact, qwen2, llama-bpe and tekken";
 
 static isc_status set_pre_tokenizer(isc_tokenizer *t, const char *name) {
   const size_t n = sizeof pre_tokenizers / sizeof *pre_tokenizers;
+  isc_normalize_part *normalize;
   isc_pre_part *p;
   size_t k = 0;
   while (k < n && (!name || strcmp(name, pre_tokenizers[k].name) != 0))
     k++;
   if (k == n)
-    return isc_fail(ISC_E_UNSUPPORTED, "%s: pre-tokenizer \"%s\" is not supported", t->where,
-                    name ? name : "");
+    return isc_fail(ISC_E_UNSUPPORTED,
+                    "%s: pre-tokenizer \"%s\" is not supported; %s are. Give the directory of the "
+                    "model's own tokenizer by the setting \"tokenizer\"",
+                    t->where, name ? name : "", known);
+  if (pre_tokenizers[k].nfc) {
+    ISC_TRY(isc_tokenizer_add_normalizer(t, &normalize));
+    normalize->kind = ISC_NORMALIZE_NFC;
+  }
   if (pre_tokenizers[k].digits) {
     ISC_TRY(isc_tokenizer_add_pre(t, ISC_PRE_DIGITS, &p));
     p->individual_digits = true;

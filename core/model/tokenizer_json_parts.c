@@ -81,8 +81,15 @@ static isc_status read_normalizer(isc_tokenizer *t, const isc_json *j, const jso
                                   const char *type) {
   static const char *const prepend[] = {"type", "prepend", NULL};
   static const char *const replace[] = {"type", "pattern", "content", NULL};
+  static const char *const nothing[] = {"type", NULL};
   isc_normalize_part *n;
   label part = named("normalizer", type);
+  if (strcmp(type, "NFC") == 0) {
+    ISC_TRY(isc_json_only(j, p, part.s, nothing));
+    ISC_TRY(isc_tokenizer_add_normalizer(t, &n));
+    n->kind = ISC_NORMALIZE_NFC;
+    return ISC_OK;
+  }
   if (strcmp(type, "Prepend") == 0) {
     ISC_TRY(isc_json_only(j, p, part.s, prepend));
     ISC_TRY(isc_tokenizer_add_normalizer(t, &n));

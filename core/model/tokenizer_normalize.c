@@ -5,6 +5,7 @@
  * A file may ask for replacements of replacements, so how much a text may grow is bounded.
  */
 #include "model/tokenizer_parts.h"
+#include "model/unicode_canonical.h"
 #include <string.h>
 
 /* Every occurrence of the pattern by the content. */
@@ -23,6 +24,7 @@ static isc_status normalize(const isc_normalize_part *p, isc_regex_work *w, cons
                             isc_text *out) {
   isc_text_clear(out);
   if (in->len == 0) return ISC_OK;
+  if (p->kind == ISC_NORMALIZE_NFC) return isc_text_compose(in->data, in->len, out);
   if (p->kind == ISC_NORMALIZE_REPLACE) return replace(p, w, in, out);
   ISC_TRY(isc_text_append(out, p->content, strlen(p->content)));
   return isc_text_append(out, in->data, in->len);

@@ -35,11 +35,15 @@ typedef struct isc_pattern {
 } isc_pattern;
 
 /* ---- normalisers */
-typedef enum isc_normalize_kind { ISC_NORMALIZE_PREPEND, ISC_NORMALIZE_REPLACE } isc_normalize_kind;
+typedef enum isc_normalize_kind {
+  ISC_NORMALIZE_PREPEND,
+  ISC_NORMALIZE_REPLACE,
+  ISC_NORMALIZE_NFC
+} isc_normalize_kind;
 typedef struct isc_normalize_part {
   isc_normalize_kind kind;
   isc_pattern pattern; /* of Replace                      */
-  char *content;       /* put in front, or in its place   */
+  char *content;       /* put in front, or in its place; NULL of NFC */
 } isc_normalize_part;
 
 /* ---- pre-tokenisers */

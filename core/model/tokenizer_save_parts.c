@@ -32,16 +32,25 @@ static void end_list(isc_sb *b, int64_t n, bool absent) {
 
 /* ---- normalisers */
 
+static void normalize_part(const isc_normalize_part *p, isc_sb *b) {
+  static const char *const types[] = {"Prepend", "Replace", "NFC"};
+  isc_sb_addf(b, "{\"type\": \"%s\"", types[p->kind]);
+  if (p->kind == ISC_NORMALIZE_REPLACE) {
+    isc_sb_add(b, ", ");
+    pattern(&p->pattern, b);
+  }
+  if (p->content) {
+    isc_sb_add(b, p->kind == ISC_NORMALIZE_PREPEND ? ", \"prepend\": " : ", \"content\": ");
+    isc_sb_add_string(b, p->content);
+  }
+  isc_sb_add(b, "}");
+}
+
 void isc_save_normalizer(const isc_tokenizer *t, isc_sb *b) {
   begin_list(b, "normalizer", "normalizers", t->n_normalize, t->n_normalize == 0);
   for (int64_t i = 0; i < t->n_normalize; i++) {
-    const isc_normalize_part *p = &t->normalize[i];
-    bool prepend = p->kind == ISC_NORMALIZE_PREPEND;
-    isc_sb_addf(b, "%s{\"type\": \"%s\", ", i ? ", " : "", prepend ? "Prepend" : "Replace");
-    if (!prepend) pattern(&p->pattern, b);
-    isc_sb_add(b, prepend ? "\"prepend\": " : ", \"content\": ");
-    isc_sb_add_string(b, p->content);
-    isc_sb_add(b, "}");
+    isc_sb_add(b, i ? ", " : "");
+    normalize_part(&t->normalize[i], b);
   }
   end_list(b, t->n_normalize, t->n_normalize == 0);
 }

@@ -21,6 +21,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 OUT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "data", "tokenizers")
 LLAMA3 = ("(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|"
           "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+")
+QWEN2 = LLAMA3.replace("{N}{1,3}", "{N}")
 TEKKEN = ("[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+|"
           "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*|"
           "\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+")
@@ -141,6 +142,10 @@ def byte_heads(vocab):
                        sequence("processors", byte_level(), template(bos)), BYTE_DECODER, ignore_merges=True),
         "smollm": head(many, None, sequence("pretokenizers", {"type": "Digits", "individual_digits": True}, byte_level()),
                        None, BYTE_DECODER),
+        "qwen2": head([added(n, "<|endoftext|>"), added(n + 1, "<|im_start|>"), added(n + 2, "<tool_call>", special=False),
+                       added(n + 3, "u\u0308\u0301", normalized=True, special=False), added(n + 4, "o\u0308")],
+                      {"type": "NFC"}, sequence("pretokenizers", split(QWEN2, "Isolated"), byte_level(False)), byte_level(),
+                      BYTE_DECODER),
         "tekken": head([added(n, "<s>")] + odd, None,
                        sequence("pretokenizers", split(TEKKEN, "Isolated"), byte_level(False)),
                        template(("<s>", n)), BYTE_DECODER, ignore_merges=True),
