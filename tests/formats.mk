@@ -28,7 +28,7 @@ check_PROGRAMS += \
 dist_check_SCRIPTS += tests/test_plugin_sizes.sh
 EXTRA_DIST += tests/data/gpt2_ids.txt tests/data/types.gguf tests/data/types.safetensors \
   tests/data/arrays.npz tests/data/packed.npz tests/data/one.npy \
-  tests/data/bpe.gguf tests/data/spm.gguf tests/golden/gguf_tokenizers.py tests/support_gguf.h \
+  tests/data/bpe.gguf tests/data/qwen2.gguf tests/data/spm.gguf tests/golden/gguf_tokenizers.py tests/support_gguf.h \
   tests/golden/gguf_types.py tests/golden/npz.py
 tests_test_gguf_SOURCES = tests/test_gguf.c
 tests_test_gguf_real_SOURCES = tests/test_gguf_real.c

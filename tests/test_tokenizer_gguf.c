@@ -30,6 +30,24 @@ static const golden bpe[] = {
     {"", 0, {0}},
 };
 
+static const golden qwen2[] = {
+    {"the cat sat on the mat", 6, {258, 261, 271, 270, 259, 295}},
+    {"  Emma gave 1234 books\012\011to   Victor.",
+     19,
+     {220, 299, 293, 220, 16, 17, 18, 19, 272, 82, 198, 197, 267, 220, 220, 220, 298, 81, 13}},
+    {"na\303\257ve fa\303\247ade, \346\235\261\344\272\254 \360\237\231\202",
+     22,
+     {286, 287, 220, 69,  278, 100, 64,  67,  68,  11,  220,
+      162, 251, 109, 160, 118, 105, 220, 172, 253, 247, 224}},
+    {"It'S 2024: the cat's\015\012\015\012  hat!!\012",
+     20,
+     {275, 6, 50, 220, 17, 15, 17, 19, 25, 259, 261, 262, 201, 198, 201, 198, 220, 294, 273, 198}},
+    {"nai\314\210ve fac\314\247ade \341\204\200\341\205\241\341\206\250",
+     13,
+     {286, 287, 220, 69, 278, 100, 64, 67, 68, 220, 166, 108, 223}},
+    {"<|end|>the<tool> cat [PAD0]", 11, {300, 258, 301, 261, 220, 58, 47, 32, 35, 15, 60}},
+};
+
 static const golden spm[] = {
     {"the cat sat on the mat", 8, {1, 262, 271, 272, 270, 262, 285, 263}},
     {"  Emma gave 1234 books\012\011to   Victor.", 20, {1,   297, 297, 291, 282, 284, 287,
@@ -61,6 +79,16 @@ Test(tokenizer_gguf, byte_level_bpe_gives_the_ids_of_the_tokenizers_package) {
   isc_assert_ok(isc_tokenizer_open(isc_test_source("tests/data/bpe.gguf"), &t));
   check(t, bpe, sizeof bpe / sizeof *bpe);
   cr_assert(isc_tokenizer_bos(t) == 0 && isc_tokenizer_eos(t) == 0);
+  isc_tokenizer_close(t);
+}
+
+/* With tokens that only fill the vocabulary up, which no text becomes. */
+Test(tokenizer_gguf, normalised_bpe_gives_the_ids_of_the_tokenizers_package) {
+  isc_tokenizer *t;
+  isc_assert_ok(isc_tokenizer_open(isc_test_source("tests/data/qwen2.gguf"), &t));
+  check(t, qwen2, sizeof qwen2 / sizeof *qwen2);
+  cr_assert(isc_tokenizer_bos(t) == -1 && isc_tokenizer_eos(t) == 300);
+  cr_assert_eq(isc_tokenizer_vocab(t), 305);
   isc_tokenizer_close(t);
 }
 
@@ -225,8 +253,9 @@ Test(tokenizer_gguf, kinds_that_are_not_known_are_refused) {
 }
 
 Test(tokenizer_gguf, survives_every_failing_allocation) {
-  static const char *const files[] = {"tests/data/bpe.gguf", "tests/data/spm.gguf"};
-  for (int k = 0; k < 2; k++)
+  static const char *const files[] = {"tests/data/bpe.gguf", "tests/data/qwen2.gguf",
+                                      "tests/data/spm.gguf"};
+  for (int k = 0; k < 3; k++)
     for (int64_t at = 1;; at++) {
       isc_tokenizer *t;
       isc_alloc_fail_at(at);

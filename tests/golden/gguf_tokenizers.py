@@ -1,18 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Make tests/data/bpe.gguf and tests/data/spm.gguf, two small tokenizers, and print the ids that the tokenizers and
+"""Make tests/data/bpe.gguf, qwen2.gguf and spm.gguf, three small tokenizers, and print the ids that the tokenizers and
 sentencepiece packages give for the texts of tests/test_tokenizer_gguf.c.
 
   python3 tests/golden/gguf_tokenizers.py              (needs gguf, tokenizers, sentencepiece)
   python3 tests/golden/gguf_tokenizers.py MODEL.gguf   ids of a real model with merges, for tests/test_gguf_real.c
 """
 import io
+import json
 import os
 import sys
 
 import gguf
 import sentencepiece
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "data")
 TEXTS = [
@@ -51,8 +52,6 @@ def bpe():
     )
     tokenizer.train_from_iterator(CORPUS, trainer)
     path = os.path.join(DATA, "bpe.gguf")
-    import json
-
     model = json.loads(tokenizer.to_str())["model"]
     tokens = sorted(model["vocab"], key=model["vocab"].get)
     w = gguf.GGUFWriter(path, "llama")
@@ -68,6 +67,38 @@ def bpe():
     w.write_kv_data_to_file()
     w.close()
     show("bpe.gguf", lambda s: tokenizer.encode(s).ids)
+
+
+QWEN2 = ("(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|"
+         "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+")
+MARKED = ["It'S 2024: the cat's\r\n\r\n  hat!!\n", "nai\u0308ve fac\u0327ade \u1100\u1161\u11a8",
+          "<|end|>the<tool> cat [PAD0]"]
+
+
+def qwen2():
+    """As the converter writes them: a user-defined token beside the special one, and unused ones up to the model's width."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(QWEN2), "isolated"),
+                                                       pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.train_from_iterator(CORPUS + ["It's the na\u00efve cat's hat!!\n\n"] * 20, trainers.BpeTrainer(
+        vocab_size=300, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
+    tokenizer.add_special_tokens(["<|end|>"])
+    tokenizer.add_tokens([AddedToken("<tool>", normalized=False)])
+    w = gguf.GGUFWriter(os.path.join(DATA, "qwen2.gguf"), "qwen2")
+    vocab = tokenizer.get_vocab(with_added_tokens=True)
+    tokens = sorted(vocab, key=vocab.get)
+    w.add_tokenizer_model("gpt2")
+    w.add_tokenizer_pre("qwen2")
+    w.add_token_list(tokens + ["[PAD%d]" % i for i in range(3)])
+    w.add_token_types([3 if t == "<|end|>" else 4 if t == "<tool>" else 1 for t in tokens] + [5, 5, 5])
+    w.add_token_merges([m if isinstance(m, str) else " ".join(m) for m in json.loads(tokenizer.to_str())["model"]["merges"]])
+    w.add_eos_token_id(vocab["<|end|>"])
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.close()
+    show("qwen2.gguf", lambda s: tokenizer.encode(s).ids, TEXTS[:3] + MARKED)
 
 
 def spm():
@@ -116,4 +147,5 @@ if __name__ == "__main__":
         real(sys.argv[1])
     else:
         bpe()
+        qwen2()
         spm()
