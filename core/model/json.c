@@ -7,6 +7,8 @@
  */
 #include "model/json_doc.h"
 #include "base/base.h"
+#include <ctype.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,9 +36,51 @@ static isc_status check_bounds(const char *path, const char *s, size_t len) {
   return ISC_OK;
 }
 
+/* Bytes of the number at s, and whether it is an integer beyond 64 bits. A NUL stands behind the text. */
+static size_t number_at(const char *s, size_t len, bool *large) {
+  size_t n = 1; /* with its sign */
+  bool integer = true;
+  for (; n < len && (isdigit((unsigned char)s[n]) || memchr(".eE+-", s[n], 5)); n++)
+    integer = integer && isdigit((unsigned char)s[n]);
+  errno = 0;
+  *large = integer && (strtoll(s, NULL, 10), errno == ERANGE);
+  return n;
+}
+
+/* A copy in which integers beyond 64 bits are written as reals. */
+static isc_status widen(const char *path, const char *s, size_t len, char **out, size_t *n) {
+  isc_sb b = {0};
+  bool in_string = false, large;
+  for (size_t i = 0, end; i < len; i = end) {
+    end = i + 1;
+    if (in_string && s[i] == '\\' && end < len) end++;
+    if (s[i] == '"') in_string = !in_string;
+    const bool number = !in_string && (isdigit((unsigned char)s[i]) || s[i] == '-');
+    if (number) end = i + number_at(s + i, len - i, &large);
+    isc_sb_addn(&b, s + i, end - i);
+    if (number && large) isc_sb_add(&b, ".0");
+  }
+  *n = b.len;
+  if (isc_sb_finish(&b, out) == ISC_OK) return ISC_OK;
+  return isc_fail(ISC_E_NOMEM, "%s: not enough memory to parse it", path);
+}
+
+/* Integers may be of any size: tokenizers are said to take 10^30 tokens. */
+static isc_status parse_widened(const char *path, const char *s, size_t len, json_error_t *e,
+                                json_t **out) {
+  char *wide;
+  size_t n;
+  ISC_TRY(widen(path, s, len, &wide, &n));
+  *out = json_loadb(wide, n, JSON_REJECT_DUPLICATES, e);
+  free(wide);
+  return ISC_OK;
+}
+
 static isc_status parse(const char *path, const char *s, size_t len, json_t **out) {
   json_error_t e;
   *out = json_loadb(s, len, JSON_REJECT_DUPLICATES, &e);
+  if (!*out && json_error_code(&e) == json_error_numeric_overflow)
+    ISC_TRY(parse_widened(path, s, len, &e, out));
   if (!*out && json_error_code(&e) == json_error_out_of_memory)
     return isc_fail(ISC_E_NOMEM, "%s: not enough memory to parse it", path);
   if (!*out) return isc_fail(ISC_E_FORMAT, "%s:%d:%d: %s", path, e.line, e.column, e.text);
