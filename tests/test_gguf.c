@@ -176,6 +176,16 @@ Test(gguf, keys_and_tensors_are_listed) {
   isc_gguf_close(g);
 }
 
+Test(gguf, a_file_that_has_only_the_name_is_told_as_such) {
+  char path[1200];
+  isc_weights *w;
+  snprintf(path, sizeof path, "%s/x.gguf", isc_test_dir("gguf"));
+  isc_assert_ok(isc_write_file(path, "no such thing", 13));
+  isc_assert_fails(isc_weights_open(path, &w), ISC_E_FORMAT, "does not start with \"GGUF\"");
+  isc_assert_ok(isc_write_file(path, "", 0));
+  isc_assert_fails(isc_weights_open(path, &w), ISC_E_FORMAT, "x.gguf");
+}
+
 Test(gguf, a_directory_with_one_gguf_file_is_a_model) {
   const char *dir = isc_test_dir("gguf");
   char path[1200], *data;

@@ -165,6 +165,15 @@ Test(safetensors_shards, tensors_come_from_the_shard_the_map_gives) {
   isc_st_close(f);
 }
 
+Test(safetensors_shards, a_shard_that_is_absent_is_named) {
+  isc_safetensors *f;
+  const char *dir =
+      sharded("{\"weight_map\":{\"a\":\"one.safetensors\",\"b\":\"three.safetensors\"}}");
+  isc_assert_fails(isc_st_open(dir, &f), ISC_E_MISSING,
+                   "index.json: its file \"three.safetensors\" is not there");
+  cr_assert_null(f);
+}
+
 Test(safetensors_shards, a_shard_that_leads_elsewhere_is_refused) {
   static const char *names[] = {"../one.safetensors",
                                 "/etc/passwd",

@@ -43,8 +43,8 @@ typedef struct isc_gguf_array {
 
 typedef struct isc_gguf isc_gguf;
 
-/* Is `path` a GGUF file, or a directory with one? *file is its path (malloc'd), or NULL when it is something else; several
- * in a directory → ISC_E_USAGE. */
+/* Is `path` a GGUF file, by its first bytes or its name, or a directory with one? *file is its path (malloc'd), or NULL when
+ * it is something else; several in a directory → ISC_E_USAGE. */
 ISC_API isc_status isc_gguf_locate(const char *path, char **file);
 ISC_API isc_status isc_gguf_open(const char *path, isc_gguf **out);
 ISC_API void isc_gguf_close(isc_gguf *g); /* NULL is fine */

@@ -41,14 +41,15 @@ static isc_status find_in(const char *dir, char **out) {
   return n == 1 ? isc_path_join(dir, name[0], out) : ISC_OK;
 }
 
-/* A file tells by its first bytes what it is. */
+/* A file tells by its first bytes what it is; one that has the name and not the bytes is left to be refused as broken. */
 static isc_status look_at(const char *path, char **out) {
   isc_input in;
   char magic[4] = "";
   ISC_TRY(isc_input_open(path, &in));
   isc_status st = in.size < sizeof magic ? ISC_OK : isc_input_read(&in, 0, magic, sizeof magic);
   isc_input_close(&in);
-  if (st != ISC_OK || memcmp(magic, "GGUF", sizeof magic) != 0) return st;
+  if (st != ISC_OK) return st;
+  if (memcmp(magic, "GGUF", sizeof magic) != 0 && !is_gguf_name(path)) return ISC_OK;
   return isc_strdup(path, out);
 }
 

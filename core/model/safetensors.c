@@ -118,12 +118,20 @@ static isc_status shard_names(const isc_json *index, json_t *map, const char ***
   return ISC_OK;
 }
 
-static isc_status open_shards(isc_safetensors *f, const char *dir, const char **names, int64_t n) {
+static isc_status open_shard(const char *index, const char *path, const char *name, st_file *out) {
+  if (isc_exists(path)) return file_open(path, out);
+  return isc_fail(ISC_E_MISSING,
+                  "%s: its file \"%s\" is not there; was the model downloaded completely?", index,
+                  name);
+}
+
+static isc_status open_shards(isc_safetensors *f, const char *dir, const char *index,
+                              const char **names, int64_t n) {
   ISC_TRY(reserve_files(f, n, dir));
   for (int64_t i = 0; i < n; i++) {
     char *path;
     ISC_TRY(isc_asprintf(&path, "%s/%s", dir, names[i]));
-    isc_status st = file_open(path, &f->file[i]);
+    isc_status st = open_shard(index, path, names[i], &f->file[i]);
     free(path);
     ISC_TRY(st);
   }
@@ -160,7 +168,7 @@ static isc_status open_sharded(const char *dir, const char *index_path, isc_safe
   ISC_GO(isc_json_open(index_path, &index));
   ISC_GO(isc_json_child(index, index->root, "", "weight_map", JSON_OBJECT, &map));
   ISC_GO(shard_names(index, map, &names, &n));
-  ISC_GO(open_shards(f, dir, names, n));
+  ISC_GO(open_shards(f, dir, index_path, names, n));
   ISC_GO(collect_mapped(f, index, map, names));
 done:
   free(names);

@@ -90,7 +90,7 @@ static isc_status take(isc_weights *w) {
   if (!gguf && dir)
     return isc_fail(ISC_E_MISSING,
                     "%s: neither model.safetensors, model.safetensors.index.json nor a .gguf file "
-                    "is there",
+                    "is there; weights of other kinds, such as .bin, are not read",
                     w->path);
   isc_status st = gguf ? take_gguf(w, gguf) : take_safetensors(w, w->path);
   free(gguf);
