@@ -218,6 +218,24 @@ Test(tokenizer_gguf, arrays_of_other_lengths_are_refused) {
   refused(m, ISC_E_FORMAT, "0 tokens are not 1");
 }
 
+/* The key is written for every model; a merge over bytes knows no unknown, and its tokenizer.json says so. */
+Test(tokenizer_gguf, bpe_over_bytes_has_no_unknown_token) {
+  isc_tokenizer *t, *again;
+  char before[33], after[33];
+  made m = good;
+  m.model = "gpt2", m.scores = -1, m.merges = 0, m.pre = "gpt-2";
+  isc_assert_ok(open_made(&m, &t));
+  cr_assert_eq(isc_tokenizer_unk(t), -1);
+  isc_tokenizer_fingerprint(t, before);
+  const char *dir = isc_test_dir("gguf-saved");
+  isc_assert_ok(isc_tokenizer_save(t, dir));
+  isc_assert_ok(isc_tokenizer_open(dir, &again));
+  isc_tokenizer_fingerprint(again, after);
+  cr_assert_str_eq(before, after);
+  isc_tokenizer_close(again);
+  isc_tokenizer_close(t);
+}
+
 Test(tokenizer_gguf, ids_beyond_the_vocabulary_are_refused) {
   made m = good;
   m.bos = 5;

@@ -131,15 +131,14 @@ static isc_status take_id(const isc_tokenizer *t, const char *name, int32_t id, 
   return ISC_OK;
 }
 
+/* The unknown token is SentencePiece's, among its pieces by its type; over bytes nothing is unknown. */
 static isc_status set_ids(isc_tokenizer *t, const isc_tokenizer_arrays *a) {
   int32_t unk = -1;
   ISC_TRY(take_id(t, "bos", a->bos, &t->bos));
   ISC_TRY(take_id(t, "eos", a->eos, &t->eos));
   ISC_TRY(take_id(t, "unknown", a->unk, &unk));
   if (a->add_bos && t->bos >= 0) ISC_TRY(isc_tokenizer_add_prefix(t, t->bos));
-  if (a->add_eos && t->eos >= 0) ISC_TRY(isc_tokenizer_add_suffix(t, t->eos));
-  if (t->model == ISC_SENTENCEPIECE || unk < 0) return ISC_OK;
-  return isc_strdup(t->token[unk], &t->unk_token);
+  return a->add_eos && t->eos >= 0 ? isc_tokenizer_add_suffix(t, t->eos) : ISC_OK;
 }
 
 static isc_status fill(isc_tokenizer *t, const isc_tokenizer_arrays *a) {

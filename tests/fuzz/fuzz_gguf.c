@@ -68,6 +68,12 @@ static void read_tensors(isc_weights *w) {
   (void)isc_weights_verify(w, NULL);
 }
 
+/* For heads that turn three pairs, as those of a seed do. */
+static void read_rotary(isc_weights *w) {
+  isc_decoder_spec s = {.size = sizeof s, .positions = ISC_ROTARY, .d_head = 6};
+  (void)isc_family_gguf_rope(w, &s);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   isc_gguf *g;
   isc_weights *w;
@@ -80,6 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   isc_gguf_close(g);
   if (isc_weights_open(path, &w) != ISC_OK) abort();
   read_tensors(w);
+  read_rotary(w);
   isc_weights_close(w);
   return 0;
 }

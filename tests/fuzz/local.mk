@@ -7,8 +7,10 @@ include tests/fuzz/tokenizers.mk
 EXTRA_PROGRAMS += $(isc_fuzz_programs)
 EXTRA_DIST += tests/fuzz/smoke.sh $(isc_fuzz_seeds)
 isc_fuzz_seeds = \
+  tests/fuzz/seeds/gguf/rotary.gguf \
   tests/fuzz/seeds/json/families.json \
   tests/fuzz/seeds/json/gpt2.json \
+  tests/fuzz/seeds/json/yarn.json \
   tests/fuzz/seeds/safetensors/header
 
 tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz_config.c $(isc_fuzz_common)

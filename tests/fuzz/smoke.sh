@@ -16,8 +16,8 @@ unset LSAN_OPTIONS
 # A tokenizer.json of each family: heads over bytes share one model, those over pieces another.
 tokenizers() {
   local data=$top/tests/data/tokenizers name model text
-  for name in gpt2 llama3 smollm tekken llama2 mistral gemma words fused removed inverted; do
-    case $name in gpt2 | llama3 | smollm | tekken) model=bytes ;; *) model=pieces ;; esac
+  for name in gpt2 llama3 qwen2 smollm tekken llama2 mistral gemma words fused removed inverted; do
+    case $name in gpt2 | llama3 | qwen2 | smollm | tekken) model=bytes ;; *) model=pieces ;; esac
     text=$(<"$data/$name.json")
     text=${text/'"@vocab"'/"$(<"$data/$model-vocab.json")"}
     printf '%s' "${text/'"@merges"'/"$(<"$data/$model-merges.json")"}" >"$1/$name.json"
