@@ -82,6 +82,12 @@ Test(spaces, behind_a_normalizer) {
 }
 
 /* The pattern looks for line ends behind each run of spaces. */
+Test(marks, behind_a_normal_form) {
+  isc_tokenizer *t = isc_test_tokenizer_open(isc_test_tokenizer_of("qwen2"));
+  grows_like_its_text(t, "\u0315\u0316", QUARTER);
+  isc_tokenizer_close(t);
+}
+
 Test(spaces, with_the_patterns_of_the_families) {
   static const char *const names[] = {"llama3", "tekken"};
   for (size_t i = 0; i < 2; i++) {
