@@ -215,7 +215,9 @@ Test(cli_model, a_model_that_no_plugin_reads_is_told_with_what_there_is) {
   isc_test_write(dir, "model.safetensors", weights, len);
   isc_test_write(dir, "config.json", "{\"model_type\": \"rwkv\"}", 22);
   isc_cli c = cli("/", 66, ARGS("generate", dir, "--text", "x"));
-  cr_assert(strstr(c.err, "reads model_type \"rwkv\" (there are: "), "%s", c.err);
+  cr_assert(strstr(c.err, "reads model_type \"rwkv\" (there are: ") &&
+                strstr(c.err, "llama of llama, mistral, qwen2, qwen3"),
+            "%s", c.err);
   isc_cli_free(&c);
   c = cli("/", 70, ARGS("inspect", dir, "--plugin", "llama"));
   cr_assert(strstr(c.err, "model_type is \"rwkv\", and this reads"), "%s", c.err);

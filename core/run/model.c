@@ -30,6 +30,14 @@ static bool reads(const isc_class *cls, const char *type) {
   return false;
 }
 
+/* "llama of llama, mistral": a target and the types of models that it reads. */
+static void add_known(isc_sb *b, const isc_class *cls) {
+  const isc_decoder_family *f = ((const isc_target_ops *)cls->ops)->family;
+  isc_sb_addf(b, "%s%s", b->len ? "; " : "", cls->name);
+  for (const char *const *t = f ? f->model_types : NULL; t && *t; t++)
+    isc_sb_addf(b, "%s%s", t == f->model_types ? " of " : ", ", *t);
+}
+
 static void forget(char **problem, int64_t n) {
   for (int64_t i = 0; i < n; i++)
     free(problem[i]);
@@ -48,7 +56,7 @@ static isc_status find_reader(const char *path, const char *type, const char **n
   isc_status st = ISC_OK;
   for (int64_t i = 0, n = isc_registry_list(ISC_TARGET, &list); i < n && st == ISC_OK; i++) {
     const isc_class *cls = list[i]->cls;
-    isc_sb_addf(&known, "%s%s", known.len ? ", " : "", cls->name);
+    add_known(&known, cls);
     if (!reads(cls, type)) continue;
     if (*name)
       st = isc_fail(ISC_E_USAGE,
