@@ -9,6 +9,7 @@ check_PROGRAMS += \
   tests/test_inversionview \
   tests/test_pretrain \
   tests/test_sampler \
+  tests/test_steering \
   tests/test_trainer
 tests_test_control_SOURCES = tests/test_control.c
 tests_test_examples_SOURCES = tests/test_examples.c
@@ -17,4 +18,5 @@ tests_test_generator_faults_SOURCES = tests/test_generator_faults.c
 tests_test_inversionview_SOURCES = tests/test_inversionview.c
 tests_test_pretrain_SOURCES = tests/test_pretrain.c
 tests_test_sampler_SOURCES = tests/test_sampler.c
+tests_test_steering_SOURCES = tests/test_steering.c
 tests_test_trainer_SOURCES = tests/test_trainer.c

@@ -174,6 +174,7 @@ isc_inversescope_conf isc_toy_conf(void) {
                                              .score_scale = 0.2,
                                              .neighbour_share = 0.5,
                                              .site_lr = 1,
+                                             .backbone_lr = 1,
                                              .looks = 3,
                                              .memory = 64,
                                              .recipe = recipe}};

@@ -302,12 +302,13 @@ ISC_TEST_ON_BOTH(control, an_untouched_site_does_not_move) {
   isc_decoder_spec spec = isc_test_spec();
   isc_decoder *d = isc_test_decoder(dev, &spec, 3);
   isc_control_layers *l = make(dev, ISC_VALUE_FULL, ISC_CONDITION_NONE);
-  const isc_optimizer opt = {.size = sizeof opt,
-                             .beta1 = 0.9,
-                             .beta2 = 0.999,
-                             .eps = 1e-8,
-                             .lr = {1e-2, 1e-2},
-                             .weight_decay = {0.01, 0.01}};
+  const isc_optimizer opt = {
+      .size = sizeof opt,
+      .beta1 = 0.9,
+      .beta2 = 0.999,
+      .eps = 1e-8,
+      .lr = {[ISC_GROUP_CONTROL] = 1e-2, [ISC_GROUP_SITES] = 1e-2},
+      .weight_decay = {[ISC_GROUP_CONTROL] = 0.01, [ISC_GROUP_SITES] = 0.01}};
   isc_params_train(isc_decoder_params(d), false);
   isc_params_train(l->params, true);
   isc_assert_ok(isc_control_layers_init(l, 1));

@@ -32,6 +32,7 @@ static void study_open(study *s, const char *name) {
   s->conf.backbone.looks = 0;
   s->conf.control.looks = 1;
   s->conf.control.noise = ISC_NOISE_MIXED;
+  s->conf.control.backbone = ISC_BACKBONE_TUNED;
   s->ops = isc_method_inversescope_class()->ops;
   s->dir = isc_test_dir(name);
 }

@@ -12,11 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static isc_rehearsal rehearse(const char *dir, int64_t method) {
+static isc_rehearsal rehearse(const char *dir, int64_t method, const char *const *set) {
   isc_study *s;
   isc_study_plan plan;
   isc_rehearsal r;
-  const isc_config_source source = {.path = isc_test_path(dir, "study.cfg")};
+  isc_config_source source = {.path = isc_test_path(dir, "study.cfg"), .overrides = set};
+  while (set && set[source.n_overrides])
+    source.n_overrides++;
   isc_assert_ok(isc_study_read(&source, isc_test_path(dir, "study"), &s));
   isc_assert_ok(isc_study_plan_make(s, &plan));
   isc_assert_ok(isc_rehearse(s, &plan, &s->method[method], isc_test_path(dir, "scratch"), &r));
@@ -30,10 +32,10 @@ static double took(const char *dir, const char *stage) {
   return s.flops;
 }
 
-Test(rehearsal, operations_are_those_of_the_run) {
-  const char *dir = isc_micro_new("rehearsal");
-  const isc_rehearsal r = rehearse(dir, 0);
-  isc_assert_ok(isc_micro_run(dir, "study", NULL, NULL, NULL));
+static isc_rehearsal check_operations(const char *name, const char *const *set) {
+  const char *dir = isc_micro_new(name);
+  const isc_rehearsal r = rehearse(dir, 0, set);
+  isc_assert_ok(isc_micro_run(dir, "study", set, NULL, NULL));
   cr_assert_eq(r.n_stages, 2);
   cr_assert_str_eq(r.stage[0].name, "backbone");
   cr_assert_eq(r.stage[0].steps, 60);
@@ -52,6 +54,24 @@ Test(rehearsal, operations_are_those_of_the_run) {
             r.harvest_flops, read);
   cr_assert(!isc_is_dir(isc_test_path(dir, "scratch")), "the scratch directory is left behind");
   cr_assert(r.parameters > 1000);
+  return r;
+}
+
+Test(rehearsal, operations_are_those_of_the_run) {
+  check_operations("rehearsal", NULL);
+}
+
+/* A copy of the backbone that is trained along has gradients and moments, and its products' gradients are operations. */
+Test(rehearsal, a_tuned_backbone_is_foretold) {
+  const char *const tuned[] = {"method.control.backbone=tuned", NULL};
+  const isc_rehearsal frozen = check_operations("frozen", NULL),
+                      r = check_operations("tuned", tuned);
+  const double more = (double)(r.parameters - frozen.parameters);
+  cr_assert(more > 1000);
+  cr_assert(r.stage[1].memory - frozen.stage[1].memory >= 16 * more, "%g bytes more for %g numbers",
+            r.stage[1].memory - frozen.stage[1].memory, more);
+  cr_assert_gt(r.stage[1].flops, 1.1 * frozen.stage[1].flops);
+  cr_assert_eq(r.stage[0].flops, frozen.stage[0].flops);
 }
 
 /* Activations that are made anew for each example are the method's to pay for. */
@@ -67,7 +87,7 @@ Test(rehearsal, fresh_activations_are_foretold) {
   isc_test_write(dir, "study.cfg", all, strlen(all));
   free(text);
   free(all);
-  const isc_rehearsal r = rehearse(dir, 1);
+  const isc_rehearsal r = rehearse(dir, 1, NULL);
   isc_assert_ok(isc_micro_run(dir, "study", NULL, NULL, NULL));
   const double have = took(dir, "inversionview/decoder");
   cr_assert(r.stage[0].flops >= have && r.stage[0].flops < 2 * have, "%g foretold, %g taken",

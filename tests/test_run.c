@@ -41,6 +41,7 @@ Test(run, a_changed_setting_redoes_what_depends_on_it) {
       {"kernel.epsilon=0.2", "control sample score report"},
       {"kernel.profile=gaussian", "control sample score report"},
       {"method.control.lr=0.02", "control sample score report"},
+      {"method.control.backbone=tuned", "control sample score report"},
       {"method.backbone.steps=40", "backbone control sample score report"},
       {"features.[0].name=first", "score report"},
       {"target.sites=[\"head.0.*\"]", "harvest control sample score report"},

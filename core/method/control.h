@@ -31,7 +31,10 @@ typedef struct isc_control_spec {
   isc_control_value value;
   isc_condition_norm normalise;
   double score_scale;
-  int64_t blocks;        /* residual blocks behind the site projections; 0 = none (the paper) */
+  int64_t blocks; /* residual blocks behind the site projections; 0 = none (the paper) */
+  isc_params *
+      with; /* NULL, or the parameters of the decoder to be trained along: the layers' are added to them, and
+                       they must outlive the layers */
   const isc_site *sites; /* [n_sites] names and dims are read, at creation only */
   int64_t n_sites;
 } isc_control_spec;
@@ -51,14 +54,15 @@ typedef struct isc_control_block {
   isc_param *out, *out_bias;      /* [4·d_z, d_z], [d_z]     */
 } isc_control_block;
 
-/* Parameter groups: control layers, site projections. */
-enum { ISC_GROUP_CONTROL = 0, ISC_GROUP_SITES = 1 };
+/* Parameter groups: a decoder's own, control layers, site projections. */
+enum { ISC_GROUP_BACKBONE = 0, ISC_GROUP_CONTROL = 1, ISC_GROUP_SITES = 2 };
 
 typedef struct isc_control_layers {
   isc_device *device;
-  isc_control_spec spec; /* spec.sites is not kept                                        */
-  int64_t d_z;           /* the common latent's width: the largest site's dim             */
-  isc_params *params;
+  isc_control_spec spec;    /* spec.sites is not kept                                        */
+  int64_t d_z;              /* the common latent's width: the largest site's dim             */
+  isc_params *params;       /* spec.with, or the layers' own                                 */
+  int64_t first;            /* of params: those before it are the decoder's                  */
   isc_control_layer *layer; /* [n_layer]                                            */
   isc_control_block *block; /* [blocks]                                             */
   isc_tensor **site_w,
@@ -78,7 +82,7 @@ ISC_API void isc_control_layers_free(isc_control_layers *l);
 ISC_API isc_status isc_control_layers_init(isc_control_layers *l, uint64_t seed);
 /* Set the sites' scales, host [n_sites]. */
 ISC_API isc_status isc_control_layers_set_scale(isc_control_layers *l, const float *scale);
-/* Weights and constants to and from one file. */
+/* Weights, those of spec.with too, and constants to and from one file. */
 ISC_API isc_status isc_control_layers_save(isc_control_layers *l, const char *path);
 ISC_API isc_status isc_control_layers_load(isc_control_layers *l, const char *path);
 

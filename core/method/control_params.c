@@ -109,7 +109,11 @@ static isc_status allocate(isc_control_layers *l) {
   ISC_TRY(isc_calloc(n, sizeof(void *), "site projections", (void **)&l->site_b));
   ISC_TRY(isc_calloc(n, sizeof *l->site_dim, "site projections", (void **)&l->site_dim));
   ISC_TRY(isc_calloc(n, sizeof *l->host_scale, "site projections", (void **)&l->host_scale));
-  ISC_TRY(isc_params_new(l->device, &l->params));
+  if (c->with)
+    l->params = c->with;
+  else
+    ISC_TRY(isc_params_new(l->device, &l->params));
+  l->first = isc_params_count(l->params);
   ISC_TRY(isc_params_new(l->device, &l->constants));
   return isc_params_add(l->constants, "site_scale", 1, &c->n_sites, 0, &l->scale);
 }
@@ -143,7 +147,7 @@ done:
 
 void isc_control_layers_free(isc_control_layers *l) {
   if (!l) return;
-  if (l->params) isc_params_free(l->params);
+  if (l->params && !l->spec.with) isc_params_free(l->params);
   if (l->constants) isc_params_free(l->constants);
   free(l->layer);
   free(l->block);
@@ -173,7 +177,7 @@ static isc_status clear_spare_rows(isc_control_layers *l, int64_t g) {
 
 isc_status isc_control_layers_init(isc_control_layers *l, uint64_t seed) {
   const isc_control_spec *c = &l->spec;
-  for (int64_t i = 0; i < isc_params_count(l->params); i++)
+  for (int64_t i = l->first; i < isc_params_count(l->params); i++)
     ISC_TRY(isc_param_fill(l->params, isc_params_at(l->params, i), 0));
   for (int64_t i = 0; i < c->n_layer; i++) {
     isc_control_layer *p = &l->layer[i];

@@ -27,24 +27,6 @@ enum { VALID, SATURATED, HELD };
 
 static const char MODEL[] = "model.safetensors";
 
-static isc_status new_layers(isc_inversescope *m) {
-  const isc_control_conf *c = &m->conf->control;
-  const isc_decoder_spec *d = isc_decoder_get_spec(m->backbone);
-  const isc_control_spec spec = {.n_layer = d->n_layer,
-                                 .d_model = d->d_model,
-                                 .heads = c->heads,
-                                 .head_dim = c->head_dim,
-                                 .value = (isc_control_value)c->value,
-                                 .normalise = (isc_condition_norm)c->normalise,
-                                 .score_scale = c->score_scale,
-                                 .blocks = c->blocks,
-                                 .sites = m->env->sites,
-                                 .n_sites = m->env->n_sites};
-  isc_control_layers_free(m->control);
-  m->control = NULL;
-  return isc_control_layers_new(m->env->device, &spec, &m->control);
-}
-
 static isc_status check_ready(const isc_inversescope *m) {
   if (m->backbone) return ISC_OK;
   return isc_fail(ISC_E_USAGE, "the control layers need a trained backbone: load its stage first");
@@ -96,10 +78,10 @@ static isc_status forward(void *user, isc_step *s, int64_t k, isc_tensor **loss,
   isc_control_tap tap = {.layers = self->control, .cond = cond, .omega = omega};
   const isc_taps taps = isc_control_taps(&tap);
   const isc_decoder_input in = {.size = sizeof in, .batch = b.batch, .len = b.len, .ids = b.ids};
-  ISC_TRY(isc_decoder_forward(self->backbone, s, &in, &taps, &hidden));
+  ISC_TRY(isc_decoder_forward(isc_steered(self), s, &in, &taps, &hidden));
   if (k % SATURATION_STEPS == 0) ISC_TRY(saturation(t, s, omega, &b, &t->held[SATURATED]));
   m[(*n)++] = (isc_metric){"saturated", t->held[SATURATED]};
-  return isc_op_xent(s, hidden, isc_decoder_head(self->backbone), b.target, NULL, NULL, loss);
+  return isc_op_xent(s, hidden, isc_decoder_head(isc_steered(self)), b.target, NULL, NULL, loss);
 }
 
 /* ---- the stage */
@@ -126,7 +108,7 @@ static isc_status prepare(training *t, const isc_train_io *io) {
                                   .noise = (isc_example_noise)c->noise,
                                   .neighbour_share = c->neighbour_share,
                                   .candidates = c->candidates};
-  ISC_TRY(new_layers(m));
+  ISC_TRY(isc_steering_new(m));
   ISC_TRY(isc_control_layers_init(m->control, m->env->seed));
   ISC_TRY(isc_corpus_fill(&t->corpus, m->env, m->tokenizer, isc_tokenizer_eos(m->tokenizer),
                           isc_tokenizer_eos(m->tokenizer),
@@ -134,7 +116,7 @@ static isc_status prepare(training *t, const isc_train_io *io) {
   ISC_TRY(isc_factors_new(m->env, c->memory << 20, &t->factors));
   ISC_TRY(set_scales(t));
   const isc_sampler sampler = {.device = m->env->device,
-                               .decoder = m->backbone,
+                               .decoder = isc_steered(m),
                                .tokenizer = m->tokenizer,
                                .control = m->control,
                                .max_tokens = m->max_tokens};
@@ -173,17 +155,18 @@ isc_status isc_control_train(isc_inversescope *m, isc_train_io *io) {
   ISC_TRY(check_ready(m));
   ISC_GO(isc_mkdirs(io->dir));
   ISC_GO(prepare(&t, io));
-  const isc_train_loop loop = {
-      .size = sizeof loop,
-      .device = m->env->device,
-      .params = m->control->params,
-      .recipe = &c->recipe,
-      .io = io,
-      .group_lr = {[ISC_GROUP_CONTROL] = 1, [ISC_GROUP_SITES] = c->site_lr},
-      .held = t.held,
-      .n_held = HELD,
-      .user = &t,
-      .forward = forward};
+  const isc_train_loop loop = {.size = sizeof loop,
+                               .device = m->env->device,
+                               .params = m->control->params,
+                               .recipe = &c->recipe,
+                               .io = io,
+                               .group_lr = {[ISC_GROUP_BACKBONE] = c->backbone_lr,
+                                            [ISC_GROUP_CONTROL] = 1,
+                                            [ISC_GROUP_SITES] = c->site_lr},
+                               .held = t.held,
+                               .n_held = HELD,
+                               .user = &t,
+                               .forward = forward};
   ISC_GO(isc_train_run(&loop));
   isc_params_train(m->control->params, false);
   ISC_GO(save_distances(&t, io));
@@ -200,7 +183,7 @@ isc_status isc_control_load(isc_inversescope *m, const char *dir) {
   isc_status st = ISC_OK;
   char *path = NULL;
   ISC_TRY(check_ready(m));
-  ISC_GO(new_layers(m));
+  ISC_GO(isc_steering_new(m));
   ISC_GO(isc_path_join(dir, MODEL, &path));
   ISC_GO(isc_control_layers_load(m->control, path));
 done:

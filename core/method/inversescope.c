@@ -12,7 +12,7 @@
 static void method_close(void *self) {
   isc_inversescope *m = self;
   if (!m) return;
-  isc_control_layers_free(m->control);
+  isc_steering_free(m);
   isc_decoder_free(m->backbone);
   isc_tokenizer_close(m->tokenizer);
   free(m);
@@ -127,7 +127,7 @@ static isc_status sampler(const isc_inversescope *m, bool conditional, isc_sampl
   if (conditional && !m->control)
     return isc_fail(ISC_E_USAGE, "inversion: the control layers are not loaded");
   *out = (isc_sampler){.device = m->env->device,
-                       .decoder = m->backbone,
+                       .decoder = conditional ? isc_steered(m) : m->backbone,
                        .tokenizer = m->tokenizer,
                        .control = conditional ? m->control : NULL,
                        .max_tokens = m->max_tokens,

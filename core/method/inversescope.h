@@ -29,10 +29,16 @@ typedef struct isc_backbone_conf {
   isc_recipe recipe;
 } isc_backbone_conf;
 
+/* What the control layers steer. */
+typedef enum isc_steered_backbone {
+  ISC_BACKBONE_FROZEN, /* the backbone as its stage left it (the paper) */
+  ISC_BACKBONE_TUNED   /* a copy of it that is trained with them        */
+} isc_steered_backbone;
+
 typedef struct isc_control_conf {
   int64_t heads, head_dim;
-  int32_t value, normalise, noise;
-  double score_scale, neighbour_share, site_lr;
+  int32_t value, normalise, noise, backbone;
+  double score_scale, neighbour_share, site_lr, backbone_lr;
   int64_t blocks, candidates, memory, looks;
   isc_recipe recipe;
 } isc_control_conf;
@@ -54,11 +60,18 @@ typedef struct isc_inversescope {
   isc_tokenizer *tokenizer;    /* the backbone's; NULL until trained or loaded */
   isc_decoder *backbone;       /* the same                                     */
   isc_control_layers *control; /* the same                                     */
+  isc_decoder
+      *tuned; /* the copy of the backbone that they steer; NULL = they steer the backbone itself */
   int64_t max_tokens; /* of a sample, with its BOS and EOS: a longer one is of no prior text */
 } isc_inversescope;
 
 ISC_API isc_status isc_backbone_train(isc_inversescope *m, isc_train_io *io);
 ISC_API isc_status isc_backbone_load(isc_inversescope *m, const char *dir);
+/* Control layers by the settings and what they steer, in place of any before. Needs a backbone. */
+ISC_API isc_status isc_steering_new(isc_inversescope *m);
+ISC_API void isc_steering_free(isc_inversescope *m);
+/* The decoder that the control layers steer. */
+ISC_API isc_decoder *isc_steered(const isc_inversescope *m);
 ISC_API isc_status isc_control_train(isc_inversescope *m, isc_train_io *io);
 ISC_API isc_status isc_control_load(isc_inversescope *m, const char *dir);
 

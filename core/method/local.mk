@@ -25,6 +25,7 @@ libinversescope_la_SOURCES += \
   core/method/sampler.c \
   core/method/sampler.h \
   core/method/state.c \
+  core/method/steering.c \
   core/method/train_loop.c \
   core/method/vocabulary.c \
   core/method/vocabulary.h \

@@ -9,6 +9,7 @@
 static const char *const tokenizers[] = {"target", "words", "chars", NULL};
 static const char *const values[] = {"full", "projected", NULL};
 static const char *const norms[] = {"none", "rms", "layernorm", NULL};
+static const char *const backbones[] = {"frozen", "tuned", NULL};
 static const char *const noises[] = {"kernel", "neighbours", "mixed", NULL};
 
 typedef isc_inversescope_conf conf;
@@ -69,6 +70,13 @@ const isc_option isc_inversescope_options[] = {
      NULL, "Share of neighbours among mixed examples."},
     {"control.candidates", ISC_OPT_INT, 0, AT(control.candidates), "inputs", "32768", 0, 1e9, NULL,
      "Training inputs that neighbours are drawn among; 0 = all."},
+    {"control.backbone", ISC_OPT_ENUM, 0, AT(control.backbone), NULL, "frozen", 0, 0, backbones,
+     "frozen: the backbone's weights stay as its stage left them (the paper); tuned: a copy of "
+     "them is trained with the control layers, so that attention can carry to later tokens what an "
+     "activation asks of earlier ones. Texts without a condition are the backbone's own either "
+     "way."},
+    {"control.backbone_lr", ISC_OPT_FLOAT, 0, AT(control.backbone_lr), NULL, "1.0", 0, 1e4, NULL,
+     "Rate of a tuned backbone as a multiple of control.lr."},
     {"control.memory", ISC_OPT_INT, ISC_OPT_RUNTIME, AT(control.memory), "MiB", "4096", 0, 1e7,
      NULL, "Activations kept in memory during training; what does not fit is read as needed."},
     {"control.site_lr", ISC_OPT_FLOAT, 0, AT(control.site_lr), NULL, "1.0", 0, 1e4, NULL,
@@ -107,5 +115,7 @@ const char *const isc_inversescope_control_options[] = {"control.heads",
                                                         "control.blocks",
                                                         "control.candidates",
                                                         "control.site_lr",
+                                                        "control.backbone",
+                                                        "control.backbone_lr",
                                                         ISC_RECIPE_NAMES("control."),
                                                         NULL};
