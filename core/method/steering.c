@@ -6,6 +6,7 @@
  * parameters are added to the copy's, so that one optimizer, one checkpoint and one file hold both.
  */
 #include "method/inversescope.h"
+#include "tensor/params.h"
 
 isc_decoder *isc_steered(const isc_inversescope *m) {
   return m->tuned ? m->tuned : m->backbone;
@@ -26,8 +27,10 @@ static isc_status copy_backbone(isc_inversescope *m) {
   to = isc_decoder_params(m->tuned);
   for (int64_t i = 0; i < isc_params_count(from); i++) {
     const isc_tensor *x = &isc_params_at(from, i)->value;
-    ISC_TRY(dev->ops->copy(dev->impl, isc_params_at(to, i)->value.data, x->data,
-                           (size_t)isc_tensor_size(x) * sizeof(float)));
+    isc_param *q = isc_params_at(to, i);
+    isc_param_changed(q);
+    ISC_TRY(dev->ops->copy(dev->impl, q->value.data, x->data,
+                           (size_t)isc_tensor_size(x) * sizeof *x->data));
   }
   return ISC_OK;
 }
