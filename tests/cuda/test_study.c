@@ -78,11 +78,12 @@ Test(cuda_study, has_the_processors_losses_and_takes_as_much, .timeout = 600) {
 /* ---- memory */
 
 #define LARGE                                                                                      \
-  "run.device=cuda", "method.control.looks=0", "method.backbone.looks=0",                          \
-      "method.backbone.layers=6", "method.backbone.width=256", "method.backbone.mlp=1024",         \
-      "method.backbone.heads=4", "method.backbone.steps=2", "method.backbone.batch=2",             \
-      "method.control.steps=2", "method.control.batch=2", "evaluate.conditions=2",                 \
-      "evaluate.samples=2", "evaluate.unconditional=2", "target.sites=[\"head.0.0\"]"
+  "run.device=cuda", "method.control.looks=0", "method.control.backbone=tuned",                    \
+      "method.backbone.looks=0", "method.backbone.layers=6", "method.backbone.width=256",          \
+      "method.backbone.mlp=1024", "method.backbone.heads=4", "method.backbone.steps=2",            \
+      "method.backbone.batch=2", "method.control.steps=2", "method.control.batch=2",               \
+      "evaluate.conditions=2", "evaluate.samples=2", "evaluate.unconditional=2",                   \
+      "target.sites=[\"head.0.0\"]"
 
 static void foretold(const char *dir, const char *stage, double bytes) {
   isc_spent s;
