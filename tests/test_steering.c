@@ -203,6 +203,29 @@ Test(steering, a_tuned_copy_moves_and_the_backbone_does_not) {
   study_close(&s);
 }
 
+/* Each kind of text is the work of one decoder: spoiling the other leaves it as it is. */
+Test(steering, the_copy_writes_what_has_a_condition_and_nothing_else) {
+  study s;
+  study_open(&s, "writers", ISC_BACKBONE_TUNED, 1);
+  isc_assert_ok(train_control(&s, -1));
+  char *prior[3] = {unconditional(&s)}, *texts[3] = {inverted(&s)};
+  isc_params *of[] = {isc_decoder_params(s.method->tuned), isc_decoder_params(s.method->backbone)};
+  for (int k = 0; k < 2; k++) {
+    isc_assert_ok(isc_param_fill(of[k], isc_params_find(of[k], "ln_f.weight"), 0));
+    prior[k + 1] = unconditional(&s);
+    texts[k + 1] = inverted(&s);
+  }
+  cr_assert_str_eq(prior[0], prior[1], "the copy writes without a condition");
+  cr_assert_str_neq(texts[0], texts[1]);
+  cr_assert_str_neq(prior[1], prior[2]);
+  cr_assert_str_eq(texts[1], texts[2], "the backbone writes under a condition");
+  for (int k = 0; k < 3; k++) {
+    free(prior[k]);
+    free(texts[k]);
+  }
+  study_close(&s);
+}
+
 /* A rate for the copy alone: what it multiplies is the step, and AdamW's first step is the rate times the gradient's sign. */
 Test(steering, the_copys_rate_is_a_multiple_of_the_layers) {
   double moved[2];
