@@ -218,6 +218,49 @@ Test(baselines, compare_refuses_what_has_nothing_in_common) {
   isc_assert_fails(isc_compare_run(&c, &text), ISC_E_MISSING, "not a finished run");
 }
 
+/* Does the list of differences have this key? */
+static bool differs(const json_t *comparison, const char *key) {
+  size_t i;
+  json_t *d;
+  json_array_foreach(json_object_get(comparison, "differences"), i,
+                     d) if (!strcmp(json_string_value(json_object_get(d, "key")), key)) return true;
+  return false;
+}
+
+/* Weights of the same shape, the same templates with other words, a feature of the same name: nothing but a hash or a plugin's
+ * name tells them apart. */
+Test(baselines, compare_tells_what_two_runs_do_not_share) {
+  const char *dir = study_with("again", "none", 2, 2);
+  isc_assert_ok(isc_micro_run(dir, "study", NULL, NULL, NULL));
+  isc_assert_ok(isc_micro_run(
+      dir, "feature", SET("features.[0].plugin=\"ioi-subject\"", "target.sites=[\"head.0.*\"]"),
+      NULL, NULL));
+  char *pretrain = isc_test_read(dir, "pretrain.cfg", NULL),
+       *seed = strstr(pretrain, "seed = 3; steps");
+  cr_assert_not_null(seed);
+  seed[7] = '4';
+  isc_test_write(dir, "pretrain.cfg", pretrain, strlen(pretrain));
+  isc_micro_pretrain(dir);
+  isc_assert_ok(isc_micro_run(dir, "target", NULL, NULL, NULL));
+  isc_comparison c = {.a = isc_test_path(dir, "study"), .resamples = 20};
+  char *text;
+  c.b = isc_test_path(dir, "target");
+  isc_assert_ok(isc_compare_run(&c, &text));
+  json_t *j = json_loads(text, 0, NULL);
+  cr_assert(differs(j, "target.hash") && !differs(j, "prior.hash"), "%.900s", text);
+  cr_assert_eq(json_array_size(json_object_get(j, "differences")), 1, "%.900s", text);
+  json_decref(j);
+  free(text);
+  c.b = isc_test_path(dir, "feature");
+  isc_assert_ok(isc_compare_run(&c, &text));
+  j = json_loads(text, 0, NULL);
+  cr_assert(differs(j, "features.object.plugin") && differs(j, "sites"), "%.900s", text);
+  cr_assert_eq(json_array_size(json_object_get(j, "differences")), 2, "%.900s", text);
+  json_decref(j);
+  free(text);
+  free(pretrain);
+}
+
 /* Files of strangers: numbers that no evaluation gives, sizes that the file does not have, names of any bytes. */
 Test(baselines, compare_believes_no_file) {
   const char *dir = study_with("again", "none", 2, 2);

@@ -79,21 +79,15 @@ static json_t *plugins(const isc_study *s) {
   return list;
 }
 
-/* A pretraining has no target; then it has no hash either. */
-static isc_status hashes(const isc_study *s, char target[33], char prior[33]) {
-  target[0] = prior[0] = 0;
-  if (s->target.ops) ISC_TRY(s->target.ops->fingerprint(s->target.self, target));
-  return s->prior.ops->fingerprint ? s->prior.ops->fingerprint(s->prior.self, prior) : ISC_OK;
-}
-
-static isc_status write_mark(const isc_study *s) {
-  char when[32], target[33], prior[33];
+static isc_status write_mark(isc_study *s) {
+  const char *target = s->target_hash, *prior = s->prior_hash;
+  char when[32];
   isc_utc(when);
-  ISC_TRY(hashes(s, target, prior));
+  ISC_TRY(isc_study_hash(s));
   json_t *j = json_pack("{ss ss ss sI ss ss* ss* so}", "program", "inversescope " PACKAGE_VERSION,
                         "config", s->config_path, "last_run", when, "seed", (json_int_t)s->run.seed,
-                        "device", s->device->description, "target_hash", target[0] ? target : NULL,
-                        "prior_hash", prior[0] ? prior : NULL, "plugins", plugins(s));
+                        "device", s->device->description, "target_hash", *target ? target : NULL,
+                        "prior_hash", *prior ? prior : NULL, "plugins", plugins(s));
   char *text = j ? json_dumps(j, JSON_INDENT(1) | JSON_PRESERVE_ORDER) : NULL;
   json_decref(j);
   if (!text)
@@ -114,7 +108,7 @@ static isc_status open_log(isc_run_state *r) {
 }
 
 isc_status isc_run_dir_open(isc_run_state *r, int *lock) {
-  const isc_study *s = r->study;
+  isc_study *s = r->study;
   ISC_TRY(claim(s));
   ISC_TRY(take_lock(s, lock));
   ISC_TRY(write_resolved(s));

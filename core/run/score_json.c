@@ -13,6 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+static json_t *hash_of(const char *hex) {
+  return *hex ? isc_score_string(hex) : json_null();
+}
+
 /* Its parts into doc. */
 static isc_status study_part(const isc_score *s, json_t *doc) {
   const isc_study *t = s->study;
@@ -25,12 +29,14 @@ static isc_status study_part(const isc_score *s, json_t *doc) {
   json_object_set_new(run, "seed", isc_score_integer(t->run.seed));
   json_object_set_new(run, "device", isc_score_string(t->device->cls->name));
   json_object_set_new(target, "plugin", isc_score_string(t->target.cls->name));
+  json_object_set_new(target, "hash", hash_of(t->target_hash));
   json_object_set_new(target, "n_layer", isc_score_integer(m->n_layer));
   json_object_set_new(target, "n_head", isc_score_integer(m->n_head));
   json_object_set_new(target, "d_model", isc_score_integer(m->d_model));
   json_object_set_new(target, "parameters", isc_score_integer(m->parameters));
   json_object_set_new(target, "position", isc_score_integer(t->target_settings.position));
   json_object_set_new(prior, "plugin", isc_score_string(t->prior_class->name));
+  json_object_set_new(prior, "hash", hash_of(t->prior_hash));
   json_object_set_new(prior, "support",
                       s->support.n ? isc_score_integer(s->support.n) : json_null());
   json_object_set_new(prior, "train", isc_score_integer(t->n_train));

@@ -31,6 +31,14 @@ isc_status isc_study_text(const isc_study *s, isc_split split, int64_t i, isc_te
   return s->prior.ops->draw(s->prior.self, split, i, out);
 }
 
+/* A pretraining has no target; then it has no hash either. */
+isc_status isc_study_hash(isc_study *s) {
+  const isc_prior_ops *prior = s->prior.ops;
+  s->target_hash[0] = s->prior_hash[0] = 0;
+  if (s->target.ops) ISC_TRY(s->target.ops->fingerprint(s->target.self, s->target_hash));
+  return prior->fingerprint ? prior->fingerprint(s->prior.self, s->prior_hash) : ISC_OK;
+}
+
 int64_t isc_study_piece(const isc_study *s) {
   enum { BATCHES = 4, FEWEST = 256 };
   const int64_t n = s->target_settings.batch * BATCHES;

@@ -72,6 +72,9 @@ typedef struct isc_study {
   int64_t n_methods;
   isc_method_env env;
   isc_store *train_store; /* activations of the training inputs, once harvested */
+  /* Hex digits that stand for the target's weights and for what the prior draws from; "" where there is none, or before
+   * isc_study_hash. */
+  char target_hash[33], prior_hash[33];
 } isc_study;
 
 /* Read the config and open everything it names. `dir` overrides run.dir when not NULL. On failure nothing stays open. */
@@ -82,6 +85,9 @@ ISC_API isc_status isc_study_open(const isc_config_source *source, const char *d
 ISC_API isc_status isc_study_read(const isc_config_source *source, const char *dir,
                                   isc_study **out);
 ISC_API void isc_study_close(isc_study *s);
+
+/* Read every weight of the target, if it has one, and hash it and the prior. */
+isc_status isc_study_hash(isc_study *s);
 
 /* Path below the run directory; malloc'd. */
 ISC_API isc_status isc_study_path(const isc_study *s, char **out, const char *fmt, ...)
