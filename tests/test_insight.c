@@ -127,6 +127,34 @@ Test(insight, z_is_the_log_odds_ratio_over_its_deviation) {
       top[0].z, (log(yes / no) - log(y0 / n0)) / sqrt(1 / yes + 1 / no + 1 / y0 + 1 / n0), 1e-12);
 }
 
+/* 20 inputs with word 0, which always comes back; 20 with word 1, which does in 14. Of 1: z = (2.06 less the prior's log odds) over
+ * 0.5, of 0 the deviation alone is 1.1, so that z would put the lesser word first. */
+Test(insight, a_word_that_always_comes_back_is_first) {
+  enum { EACH_WORD = 20, KEEPS = 14 };
+  const int64_t background[] = {200, 200, 600}, text_start[] = {0, 1, 2, 3};
+  const int32_t text[] = {0, 1, 2};
+  int64_t hat_start[2 * EACH_WORD + 1] = {0}, start[2 * EACH_WORD + 1] = {0}, sample[2 * EACH_WORD];
+  int32_t hat[2 * EACH_WORD];
+  bool accepted[2 * EACH_WORD];
+  for (int c = 0; c < 2 * EACH_WORD; c++) {
+    hat_start[c + 1] = start[c + 1] = c + 1;
+    hat[c] = c < EACH_WORD ? 0 : 1;
+    sample[c] = c < EACH_WORD + KEEPS ? hat[c] : 2;
+    accepted[c] = true;
+  }
+  const isc_enrichment e = {
+      3,     1000,   background, {2 * EACH_WORD, hat_start, hat}, {3, text_start, text},
+      start, sample, accepted};
+  isc_enriched top[1], both[2];
+  int64_t n;
+  isc_assert_ok(isc_enrichment_top(&e, 3, 2, both, &n));
+  cr_assert(n == 2 && both[0].word == 0 && both[1].word == 1);
+  cr_assert(both[0].z < both[1].z, "z %g and %g would order them the same way", both[0].z,
+            both[1].z);
+  isc_assert_ok(isc_enrichment_top(&e, 3, 1, top, &n));
+  cr_assert(n == 1 && top[0].word == 0, "the word that always comes back is cut off");
+}
+
 Test(insight, every_failed_allocation_is_reported) {
   static world w;
   isc_enriched top[2];

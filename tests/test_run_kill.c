@@ -85,7 +85,7 @@ Test(run_kill, at_random_commits_the_next_run_ends_in_the_same_bytes) {
 Test(run_kill, killed_over_and_over_a_run_still_ends) {
   const char *dir = undisturbed(NULL);
   int lives = 1, status;
-  isc_fault_at(ISC_FAULT_KILL_BEFORE, 15);
+  isc_fault_at(ISC_FAULT_KILL_BEFORE, 18);
   while ((status = isc_micro_run_child(dir, "run", SETTINGS, NULL)) == -SIGKILL && lives < 40)
     lives++;
   isc_fault_at(ISC_FAULT_NONE, 0);

@@ -47,9 +47,11 @@ static void finish(const isc_enrichment *e, isc_enriched *w) {
   w->share /= (double)w->conditions;
 }
 
+/* By what is gained over the prior, as hypotheses are. z would put a word that always comes back behind others: how far a share
+ * of 1 lies from any other is least known. */
 static void keep_if_high(const isc_enriched *w, int64_t most, isc_enriched *out, int64_t *n) {
   int64_t at = *n;
-  while (at > 0 && out[at - 1].z < w->z)
+  while (at > 0 && out[at - 1].share - out[at - 1].base < w->share - w->base)
     at--;
   if (at >= most) return;
   if (*n < most) ++*n;

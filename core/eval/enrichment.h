@@ -42,7 +42,7 @@ typedef struct isc_enriched {
   double z;           /* standard deviations of the log odds ratio above 0        */
 } isc_enriched;
 
-/* Words of z ≥ least, highest first (ties: lower word), at most `most`; *n how many there are. Words that all or none of
+/* Words of z ≥ least, highest share − base first (ties: lower word), at most `most`; *n how many there are. Words that all or none of
  * the background's texts have are left out: they tell nothing. ISC_E_NOMEM. */
 ISC_API isc_status isc_enrichment_top(const isc_enrichment *e, double least, int64_t most,
                                       isc_enriched *out /* [most] */, int64_t *n);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A comparison document (docs/report.md) as a part of the page, as CSV and for a terminal.
+ * A comparison document (docs/report.md) as a part of the page and for a terminal.
  */
 #include "report/document.h"
 
@@ -83,7 +83,7 @@ static void show_cost(const json_t *side, const char *group, const char *key, ch
   if (isnan(x))
     strcpy(out, "–");
   else
-    snprintf(out, 32, x < 1e7 ? "%.0f" : "%.3g", x);
+    snprintf(out, 32, x < 1e7 && (x >= 100 || x == floor(x)) ? "%.0f" : "%.3g", x);
 }
 
 static void show_parameters(const json_t *side, char out[32]) {
@@ -130,15 +130,31 @@ static void cost_table(isc_sb *b, const json_t *doc) {
   isc_sb_add(b, "</tbody></table></div>\n");
 }
 
+/* A baseline's config says what it was held to; of two runs it is not known. */
+static void budget_note(isc_sb *b, const json_t *doc) {
+  const char *budget = isc_doc_str(doc, "budget");
+  if (!*budget) return;
+  isc_sb_add(b, "<p class='sub'>");
+  text(b, isc_doc_str(isc_doc_get(doc, "b"), "name"));
+  if (!strcmp(budget, "none")) {
+    isc_sb_add(b, " was held to no budget: it trained for the steps of its own settings.</p>\n");
+    return;
+  }
+  isc_sb_addf(b, " was given as many %s as the training of ", budget);
+  text(b, isc_doc_str(isc_doc_get(doc, "a"), "name"));
+  isc_sb_add(b, " took, and no more steps than its own settings.</p>\n");
+}
+
 static void score_row(isc_sb *b, const row *r) {
   isc_sb_add(b, "<tr><td>");
   text(b, r->what);
   text(b, r->name);
+  const bool bold = excludes_zero(&r->p);
   isc_sb_addf(b,
               "</td><td class='n'>%.3f</td><td class='n'>%.3f</td><td class='n'>%+.3f</td><td "
-              "class='n%s'>[%+.3f, %+.3f]</td></tr>\n",
-              r->p.a, r->p.b, r->p.difference, excludes_zero(&r->p) ? " yes" : "", r->p.lo,
-              r->p.hi);
+              "class='n'>%s[%+.3f, %+.3f]%s</td></tr>\n",
+              r->p.a, r->p.b, isc_shown_sign(r->p.difference, 5e-4), bold ? "<b>" : "", r->p.lo,
+              r->p.hi, bold ? "</b>" : "");
 }
 
 static void agreement(isc_sb *b, const json_t *doc) {
@@ -151,11 +167,29 @@ static void agreement(isc_sb *b, const json_t *doc) {
     isc_sb_add(b, i ? " · " : "");
     text(b, isc_doc_str(feature, "name"));
     isc_show_number(isc_doc_num(feature, "spearman"), rho);
-    isc_sb_addf(b, ": rank correlation %s, %.0f of the top 5 the same", rho,
-                isc_doc_num(feature, "shared_top"));
+    isc_sb_addf(b, ": rank correlation %s", rho);
+    if (isc_doc_top(doc))
+      isc_sb_addf(b, ", %.0f of the top %d the same", isc_doc_num(feature, "shared_top"),
+                  ISC_TOP_SITES);
     if (!isnan(ea) && !isnan(eb)) isc_sb_addf(b, ", mean |reject − exact| %.3f and %.3f", ea, eb);
   }
   isc_sb_add(b, ".</p>\n");
+}
+
+/* Values of a setting are short; those of a hash say nothing. */
+static bool is_hash(const char *key) {
+  const size_t n = strlen(key);
+  return n > 5 && !strcmp(key + n - 5, ".hash");
+}
+
+static const char *meaning(const char *key) {
+  return !strcmp(key, "target.hash")  ? "their targets: the same site is not the same activation"
+         : !strcmp(key, "prior.hash") ? "what their priors draw, or which of it they hold out"
+                                      : key;
+}
+
+static char *value_of(const json_t *d, const char *side) {
+  return json_dumps(json_object_get(d, side), JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
 }
 
 static void differences(isc_sb *b, const json_t *doc) {
@@ -164,8 +198,20 @@ static void differences(isc_sb *b, const json_t *doc) {
   if (!json_array_size(json_object_get(doc, "differences"))) return;
   isc_sb_add(b, "<p class='sub'>The two differ in ");
   json_array_foreach(json_object_get(doc, "differences"), i, d) {
-    isc_sb_add(b, i ? ", " : "");
-    text(b, isc_doc_str(d, "key"));
+    const char *key = isc_doc_str(d, "key");
+    char *x = value_of(d, "a"), *y = value_of(d, "b");
+    isc_sb_add(b, i ? "; <b>" : "<b>");
+    text(b, meaning(key));
+    isc_sb_add(b, "</b>");
+    if (!is_hash(key)) {
+      isc_sb_add(b, " (");
+      text(b, x ? x : "?");
+      isc_sb_add(b, " and ");
+      text(b, y ? y : "?");
+      isc_sb_add(b, ")");
+    }
+    free(x);
+    free(y);
   }
   isc_sb_add(b, ".</p>\n");
 }
@@ -178,7 +224,7 @@ void isc_html_comparison(isc_sb *b, const json_t *doc) {
   isc_sb_addf(
       b,
       "</h2><p class='sub'>On the same %.0f held-out inputs at the same sites; differences are "
-      "paired, with 95 %% intervals over those inputs.</p>\n",
+      "paired, with 95 %% intervals over those inputs, in bold where they leave out 0.</p>\n",
       isc_doc_num(doc, "conditions"));
   differences(b, doc);
   isc_sb_add(b, "<div class='row'>");
@@ -189,64 +235,8 @@ void isc_html_comparison(isc_sb *b, const json_t *doc) {
   isc_sb_add(b, "</tbody></table></div>\n");
   agreement(b, doc);
   isc_sb_add(b, "<h3>What each took</h3>");
+  budget_note(b, doc);
   cost_table(b, doc);
-}
-
-/* ---- CSV: one line a score, overall and by site */
-
-/* The score is `what` followed by `name`. */
-static void csv_line(isc_sb *b, const json_t *doc, const char *site, const char *what,
-                     const char *name, const json_t *j) {
-  const pair p = pair_of(j);
-  isc_sb score = {0};
-  if (isnan(p.difference)) return;
-  isc_sb_addf(&score, "%s%s", what, name);
-  if (score.failed) b->failed = true;
-  isc_csv_text(b, isc_doc_str(isc_doc_get(doc, "b"), "name"));
-  isc_sb_add(b, ",");
-  isc_csv_text(b, site);
-  isc_sb_add(b, ",");
-  isc_csv_text(b, score.failed ? "" : score.s);
-  isc_sb_addf(b, ",%.9g,%.9g,%.9g,%.9g,%.9g\n", p.a, p.b, p.difference, p.lo, p.hi);
-  isc_sb_free(&score);
-}
-
-static void csv_overall(isc_sb *b, const json_t *doc) {
-  size_t i;
-  json_t *feature;
-  char name[64];
-  for (int c = 0; c < N_CONVENTIONS; c++) {
-    snprintf(name, sizeof name, "%s %s", CONVENTIONS[c].position, CONVENTIONS[c].distance);
-    csv_line(b, doc, "", "refusal ", name,
-             isc_doc_get(isc_doc_get(isc_doc_get(doc, "refusal"), CONVENTIONS[c].position),
-                         CONVENTIONS[c].distance));
-  }
-  for (int k = 0; k < N_SHARES; k++)
-    csv_line(b, doc, "", SHARES[k].key, "", isc_doc_get(doc, SHARES[k].key));
-  json_array_foreach(json_object_get(doc, "features"), i, feature)
-      csv_line(b, doc, "", "fcr ", isc_doc_str(feature, "name"), isc_doc_get(feature, "reject"));
-}
-
-static void csv_site(isc_sb *b, const json_t *doc, const json_t *site) {
-  const char *at = isc_doc_str(site, "name");
-  size_t i;
-  json_t *feature;
-  csv_line(b, doc, at, "refusal ", "fixed kernel", isc_doc_get(site, "refusal"));
-  csv_line(b, doc, at, "validity", "", isc_doc_get(site, "validity"));
-  json_array_foreach(json_object_get(doc, "features"), i, feature) {
-    const char *name = isc_doc_str(feature, "name");
-    csv_line(b, doc, at, "fcr ", name, isc_doc_get(isc_doc_get(site, "fcr"), name));
-  }
-}
-
-void isc_csv_comparisons(isc_sb *b, const json_t *doc) {
-  size_t i, k;
-  json_t *c, *site;
-  isc_sb_add(b, "against,site,score,a,b,difference,lo,hi\n");
-  json_array_foreach(json_object_get(doc, "comparisons"), i, c) {
-    csv_overall(b, c);
-    json_array_foreach(json_object_get(c, "sites"), k, site) csv_site(b, c, site);
-  }
 }
 
 /* ---- the terminal */
@@ -275,7 +265,7 @@ static void terminal_row(isc_sb *b, const row *r) {
   isc_sb_add(b, r->what);
   safe(b, r->name, 60);
   isc_sb_addf(b, "%*s %8.3f %8.3f %+9.3f  [%+.3f, %+.3f]%s\n", shown < 30 ? (int)(30 - shown) : 0,
-              "", r->p.a, r->p.b, r->p.difference, r->p.lo, r->p.hi,
+              "", r->p.a, r->p.b, isc_shown_sign(r->p.difference, 5e-4), r->p.lo, r->p.hi,
               excludes_zero(&r->p) ? "  *" : "");
 }
 
@@ -297,14 +287,16 @@ static void terminal_differences(isc_sb *b, const json_t *doc) {
   size_t i;
   json_t *d;
   json_array_foreach(json_object_get(doc, "differences"), i, d) {
-    char *x = json_dumps(json_object_get(d, "a"), JSON_ENCODE_ANY | JSON_REAL_PRECISION(6)),
-         *y = json_dumps(json_object_get(d, "b"), JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
+    const char *key = isc_doc_str(d, "key");
+    char *x = value_of(d, "a"), *y = value_of(d, "b");
     isc_sb_add(b, "differ in ");
-    safe(b, isc_doc_str(d, "key"), 80);
-    isc_sb_add(b, ": ");
-    safe(b, x ? x : "?", 80);
-    isc_sb_add(b, " and ");
-    safe(b, y ? y : "?", 80);
+    safe(b, meaning(key), 80);
+    if (!is_hash(key)) {
+      isc_sb_add(b, ": ");
+      safe(b, x ? x : "?", 80);
+      isc_sb_add(b, " and ");
+      safe(b, y ? y : "?", 80);
+    }
     isc_sb_add(b, "\n");
     free(x);
     free(y);
@@ -319,8 +311,9 @@ static void terminal_features(isc_sb *b, const json_t *doc) {
     const double ea = isc_doc_num(f, "error_a"), eb = isc_doc_num(f, "error_b");
     safe(b, isc_doc_str(f, "name"), 60);
     isc_show_number(isc_doc_num(f, "spearman"), rho);
-    isc_sb_addf(b, ": rank correlation of sites %s, %.0f of the top 5 shared", rho,
-                isc_doc_num(f, "shared_top"));
+    isc_sb_addf(b, ": rank correlation of sites %s", rho);
+    if (isc_doc_top(doc))
+      isc_sb_addf(b, ", %.0f of the top %d shared", isc_doc_num(f, "shared_top"), ISC_TOP_SITES);
     if (!isnan(ea) && !isnan(eb)) isc_sb_addf(b, "; |reject - exact| mean %.3f and %.3f", ea, eb);
     isc_sb_add(b, "\n");
   }

@@ -17,7 +17,10 @@ void isc_csv_text(isc_sb *b, const char *s) {
 }
 
 void isc_csv_number(isc_sb *b, double x) {
-  if (!isnan(x)) isc_sb_addf(b, "%.9g", x);
+  if (fabs(x) >= 1e300)
+    isc_sb_add(b, x > 0 ? "inf" : "-inf");
+  else if (!isnan(x))
+    isc_sb_addf(b, "%.9g", x);
 }
 
 void isc_csv_interval(isc_sb *b, isc_shown i) {
@@ -76,10 +79,41 @@ void isc_csv_sites(isc_sb *b, const json_t *doc) {
   }
 }
 
+/* Of each feature the label of the sample, and whether it is that of the condition; empty where there is none. */
+static void label_fields(isc_sb *b, const json_t *doc, const json_t *table, const json_t *sample) {
+  size_t i;
+  json_t *feature;
+  json_array_foreach(json_object_get(doc, "features"), i, feature) {
+    const char *name = isc_doc_str(feature, "name"),
+               *label = isc_doc_str(isc_doc_get(sample, "labels"), name),
+               *want = isc_doc_str(isc_doc_get(table, "labels"), name);
+    isc_sb_add(b, ",");
+    if (*label) isc_csv_text(b, label);
+    isc_sb_add(b, !*want ? "," : strcmp(label, want) ? ",0" : ",1");
+  }
+}
+
+static void sample_head(isc_sb *b, const json_t *doc) {
+  size_t i;
+  json_t *feature;
+  isc_sb_add(b, "site,why,condition,d,accepted,valid,sample");
+  json_array_foreach(json_object_get(doc, "features"), i, feature) {
+    isc_sb match = {0};
+    isc_sb_addf(&match, "%s matches", isc_doc_str(feature, "name"));
+    if (match.failed) b->failed = true;
+    isc_sb_add(b, ",");
+    isc_csv_text(b, isc_doc_str(feature, "name"));
+    isc_sb_add(b, ",");
+    isc_csv_text(b, match.failed ? "" : match.s);
+    isc_sb_free(&match);
+  }
+  isc_sb_add(b, "\n");
+}
+
 void isc_csv_samples(isc_sb *b, const json_t *doc) {
   size_t i, k;
   json_t *table, *sample;
-  isc_sb_add(b, "site,why,condition,d,accepted,valid,sample\n");
+  sample_head(b, doc);
   json_array_foreach(json_object_get(doc, "tables"), i, table)
       json_array_foreach(json_object_get(table, "samples"), k, sample) {
     isc_csv_text(b, isc_doc_str(table, "site"));
@@ -88,10 +122,12 @@ void isc_csv_samples(isc_sb *b, const json_t *doc) {
     isc_sb_add(b, ",");
     isc_csv_text(b, isc_doc_str(table, "text"));
     isc_sb_add(b, ",");
-    isc_csv_number(b, isc_doc_num(sample, "d"));
+    const double d = isc_doc_num(sample, "d");
+    isc_csv_number(b, isnan(d) ? INFINITY : d);
     isc_sb_addf(b, ",%d,%d,", json_is_true(json_object_get(sample, "accepted")),
                 json_is_true(json_object_get(sample, "valid")));
     isc_csv_text(b, isc_doc_str(sample, "text"));
+    label_fields(b, doc, table, sample);
     isc_sb_add(b, "\n");
   }
 }

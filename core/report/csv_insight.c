@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the report shows beside FCR, as CSV: every hypothesis at every site, the words that come back, and points of
- * agreement against distance.
+ * What the report shows beside FCR, as CSV: every hypothesis at every site, the words that come back, and points and curves
+ * of agreement against distance.
  */
 #include "report/document.h"
 
@@ -101,6 +101,23 @@ void isc_csv_scatter(isc_sb *b, const json_t *doc) {
   isc_sb_add(b, "site,feature,d,match,noise\n");
   json_array_foreach(json_object_get(isc_doc_get(doc, "scatter"), "panels"), i, panel)
       json_array_foreach(json_object_get(panel, "points"), k, p) {
+    isc_csv_text(b, isc_doc_str(panel, "site"));
+    isc_sb_add(b, ",");
+    isc_csv_text(b, isc_doc_str(panel, "feature"));
+    for (size_t m = 0; m < 3; m++) {
+      isc_sb_add(b, ",");
+      isc_csv_number(b, json_number_value(json_array_get(p, m)));
+    }
+    isc_sb_add(b, "\n");
+  }
+}
+
+void isc_csv_scatter_curves(isc_sb *b, const json_t *doc) {
+  size_t i, k;
+  json_t *panel, *p;
+  isc_sb_add(b, "site,feature,d,rate,effective\n");
+  json_array_foreach(json_object_get(isc_doc_get(doc, "scatter"), "panels"), i, panel)
+      json_array_foreach(json_object_get(panel, "curve"), k, p) {
     isc_csv_text(b, isc_doc_str(panel, "site"));
     isc_sb_add(b, ",");
     isc_csv_text(b, isc_doc_str(panel, "feature"));

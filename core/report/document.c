@@ -56,6 +56,22 @@ void isc_show_number(double x, char out[16]) {
     snprintf(out, 16, "%.3f", x);
 }
 
+void isc_show_distance(double x, char out[16]) {
+  if (fabs(x) < 0.01 && x != 0)
+    snprintf(out, 16, "%.2g", x);
+  else
+    isc_show_number(x, out);
+}
+
+double isc_shown_sign(double x, double least) {
+  return fabs(x) < least ? 0 : x;
+}
+
+int isc_doc_top(const json_t *doc) {
+  const size_t n = json_array_size(json_object_get(doc, "sites"));
+  return n > ISC_TOP_SITES ? ISC_TOP_SITES : 0;
+}
+
 void isc_show_small(double x, char out[16]) {
   if (isnan(x))
     strcpy(out, "–");

@@ -24,6 +24,14 @@ isc_shown isc_doc_fcr(const json_t *site, const char *feature, const char *estim
 /* "12.3 %" / "0.871" / "–" when NaN; 16 bytes. */
 void isc_show_percent(double x, char out[16]);
 void isc_show_number(double x, char out[16]);
+/* "0.123", and below 0.01 two digits: "0.0041", "3.2e-06". */
+void isc_show_distance(double x, char out[16]);
+/* x, or 0 where it would be shown as "-0.000". */
+double isc_shown_sign(double x, double least);
+/* How many sites are told from the others as the highest: five, as in the paper's figure 4, or none where there are no more. */
+enum { ISC_TOP_SITES = 5 };
+int isc_doc_top(const json_t *doc);
+int isc_doc_heads(const json_t *doc);
 /* "0.0123", and below 0.0001 "3e-12". */
 void isc_show_small(double x, char out[16]);
 
@@ -35,6 +43,7 @@ void isc_csv_curves(isc_sb *b, const json_t *doc);
 void isc_csv_insight(isc_sb *b, const json_t *doc);
 void isc_csv_words(isc_sb *b, const json_t *doc);
 void isc_csv_scatter(isc_sb *b, const json_t *doc);
+void isc_csv_scatter_curves(isc_sb *b, const json_t *doc);
 void isc_csv_ablation(isc_sb *b, const json_t *doc);
 void isc_html_page(isc_sb *b, const json_t *doc);
 /* Up to the end of the page's head, and its end; between them goes its body. */
@@ -49,6 +58,8 @@ void isc_terminal_table(isc_sb *b, const json_t *doc);
 void isc_html_comparison(isc_sb *b, const json_t *doc);
 void isc_terminal_comparison(isc_sb *b, const json_t *doc);
 void isc_csv_comparisons(isc_sb *b, const json_t *doc);
+/* Of the comparisons and of the bandwidths. */
+void isc_csv_agreement(isc_sb *b, const json_t *doc);
 void isc_svg_histograms(isc_sb *b, const json_t *doc);
 
 /* ---- what they are made of: escaped text, a table cell with a number; a field of a CSV, quoted, and one with a number,
@@ -63,7 +74,7 @@ void isc_csv_number(isc_sb *b, double x);
 void isc_csv_interval(isc_sb *b, isc_shown i); /* ",value,lo,hi" */
 
 /* ---- figures (SVG). `value(site, arg)` gives what a cell shows; NaN = no cell. The `most` heads of highest value are
- * outlined. */
+ * outlined, unless that were all. */
 typedef double (*isc_cell_fn)(const json_t *site, const void *arg);
 void isc_svg_heatmap(isc_sb *b, const json_t *doc, const char *title, int most, isc_cell_fn value,
                      const void *arg);

@@ -72,6 +72,14 @@ static void heat_axes(isc_sb *b, const grid *g) {
               g->left + g->heads * g->size / 2, g->top + g->layers * g->size + 30);
 }
 
+int isc_doc_heads(const json_t *doc) {
+  int n = 0;
+  size_t i;
+  json_t *site;
+  json_array_foreach(json_object_get(doc, "sites"), i, site) n += is_head(site);
+  return n;
+}
+
 static double head_value(const json_t *site, isc_cell_fn value, const void *arg) {
   return is_head(site) ? value(site, arg) : NAN;
 }
@@ -97,6 +105,7 @@ void isc_svg_heatmap(isc_sb *b, const json_t *doc, const char *title, int most, 
   size_t i;
   json_t *site;
   if (!g.layers) return;
+  if (isc_doc_heads(doc) <= most) most = 0;
   isc_sb_addf(b,
               "<figure><figcaption>%s</figcaption><svg role='img' width='%d' height='%d' "
               "viewBox='0 0 %d %d'>",

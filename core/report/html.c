@@ -7,8 +7,6 @@
 #include <math.h>
 #include <string.h>
 
-enum { TOP_HEADS = 5 }; /* outlined in the heatmaps, as the paper's figure 4 */
-
 static const char STYLE[] =
     ":root{color-scheme:light dark;--bg:#fff;--ink:#1b2733;--soft:#5b6b7b;--line:#d9e0e7;"
     "--card:#f6f8fa;--accent:#1f6fb5;--exact:#c2571a;--chance:#8a5cc2;--good:#1b7f4b;"
@@ -136,6 +134,7 @@ static double cell_refusal(const json_t *site, const void *arg) {
 static void heatmaps(isc_sb *b, const json_t *doc) {
   size_t i;
   json_t *feature;
+  if (!isc_doc_heads(doc)) return;
   isc_sb_add(b, "<h2>Which head encodes what</h2><p class='sub'>Feature consistency rate (samples "
                 "outside the ball or the prior "
                 "dropped), and refusal rate.</p><div class='row'>");
@@ -145,7 +144,7 @@ static void heatmaps(isc_sb *b, const json_t *doc) {
     isc_sb_add(&title, "FCR of ");
     isc_html_text(&title, isc_doc_str(feature, "name"));
     if (isc_sb_finish(&title, &caption) == ISC_OK)
-      isc_svg_heatmap(b, doc, caption, TOP_HEADS, cell_fcr, isc_doc_str(feature, "name"));
+      isc_svg_heatmap(b, doc, caption, ISC_TOP_SITES, cell_fcr, isc_doc_str(feature, "name"));
     else
       b->failed = true;
     free(caption);
@@ -243,7 +242,9 @@ static void sample_table(isc_sb *b, const json_t *doc, const json_t *table) {
   json_array_foreach(json_object_get(table, "samples"), i, sample) {
     const double d = isc_doc_num(sample, "d");
     isc_sb_add(b, json_is_true(json_object_get(sample, "accepted")) ? "<tr>" : "<tr class='out'>");
-    isc_html_number(b, isnan(d) ? 1e308 : d);
+    char shown[16];
+    isc_show_distance(isnan(d) ? 1e308 : d, shown);
+    isc_sb_addf(b, "<td class='n'>%s</td>", shown);
     isc_sb_add(b, "<td>");
     isc_html_text(b, isc_doc_str(sample, "text"));
     isc_sb_add(b, json_is_true(json_object_get(sample, "valid"))

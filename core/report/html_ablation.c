@@ -7,7 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { TOP_HEADS = 5, ESTIMATORS = 3 };
+enum { ESTIMATORS = 3 };
 static const char *const estimators[ESTIMATORS] = {"reject", "snis", "exact"};
 
 /* What a cell of a heatmap shows: the site's FCR at another ε. */
@@ -34,7 +34,7 @@ static void heatmaps(isc_sb *b, const json_t *doc, const char *feature) {
     isc_html_text(&title, feature);
     isc_sb_addf(&title, ", ε = %.4g", isc_doc_num(at, "epsilon"));
     if (isc_sb_finish(&title, &caption) == ISC_OK)
-      isc_svg_heatmap(b, doc, caption, TOP_HEADS, cell, &what);
+      isc_svg_heatmap(b, doc, caption, ISC_TOP_SITES, cell, &what);
     else
       b->failed = true;
     free(caption);
@@ -69,7 +69,8 @@ static double mean_refusal(const json_t *at) {
   return used > 0 ? sum / used : NAN;
 }
 
-static void row(isc_sb *b, const json_t *at, const char *feature, const char *estimator) {
+static void row(isc_sb *b, const json_t *doc, const json_t *at, const char *feature,
+                const char *estimator) {
   const json_t *alike = isc_doc_get(isc_doc_get(isc_doc_get(at, "agreement"), feature), estimator);
   char refusal[16];
   if (isnan(mean_of(at, feature, estimator, false))) return;
@@ -81,7 +82,10 @@ static void row(isc_sb *b, const json_t *at, const char *feature, const char *es
   isc_html_number(b, mean_of(at, feature, estimator, false));
   isc_sb_addf(b, "<td class='n'>%.1f</td>", mean_of(at, feature, estimator, true));
   isc_html_number(b, isc_doc_num(alike, "spearman"));
-  isc_sb_addf(b, "<td class='n'>%.0f</td></tr>\n", isc_doc_num(alike, "overlap"));
+  if (isc_doc_top(doc))
+    isc_sb_addf(b, "<td class='n'>%.0f</td></tr>\n", isc_doc_num(alike, "overlap"));
+  else
+    isc_sb_add(b, "<td class='n'>–</td></tr>\n");
 }
 
 static void table(isc_sb *b, const json_t *doc) {
@@ -93,7 +97,7 @@ static void table(isc_sb *b, const json_t *doc) {
                 "class='n'>of the top 5</th></tr></thead><tbody>\n");
   json_array_foreach(isc_doc_get(doc, "features"), k, feature)
       json_array_foreach(isc_doc_get(doc, "ablation"), i, at) for (int e = 0; e < ESTIMATORS; e++)
-          row(b, at, isc_doc_str(feature, "name"), estimators[e]);
+          row(b, doc, at, isc_doc_str(feature, "name"), estimators[e]);
   isc_sb_add(b, "</tbody></table></div>\n");
 }
 

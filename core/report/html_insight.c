@@ -72,7 +72,7 @@ static void site_rows(isc_sb *b, const json_t *insight, const json_t *site) {
     if (rows)
       finding_cells(b, insight, shown[r]);
     else
-      isc_sb_add(b, "<td class='sub' colspan='6'>nothing above chance</td>");
+      isc_sb_add(b, "<td class='sub' colspan='6'>nothing shown to be above chance</td>");
     if (r == 0) words_cell(b, site, span);
     isc_sb_add(b, "</tr>\n");
   }

@@ -2,6 +2,7 @@
 libinversescope_la_SOURCES += \
   core/report/compare.c \
   core/report/csv.c \
+  core/report/csv_compare.c \
   core/report/csv_insight.c \
   core/report/document.c \
   core/report/document.h \

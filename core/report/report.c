@@ -55,9 +55,11 @@ isc_status isc_report_write(const char *score_json, const char *dir, const char 
   ISC_GO(write_part(dir, "curves.csv", doc, isc_csv_curves));
   if (json_array_size(json_object_get(doc, "comparisons")))
     ISC_GO(write_part(dir, "compare.csv", doc, isc_csv_comparisons));
+  ISC_GO(write_part(dir, "agreement.csv", doc, isc_csv_agreement));
   ISC_GO(write_part(dir, "insight.csv", doc, isc_csv_insight));
   ISC_GO(write_part(dir, "words.csv", doc, isc_csv_words));
   ISC_GO(write_part(dir, "scatter.csv", doc, isc_csv_scatter));
+  ISC_GO(write_part(dir, "scatter-curves.csv", doc, isc_csv_scatter_curves));
   ISC_GO(write_part(dir, "ablation.csv", doc, isc_csv_ablation));
   ISC_GO(write_part(dir, "report.html", doc, isc_html_page));
   ISC_GO(write_part(dir, "report.json", doc, fill_json));
@@ -96,11 +98,19 @@ static void comparison_page(isc_sb *b, const json_t *doc) {
   isc_html_end(b);
 }
 
-static void comparison_csv(isc_sb *b, const json_t *doc) {
+static void of_one(isc_sb *b, const json_t *doc, void (*fill)(isc_sb *, const json_t *)) {
   json_t *all = json_pack("{s[O]}", "comparisons", doc);
   if (!all) b->failed = true;
-  isc_csv_comparisons(b, all);
+  fill(b, all);
   json_decref(all);
+}
+
+static void comparison_csv(isc_sb *b, const json_t *doc) {
+  of_one(b, doc, isc_csv_comparisons);
+}
+
+static void agreement_csv(isc_sb *b, const json_t *doc) {
+  of_one(b, doc, isc_csv_agreement);
 }
 
 isc_status isc_report_comparison_write(const char *document, const char *dir) {
@@ -110,6 +120,7 @@ isc_status isc_report_comparison_write(const char *document, const char *dir) {
   ISC_GO(isc_mkdirs(dir));
   ISC_GO(write_part(dir, "compare.json", doc, fill_json));
   ISC_GO(write_part(dir, "compare.csv", doc, comparison_csv));
+  ISC_GO(write_part(dir, "agreement.csv", doc, agreement_csv));
   ISC_GO(write_part(dir, "compare.html", doc, comparison_page));
 done:
   json_decref(doc);

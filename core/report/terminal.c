@@ -77,7 +77,10 @@ static void summary_lines(isc_sb *b, const json_t *doc) {
     const json_t *f = isc_doc_get(isc_doc_get(summary, "features"), isc_doc_str(feature, "name"));
     safe(b, isc_doc_str(feature, "name"));
     isc_show_number(isc_doc_num(feature, "chance"), shown);
-    isc_sb_addf(b, ": chance %s; most consistent", shown);
+    isc_sb_addf(b, ": chance %s; ", shown);
+    isc_sb_add(b, json_array_size(json_object_get(f, "top"))
+                      ? "most consistent"
+                      : "no site has an accepted sample of an input with a label");
     json_array_foreach(json_object_get(f, "top"), i, site) {
       isc_sb_add(b, " ");
       safe(b, json_string_value(site) ? json_string_value(site) : "");

@@ -185,6 +185,7 @@ static isc_status fill(work *w, json_t *doc) {
   json_object_set_new(doc, "program", json_string("inversescope " PACKAGE_VERSION));
   ISC_TRY(side_part(doc, "a", &w->s.a));
   ISC_TRY(side_part(doc, "b", &w->s.b));
+  json_object_set_new(doc, "budget", w->ask->budget ? json_string(w->ask->budget) : json_null());
   json_object_set_new(doc, "differences", isc_sides_differences(&w->s));
   json_object_set_new(doc, "conditions", json_integer((json_int_t)w->s.n));
   ISC_TRY(refusal_part(w, doc));

@@ -15,7 +15,8 @@ typedef struct isc_comparison {
   const char *a, *b; /* directories that hold a method's stages: a run's, or a baseline's in it */
   const char *name_a,
       *name_b; /* what to call them; NULL = the method's name, or the directory where both are the same */
-  int64_t resamples; /* of the bootstrap */
+  const char *budget; /* what b's training was held to; NULL = not known */
+  int64_t resamples;  /* of the bootstrap */
   uint64_t seed;
 } isc_comparison;
 

@@ -174,7 +174,7 @@ done:
   return st;
 }
 
-/* `before`: of what was compared up to here. The method's name is shown. */
+/* `before`: of what was compared up to here. The method's name and budget are shown. */
 isc_status isc_key_compare(isc_study *s, const isc_study_method *m, const char before[33],
                            const char score[33], char key[33]) {
   isc_hash h;
@@ -182,6 +182,7 @@ isc_status isc_key_compare(isc_study *s, const isc_study_method *m, const char b
   isc_hash_str(&h, before);
   isc_hash_str(&h, score);
   isc_hash_str(&h, m->name);
+  add_int(&h, m->budget);
   add_int(&h, s->evaluate.bootstrap);
   end(&h, key);
   return ISC_OK;

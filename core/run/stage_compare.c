@@ -19,6 +19,7 @@ static isc_status compare_with(isc_run_state *r, const isc_study_method *m, json
                             .b = dir,
                             .name_a = s->method[0].name,
                             .name_b = m->name,
+                            .budget = isc_budget_names[m->budget],
                             .resamples = s->evaluate.bootstrap,
                             .seed = (uint64_t)s->run.seed};
   ISC_GO(isc_compare_run(&c, &text));
