@@ -78,6 +78,10 @@ Test(run_errors, wrong_settings_are_config_errors) {
       {"method.plugin=nothing", "method.plugin", "no method plugin"},
       {"run.device=no-such", "run.device", "no-such"},
       {"target.sites=[\"head.9.*\"]", "target.sites", "head.9.*"},
+      {"target.sites=[\"haed.0.0\"]", "target.sites=[\"haed.0.0\"]: target.sites: ", "haed.0.0"},
+      {"target.sites=[]", "target.sites=[]: target.sites: ", "head.*.*"},
+      {"prior.n_names=1", "prior.inc:2: prior: ", "must differ from A"},
+      {"method.backbone.heads=3", "study.cfg:10: method: ", "backbone.heads 3"},
       {"features.[1].name=object", "features", "two features are named \"object\""},
       {"prior.n_templates=999", "n_templates", "999"},
       {"prior.test_fraction=0.001", "prior", "test inputs"},
@@ -95,6 +99,34 @@ static isc_status open_labeller(const void *conf, const isc_method_env *env, voi
   (void)conf, (void)env, (void)self;
   cr_assert_fail("a method that a study cannot use was opened");
   return ISC_OK;
+}
+
+Test(run_errors, a_part_that_does_not_open_is_named_with_its_place) {
+  const char *dir = isc_micro_new("errors");
+  edit(dir, "study.cfg", "slot.cfg", "\"ioi-subject\"", "\"slot\"; slot = \"PLAICE\"");
+  expect(dir, ARGS("run", "slot.cfg"), NULL, 78,
+         "slot.cfg:8: features.[1]: ", "no slot \"PLAICE\"");
+  expect(dir, ARGS("run", "study.cfg", "--set", "target.position=99"), NULL, 65,
+         "--set target.position=99: target.position: text 0", "no position 99");
+}
+
+/* Fewer inputs than were asked for are not held back: the intervals are wider than the config says. */
+Test(run_errors, fewer_inputs_than_asked_for_are_told) {
+  const char *dir = isc_micro_new("fewer");
+  isc_cli c = isc_cli_run(
+      dir, ARGS("run", "study.cfg", "--set", "prior.train=80", "--set", "evaluate.conditions=25"),
+      NULL);
+  cr_assert_eq(c.status, 0, "%s", c.err);
+  cr_assert(strstr(c.err,
+                   "--set prior.train=80: prior.train is 80, but the prior's training inputs are "
+                   "72; the study goes on with these\n"),
+            "%s", c.err);
+  cr_assert(strstr(c.err, "evaluate.conditions is 25, but the held-out inputs are 24;"), "%s",
+            c.err);
+  isc_cli_free(&c);
+  isc_cli all = isc_cli_run(dir, ARGS("run", "study.cfg", "--dir", "all"), NULL);
+  cr_assert(all.status == 0 && !strstr(all.err, "goes on with these"), "%s", all.err);
+  isc_cli_free(&all);
 }
 
 Test(run_errors, a_method_that_only_classifies_is_refused_at_once) {

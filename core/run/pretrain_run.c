@@ -44,7 +44,8 @@ static isc_status open_study(const isc_run_request *q, isc_study *s, job *j) {
                          &s->prior_class, &s->prior_conf));
   s->prior.ops = s->prior_class->ops;
   s->prior.name = s->prior_class->name;
-  return s->prior.ops->open(s->prior_conf, (uint64_t)s->run.seed, &s->prior.self);
+  return isc_study_in(s, "prior",
+                      s->prior.ops->open(s->prior_conf, (uint64_t)s->run.seed, &s->prior.self));
 }
 
 static isc_status train(isc_run_state *r, void *arg) {

@@ -75,6 +75,32 @@ static isc_status run_stages(isc_run_state *r) {
   return isc_stage_run(r, "report", report, isc_stage_report, NULL);
 }
 
+/* A number that was asked for and is not to be had: the study goes on with less, and says so. */
+static void tell_fewer(const isc_run_state *r, const char *path, int64_t asked, int64_t has,
+                       const char *of) {
+  const isc_study *s = r->study;
+  char *text;
+  if (!r->request->events.note || asked <= has || !isc_config_has(s->config, path)) return;
+  if (isc_asprintf(&text, "%s: %s is %lld, but %s %lld; the study goes on with these",
+                   isc_config_where(s->config, path), path, (long long)asked, of,
+                   (long long)has) != ISC_OK)
+    return;
+  r->request->events.note(r->request->events.user, text);
+  free(text);
+}
+
+static void tell_all_fewer(const isc_run_state *r) {
+  const isc_study *s = r->study;
+  tell_fewer(r, "prior.train", s->prior_settings.train, s->n_train,
+             "the prior's training inputs are");
+  tell_fewer(r, "prior.test", s->prior_settings.test, s->n_test, "the prior's held-out inputs are");
+  tell_fewer(r, "evaluate.conditions", s->evaluate.conditions, s->n_conditions,
+             "the held-out inputs are");
+  if (s->evaluate.scatter_noise.count)
+    tell_fewer(r, "evaluate.scatter_conditions", s->evaluate.scatter_conditions, s->n_conditions,
+               "the held-out inputs are");
+}
+
 isc_status isc_run(const isc_run_request *request, char **report_dir) {
   isc_status st = ISC_OK;
   isc_run_state r = {.request = request, .started = isc_now()};
@@ -85,6 +111,7 @@ isc_status isc_run(const isc_run_request *request, char **report_dir) {
     request->events.note(request->events.user, r.study->device_report);
   if (request->events.note)
     request->events.note(request->events.user, r.study->device->description);
+  tell_all_fewer(&r);
   ISC_GO(isc_run_dir_open(&r, &lock));
   ISC_GO(run_stages(&r));
   ISC_GO(isc_study_path(r.study, report_dir, "report"));

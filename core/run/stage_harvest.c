@@ -3,6 +3,7 @@
  * The harvest: activations of the training and test inputs at every site, chunk by chunk.
  */
 #include "run/stage.h"
+#include "run/study_open.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +70,10 @@ static isc_status harvest_piece(isc_study *s, int64_t at, int64_t n, const chunk
                          .position = s->target_settings.position,
                          .batch = s->target_settings.batch,
                          .out = b->piece};
-  return isc_harvest_run(&h, s->step);
+  const isc_status st = isc_harvest_run(&h, s->step);
+  if (st != ISC_E_SHAPE && st != ISC_E_FORMAT) return st;
+  return isc_study_in(
+      s, isc_config_has(s->config, "target.position") ? "target.position" : "target", st);
 }
 
 static isc_status harvest_chunk(isc_run_state *r, const split *p, int64_t c, int64_t rows,

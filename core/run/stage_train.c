@@ -3,6 +3,7 @@
  * A method's training stage, run between the core's progress, checkpoints and stop requests.
  */
 #include "run/stage.h"
+#include "run/study_open.h"
 
 static isc_status on_progress(isc_train_io *io, int64_t done, int64_t total, const isc_metric *m,
                               int64_t n) {
@@ -43,5 +44,6 @@ isc_status isc_stage_train(isc_run_state *r, void *arg) {
   const isc_training *t = arg;
   isc_train_io io = isc_stage_io(r);
   io.max_steps = t->max_steps;
-  return r->method->ops->train(r->method->self, t->stage, &io);
+  const isc_status st = r->method->ops->train(r->method->self, t->stage, &io);
+  return st == ISC_E_CONFIG ? isc_study_in(r->study, r->method->group, st) : st;
 }

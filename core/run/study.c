@@ -103,7 +103,8 @@ static isc_status open_target(isc_study *s) {
   ISC_TRY(isc_target_open(s->target_class, s->target_conf, s->device, &s->target));
   const isc_list *sites = &s->target_settings.sites;
   const isc_status st = isc_sites_select(&s->target, sites->at.s, sites->count, &s->sites);
-  return st == ISC_E_MISSING ? isc_study_blame(s, "target.sites") : st;
+  if (st == ISC_E_MISSING) return isc_study_blame(s, "target.sites");
+  return isc_study_in(s, "target.sites", st);
 }
 
 static isc_status open_prior(isc_study *s) {
@@ -111,7 +112,8 @@ static isc_status open_prior(isc_study *s) {
                          &s->prior_class, &s->prior_conf));
   s->prior.ops = s->prior_class->ops;
   s->prior.name = s->prior_class->name;
-  ISC_TRY(s->prior.ops->open(s->prior_conf, (uint64_t)s->run.seed, &s->prior.self));
+  ISC_TRY(isc_study_in(s, "prior",
+                       s->prior.ops->open(s->prior_conf, (uint64_t)s->run.seed, &s->prior.self)));
   s->n_train = smaller(s->prior_settings.train, s->prior.ops->count(s->prior.self, ISC_TRAIN));
   s->n_test = smaller(s->prior_settings.test, s->prior.ops->count(s->prior.self, ISC_TEST));
   s->n_conditions = smaller(s->evaluate.conditions, s->n_test);
@@ -132,7 +134,7 @@ static isc_status kernel_for(isc_study *s, int64_t dim, int64_t *out) {
   isc_kernel *k = &s->kernel[s->n_kernels];
   k->ops = s->kernel_class->ops;
   k->name = s->kernel_class->name;
-  ISC_TRY(k->ops->open(s->kernel_conf, dim, &k->self));
+  ISC_TRY(isc_study_in(s, "kernel", k->ops->open(s->kernel_conf, dim, &k->self)));
   s->kernel_dim[s->n_kernels] = dim;
   *out = s->n_kernels++;
   return ISC_OK;
@@ -163,7 +165,7 @@ static isc_status open_features(isc_study *s) {
                            &f->conf));
     f->ops = f->cls->ops;
     f->name = extra.name ? extra.name : f->cls->name;
-    ISC_TRY(f->ops->open(f->conf, &s->prior, &f->self));
+    ISC_TRY(isc_study_in(s, path, f->ops->open(f->conf, &s->prior, &f->self)));
     s->n_features = i + 1;
     for (int64_t j = 0; j < i; j++)
       if (!strcmp(s->feature[j].name, f->name))
@@ -190,7 +192,7 @@ static isc_status open_methods(isc_study *s) {
                             .harvest = isc_study_env_harvest};
   for (int64_t i = 0; i < s->n_methods; i++) {
     isc_study_method *m = &s->method[i];
-    ISC_TRY(m->ops->open(m->conf, &s->env, &m->self));
+    ISC_TRY(isc_study_in(s, m->group, m->ops->open(m->conf, &s->env, &m->self)));
   }
   return isc_study_check_methods(s);
 }

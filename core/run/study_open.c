@@ -89,6 +89,11 @@ isc_status isc_study_blame(const isc_study *s, const char *path) {
   return isc_fail(ISC_E_CONFIG, "%s: %s: %s", isc_config_where(s->config, path), path, isc_error());
 }
 
+isc_status isc_study_in(const isc_study *s, const char *path, isc_status st) {
+  if (st == ISC_OK) return ISC_OK;
+  return isc_fail_in("%s: %s", isc_config_where(s->config, path), path);
+}
+
 isc_status isc_study_run_device(isc_study *s) {
   const isc_status st =
       isc_study_device(s->config, &s->run, &s->device, &s->device_conf, &s->device_report);

@@ -19,6 +19,8 @@ ISC_API isc_status isc_study_device(isc_config *c, const isc_run_settings *run, 
 isc_status isc_study_run_device(isc_study *s);
 /* Turn this thread's error into one of the setting at `path`, with its place in the config: ISC_E_CONFIG. */
 isc_status isc_study_blame(const isc_study *s, const char *path);
+/* Say in which group this thread's error arose, if st is one; st. */
+isc_status isc_study_in(const isc_study *s, const char *path, isc_status st);
 /* Fill a plugin's conf from the group at `path`, and beside it `extra` by the core's own table (both NULL = none). */
 ISC_API isc_status isc_study_fill(isc_config *c, const char *path, isc_kind kind,
                                   const char *fallback, const isc_option *extra_options,
