@@ -93,3 +93,37 @@ Test(rehearsal, fresh_activations_are_foretold) {
   cr_assert(r.stage[0].flops >= have && r.stage[0].flops < 2 * have, "%g foretold, %g taken",
             r.stage[0].flops, have);
 }
+
+/* A baseline whose settings say more than its budget gives is foretold to stop where it then does. */
+Test(rehearsal, budgets_are_foretold) {
+  static const char *const budgets[] = {"flops", "tokens", "steps"};
+  for (int i = 0; i < 3; i++) {
+    const char *dir = isc_micro_new("held");
+    char *text = isc_test_read(dir, "study.cfg", NULL), *all;
+    cr_assert(asprintf(&all,
+                       "%s\nbaselines = ( { plugin = \"inversionview\"; budget = \"%s\"; layers = "
+                       "1; heads = 2; width = 8; blocks = 0; steps = 100000; batch = 16; } );\n",
+                       text, budgets[i]) > 0);
+    isc_test_write(dir, "study.cfg", all, strlen(all));
+    free(text);
+    free(all);
+    const isc_rehearsal own = rehearse(dir, 0, NULL);
+    isc_rehearsal r = rehearse(dir, 1, NULL), free_of_it = r;
+    isc_rehearsal_hold(&free_of_it, ISC_BUDGET_NONE, &own);
+    cr_assert_eq(free_of_it.stage[0].steps, 100000);
+    isc_rehearsal_hold(&r,
+                       i == 0   ? ISC_BUDGET_FLOPS
+                       : i == 1 ? ISC_BUDGET_TOKENS
+                                : ISC_BUDGET_STEPS,
+                       &own);
+    isc_assert_ok(isc_micro_run(dir, "study", NULL, NULL, NULL));
+    isc_spent s;
+    isc_assert_ok(isc_spent_read(isc_test_path(dir, "study/inversionview/decoder"), &s));
+    cr_assert(fabs((double)r.stage[0].steps / (double)s.steps - 1) < 0.05 && s.steps < 10000,
+              "%s: %d steps foretold, %d taken", budgets[i], (int)r.stage[0].steps, (int)s.steps);
+    cr_assert(fabs(r.stage[0].flops / s.flops - 1) < 0.05, "%s: %g foretold, %g taken", budgets[i],
+              r.stage[0].flops, s.flops);
+    cr_assert(fabs(r.stage[0].tokens / (double)s.tokens - 1) < 0.05, "%s: %g tokens foretold, %lld",
+              budgets[i], r.stage[0].tokens, (long long)s.tokens);
+  }
+}

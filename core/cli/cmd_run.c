@@ -77,9 +77,22 @@ static void show_work(const char *name, const char *steps, double flops, double 
   putchar('\n');
 }
 
-/* With the first method's stages, the harvest before them. */
+static void show_budget(const isc_study *s, const isc_study_method *m, bool held) {
+  const char *of = isc_cli_safe(s->method[0].name);
+  if (m->budget == ISC_BUDGET_NONE) return;
+  if (held)
+    printf("  %-28s held to as many %s as the training of %s takes\n", "",
+           isc_budget_names[m->budget], of);
+  else
+    printf("  %-28s its own settings; it ends sooner once it has taken as many %s as %s\n", "",
+           isc_budget_names[m->budget], of);
+}
+
+/* With the first method's stages, the harvest before them. A baseline's stages are cut to what its budget will leave of them,
+ * which the own method's rehearsal tells: `own`, filled by the first method, n_stages = 0 when that failed. */
 static isc_status show_method(const isc_study *s, const isc_study_plan *p,
-                              const isc_study_method *m, const char *scratch, double rate) {
+                              const isc_study_method *m, const char *scratch, double rate,
+                              isc_rehearsal *own) {
   isc_rehearsal r;
   char name[96], *below;
   ISC_TRY(isc_asprintf(&below, "%s/method", scratch));
@@ -88,15 +101,15 @@ static isc_status show_method(const isc_study *s, const isc_study_plan *p,
   if (m == s->method && r.harvest_flops > 0)
     show_work("harvest", "", r.harvest_flops, r.harvest_memory, rate);
   ISC_TRY(st);
+  if (m == s->method) *own = r;
+  isc_rehearsal_hold(&r, m->budget, own);
   for (int64_t k = 0; k < r.n_stages; k++) {
     snprintf(name, sizeof name, "%s%s", m->below, r.stage[k].name);
     show_work(name, isc_cli_count(r.stage[k].steps), r.stage[k].flops, r.stage[k].memory, rate);
   }
   snprintf(name, sizeof name, "%ssample, at most", m->below);
   show_work(name, "", r.sampling_flops, r.sampling_memory, rate);
-  if (m->budget != ISC_BUDGET_NONE)
-    printf("  %-28s its training ends after as many %s as that of %s\n", "",
-           isc_budget_names[m->budget], isc_cli_safe(s->method[0].name));
+  show_budget(s, m, own->n_stages > 0);
   return ISC_OK;
 }
 
@@ -105,6 +118,7 @@ static isc_status show_stages(const isc_study *s, const isc_study_plan *p) {
   const char *tmp = getenv("TMPDIR");
   char *scratch = NULL;
   double rate;
+  isc_rehearsal own = {0};
   ISC_TRY(isc_measure_rate(s->device, &rate));
   ISC_TRY(isc_asprintf(&scratch, "%s/inversescope-XXXXXX", tmp && *tmp ? tmp : "/tmp"));
   if (!mkdtemp(scratch)) {
@@ -114,7 +128,7 @@ static isc_status show_stages(const isc_study *s, const isc_study_plan *p) {
   }
   printf("\n%-30s %16s %10s %10s  %12s\n", "stages", "steps", "FLOP", "time", "device memory");
   for (int64_t i = 0; i < s->n_methods; i++)
-    if (show_method(s, p, &s->method[i], scratch, rate) != ISC_OK)
+    if (show_method(s, p, &s->method[i], scratch, rate, &own) != ISC_OK)
       printf("  %-28s unknown: %s\n", isc_cli_safe(s->method[i].name), isc_cli_safe(isc_error()));
   printf("\nTimes are at %.3g FLOP/s, which this device reached in products of f32 just now; "
          "nothing runs "

@@ -32,6 +32,7 @@ libinversescope_la_SOURCES += \
   core/run/pretrain_run.h \
   core/run/rehearsal.c \
   core/run/rehearsal.h \
+  core/run/rehearsal_budget.c \
   core/run/rehearsal_target.c \
   core/run/rehearsal_target.h \
   core/run/run.c \

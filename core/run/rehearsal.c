@@ -122,7 +122,7 @@ static void env_free(stage_env *e) {
 
 typedef struct listener {
   const isc_device *device;
-  double from, flops; /* of the last step */
+  double from, flops, tokens; /* of the last step */
   int64_t total;
   bool ends; /* after the first step: its number of steps is all that is asked */
 } listener;
@@ -134,6 +134,11 @@ static isc_status on_progress(isc_train_io *io, int64_t done, int64_t total, con
   l->flops = l->device->flops - l->from;
   l->total = total;
   return l->ends ? isc_fail(ISC_E_INTERRUPTED, "the rehearsal has what it asked for") : ISC_OK;
+}
+
+static void on_took(isc_train_io *io, int64_t examples, int64_t tokens) {
+  (void)examples;
+  ((listener *)io->core)->tokens = (double)tokens;
 }
 
 static bool on_step(isc_train_io *io) {
@@ -149,6 +154,7 @@ static isc_status train(const isc_study_method *m, void *self, int64_t stage, co
                      .core = l,
                      .progress = on_progress,
                      .should_stop = on_step,
+                     .took = on_took,
                      .max_steps = max_steps};
   return m->ops->train(self, stage, &io);
 }
@@ -168,6 +174,7 @@ static isc_status rehearse_stage(stage_env *e, const isc_study_method *m, void *
   out->stage[k].name = isc_method_stage(m, k);
   out->stage[k].steps = whole.total;
   out->stage[k].flops = few.flops * (double)whole.total;
+  out->stage[k].tokens = few.tokens * (double)whole.total;
   ISC_TRY(isc_plan_device_most(&e->plan, false, &out->stage[k].memory));
   return m->ops->load(self, k, dir);
 }

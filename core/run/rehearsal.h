@@ -20,6 +20,7 @@ typedef struct isc_rehearsal {
     const char *name;
     int64_t steps; /* as its options say                                              */
     double flops;  /* of all its steps                                                */
+    double tokens; /* with a loss, of all its steps                                   */
     double
         memory; /* of the device at most, in bytes: the target, parameters, moments, gradients, a step, and what the
                       backend keeps of what came before */
@@ -32,6 +33,10 @@ typedef struct isc_rehearsal {
 /* Method `m` of a study that isc_study_read gave. What a stage leaves goes to a directory below `scratch`, which is removed. */
 ISC_API isc_status isc_rehearse(const isc_study *s, const isc_study_plan *plan,
                                 const isc_study_method *m, const char *scratch, isc_rehearsal *out);
+
+/* Cut a baseline's stages to what its budget gives it, by the rehearsal of the study's own method. A budget of seconds is cut as
+ * one of operations. */
+ISC_API void isc_rehearsal_hold(isc_rehearsal *r, isc_budget budget, const isc_rehearsal *own);
 
 /* Floating-point operations a second that the study's device reaches on products of f32, measured in a moment. */
 ISC_API isc_status isc_measure_rate(isc_device *dev, double *flops_per_second);
