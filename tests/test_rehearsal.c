@@ -50,6 +50,10 @@ static isc_rehearsal check_operations(const char *name, const char *const *set) 
   const double sampled = took(dir, "sample"), read = took(dir, "harvest");
   cr_assert(r.sampling_flops > 0.5 * sampled && r.sampling_flops < 4 * sampled,
             "sampling: %g foretold, %g taken", r.sampling_flops, sampled);
+  /* Texts that are sampled more than once are read once; distances to the enumerated prior come on top. */
+  const double scored = took(dir, "score");
+  cr_assert(r.scoring_flops > 0.9 * scored && r.scoring_flops < 4 * scored,
+            "scoring: %g foretold, %g taken", r.scoring_flops, scored);
   cr_assert(fabs(r.harvest_flops / read - 1) < 0.05, "harvest: %g foretold, %g taken",
             r.harvest_flops, read);
   cr_assert(!isc_is_dir(isc_test_path(dir, "scratch")), "the scratch directory is left behind");

@@ -109,6 +109,8 @@ static isc_status show_method(const isc_study *s, const isc_study_plan *p,
   }
   snprintf(name, sizeof name, "%ssample, at most", m->below);
   show_work(name, "", r.sampling_flops, r.sampling_memory, rate);
+  snprintf(name, sizeof name, "%sscore, at most", m->below);
+  show_work(name, "", r.scoring_flops, r.harvest_memory, rate);
   show_budget(s, m, own->n_stages > 0);
   return ISC_OK;
 }

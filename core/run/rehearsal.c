@@ -216,10 +216,20 @@ static isc_status together_new(const stage_env *e, double most, together *t) {
   return ISC_OK;
 }
 
+/* Conditions of all sites that are sampled, those of the scatter's noises as well. */
+static double sampled_conditions(const stage_env *e) {
+  const isc_study *s = e->study;
+  const int64_t noisy = s->evaluate.scatter_conditions < s->n_conditions
+                            ? s->evaluate.scatter_conditions
+                            : s->n_conditions;
+  return (double)e->env.n_sites *
+         ((double)s->n_conditions + (double)s->evaluate.scatter_noise.count * (double)noisy);
+}
+
 static isc_status rehearse_sampling(stage_env *e, const isc_study_method *m, void *self,
                                     isc_rehearsal *out) {
   const isc_study *s = e->study;
-  const double all = (double)e->env.n_sites * (double)s->n_conditions;
+  const double all = sampled_conditions(e);
   const double from = e->plan.device.flops;
   isc_status st = ISC_OK;
   together t;
@@ -242,6 +252,17 @@ static isc_status rehearse_sampling(stage_env *e, const isc_study_method *m, voi
 done:
   together_free(&t);
   return st;
+}
+
+/* Every distinct sample goes through the target, again for its best position; so does the prior where it is enumerated. */
+static double scoring_flops(const stage_env *e) {
+  const isc_study *s = e->study;
+  const isc_prior_ops *ops = s->prior.ops;
+  const double samples = sampled_conditions(e) * (double)s->evaluate.samples;
+  const int64_t support = ops->support && ops->enumerate ? ops->support(s->prior.self) : 0;
+  const bool exact = support > 0 && support <= s->evaluate.max_support;
+  return e->text_flops * (samples * (s->evaluate.any_position ? 2 : 1) + (double)s->n_conditions +
+                          (exact ? (double)support : 0));
 }
 
 static isc_status rehearse_stages(stage_env *e, const isc_study_method *m, void *self,
@@ -271,6 +292,7 @@ isc_status isc_rehearse(const isc_study *s, const isc_study_plan *plan, const is
   ISC_GO(rehearse_stages(&e, &own, own.self, scratch, out));
   if (m->ops->parameters) out->parameters = m->ops->parameters(own.self);
   ISC_GO(rehearse_sampling(&e, &own, own.self, out));
+  out->scoring_flops = scoring_flops(&e);
 done:
   if (own.self) m->ops->close(own.self);
   env_free(&e);

@@ -28,6 +28,7 @@ typedef struct isc_rehearsal {
   int64_t parameters;     /* trained, −1 = it does not say */
   double sampling_flops;  /* of the whole sample stage, at the longest text a method may write */
   double sampling_memory; /* of the device                                                 */
+  double scoring_flops;   /* of the target for the score stage, were every sample another text */
 } isc_rehearsal;
 
 /* Method `m` of a study that isc_study_read gave. What a stage leaves goes to a directory below `scratch`, which is removed. */
