@@ -131,6 +131,15 @@ Test(report, scatter_says_what_its_noisy_samples_are_not) {
   cr_assert(strstr(html, "these samples do not follow P(x; ẑ)"));
   cr_assert(strstr(html, "object at head.0.0&lt;script&gt;"));
   cr_assert(strstr(html, "one half at d = 0.125"));
+  const char *path = strstr(html, "class='smooth' d='");
+  cr_assert_not_null(path);
+  path += strlen("class='smooth' d='");
+  char *end = strchr(path, '\'');
+  int begun = 0;
+  for (const char *c = path; c < end; c++)
+    begun += *c == 'M';
+  cr_assert_eq(begun, 2, "the curve is drawn through where it is not known: %.*s",
+               (int)(end - path), path);
   int own = 0, noisy = 0;
   for (char *p = html; (p = strstr(p, "class='own'")); p++)
     own++;
@@ -153,6 +162,7 @@ Test(report, csvs_hold_curves_labels_and_agreement) {
   cr_assert_eq(
       strncmp(curves, "site,feature,d,rate,effective\n\"head.0.0<script>\",\"object\",", 58), 0,
       "%s", curves);
+  cr_assert(strstr(curves, "\"object\",0.5,,2\n"), "%s", curves);
   cr_assert(strstr(agreement, "\"epsilon 0.05\",\"object\",reject,0.875,4,,\n"), "%s", agreement);
   cr_assert(strstr(samples, "sample,\"object\",\"object matches\",\"subject\",\"subject "
                             "matches\"\n"),

@@ -187,6 +187,58 @@ static int check_panel(sqlite3 *db, const prior *p, const json_t *score, const j
   return known;
 }
 
+static int ascending(const void *a, const void *b) {
+  const double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+/* The curve again from the points: Nadaraya and Watson's, and none where the 30th nearest point is more than a tenth of the axis
+ * away. Counts what is there. */
+static void check_curve(const json_t *panel, int *known, int *gaps) {
+  const json_t *curve = get(panel, "curve");
+  const size_t n = json_array_size(get(panel, "points")), steps = json_array_size(curve);
+  cr_assert(n >= 30 && steps == 101, "%zu points, %zu of the curve", n, steps);
+  const double reach = json_number_value(json_array_get(json_array_get(curve, steps - 1), 0));
+  double *far = calloc(n, sizeof *far);
+  for (size_t k = 0; k < steps; k++) {
+    const json_t *at = json_array_get(curve, k), *rate = json_array_get(at, 1);
+    const double d = json_number_value(json_array_get(at, 0));
+    double sum = 0, total = 0;
+    cr_assert_float_eq(d, reach * (double)k / 100, 1e-9 * reach);
+    for (size_t i = 0; i < n; i++)
+      far[i] = fabs(part(panel, i, 0) - d);
+    qsort(far, n, sizeof *far, ascending);
+    if (fabs(far[29] - reach / 10) < 1e-6 * reach) continue; /* rounding decides */
+    cr_assert_eq(json_is_null(rate), far[29] > reach / 10, "at %g of %g: 30th at %g", d, reach,
+                 far[29]);
+    *gaps += json_is_null(rate);
+    if (json_is_null(rate)) continue;
+    const double h = fmax(json_number_value(get(panel, "bandwidth")), far[29]);
+    cr_assert(h >= reach / 100 * (1 - 1e-9));
+    for (size_t i = 0; i < n; i++) {
+      const double u = (part(panel, i, 0) - d) / h, w = exp(-u * u / 2);
+      sum += w * part(panel, i, 1);
+      total += w;
+    }
+    cr_assert_float_eq(json_number_value(rate), sum / total, 1e-6);
+    ++*known;
+  }
+  free(far);
+}
+
+Test(run_scatter, curves_are_broken_where_no_points_are_near) {
+  const char *dir = isc_micro_new("curves");
+  isc_assert_ok(isc_micro_run(dir, "noisy", noisy(), NULL, NULL));
+  json_t *score = score_of(dir, "noisy");
+  size_t i;
+  json_t *panel;
+  int known = 0, gaps = 0;
+  json_array_foreach(get(get(score, "scatter"), "panels"), i, panel)
+      check_curve(panel, &known, &gaps);
+  cr_assert(known > 100 && gaps > 0, "%d points of curves and %d gaps", known, gaps);
+  json_decref(score);
+}
+
 Test(run_scatter, points_are_the_samples_inside_the_prior) {
   const char *dir = isc_micro_new("points");
   isc_assert_ok(isc_micro_run(dir, "noisy", noisy(), NULL, NULL));

@@ -5,6 +5,8 @@
  */
 #include "report/document.h"
 
+#include <math.h>
+
 static void finding_line(isc_sb *b, const json_t *insight, const json_t *site, size_t rank,
                          const json_t *f) {
   const char *name = isc_doc_str(f, "hypothesis");
@@ -122,8 +124,9 @@ void isc_csv_scatter_curves(isc_sb *b, const json_t *doc) {
     isc_sb_add(b, ",");
     isc_csv_text(b, isc_doc_str(panel, "feature"));
     for (size_t m = 0; m < 3; m++) {
+      const json_t *v = json_array_get(p, m);
       isc_sb_add(b, ",");
-      isc_csv_number(b, json_number_value(json_array_get(p, m)));
+      isc_csv_number(b, json_is_number(v) ? json_number_value(v) : NAN);
     }
     isc_sb_add(b, "\n");
   }

@@ -64,9 +64,14 @@ static void dots(isc_sb *b, const json_t *points, double most) {
 static void smoothed(isc_sb *b, const json_t *curve, double most) {
   size_t k;
   json_t *p;
+  bool broken = true;
   isc_sb_add(b, "<path class='smooth' d='");
-  json_array_foreach(curve, k, p)
-      isc_sb_addf(b, "%c%.1f %.1f", k ? 'L' : 'M', x_of(at(p, 0), most), y_of(at(p, 1)));
+  json_array_foreach(curve, k, p) {
+    const bool known = json_is_number(json_array_get(p, 1));
+    if (known)
+      isc_sb_addf(b, "%c%.1f %.1f", broken ? 'M' : 'L', x_of(at(p, 0), most), y_of(at(p, 1)));
+    broken = !known;
+  }
   isc_sb_add(b, "'/>");
 }
 
@@ -97,11 +102,13 @@ void isc_html_scatter(isc_sb *b, const json_t *doc) {
   json_t *panel;
   if (!json_array_size(panels)) return;
   isc_sb_add(
-      b, "<h2>Consistency and distance</h2><p class='sub'>Does a sample x at distance d have the "
-         "label of x̂? Points: samples inside the prior, at 1 if so and at 0 if not (spread for "
-         "the eye). Curve: P(f(x) = f(x̂) | d) by Nadaraya–Watson with a Gaussian kernel, "
-         "bandwidth by Silverman’s rule and at least to the 30th nearest point. Grey: one half; "
-         "dashed: ε. d is the kernel’s distance without its norm band.</p>");
+      b,
+      "<h2>Consistency and distance</h2><p class='sub'>Does a sample x at distance d have the "
+      "label of x̂? Points: samples inside the prior, at 1 if so and at 0 if not (spread for "
+      "the eye). Curve: P(f(x) = f(x̂) | d) by Nadaraya–Watson with a Gaussian kernel, "
+      "bandwidth by Silverman’s rule, at least a hundredth of the axis and up to the 30th nearest "
+      "point; broken where that is more than a tenth of the axis away. Grey: one half; "
+      "dashed: ε. d is the kernel’s distance without its norm band.</p>");
   if (noisy)
     isc_sb_add(b,
                "<p class='sub'><span class='k noisykey'></span>drawn from ẑ with noise added, for "

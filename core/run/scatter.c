@@ -193,12 +193,15 @@ static isc_status curve(isc_scatter_panel *p) {
   }
   ISC_GO(isc_smooth_bandwidth(p->n, x, &p->bandwidth));
   ISC_GO(isc_quantiles(p->n, x, 1, (const double[]){0.99}, &p->reach));
+  /* What is finer than the curve's own steps would come out at random. */
+  if (p->bandwidth > 0) p->bandwidth = fmax(p->bandwidth, p->reach / (ISC_SCATTER_CURVE - 1));
   for (int k = 0; k < ISC_SCATTER_CURVE; k++) {
     const double at = p->reach * k / (ISC_SCATTER_CURVE - 1);
     double h = 0;
     p->rate[k] = NAN;
     if (p->n < ISC_SCATTER_NEAREST || !(p->bandwidth > 0)) continue;
     ISC_GO(isc_smooth_nearest(p->n, x, at, ISC_SCATTER_NEAREST, &h));
+    if (h > p->reach / ISC_SCATTER_FAR) continue;
     p->rate[k] = isc_smooth_at(p->n, x, y, NULL, fmax(h, p->bandwidth), at, &p->ess[k]);
   }
 done:

@@ -11,7 +11,13 @@
 #include "run/score.h"
 
 #define ISC_SCATTER_FILE "scatter.db"
-enum { ISC_SCATTER_CURVE = 101, ISC_SCATTER_POINTS = 1500, ISC_SCATTER_NEAREST = 30 };
+/* Fewer than ISC_SCATTER_NEAREST points within an ISC_SCATTER_FAR-th of the axis say nothing of what is between them. */
+enum {
+  ISC_SCATTER_CURVE = 101,
+  ISC_SCATTER_POINTS = 1500,
+  ISC_SCATTER_NEAREST = 30,
+  ISC_SCATTER_FAR = 10
+};
 
 typedef struct isc_scatter_point {
   double d;     /* the kernel's distance without its norm band   */
@@ -28,7 +34,7 @@ typedef struct isc_scatter_panel {
   double bandwidth; /* of the curve, at least; 0 = all d are the same: no curve */
   double reach;     /* the curve's last d: 99 % of the points lie below */
   double rate[ISC_SCATTER_CURVE],
-      ess[ISC_SCATTER_CURVE]; /* at d = reach·k/(ISC_SCATTER_CURVE − 1) */
+      ess[ISC_SCATTER_CURVE]; /* at d = reach·k/(ISC_SCATTER_CURVE − 1); NaN where points are too far off */
 } isc_scatter_panel;
 
 typedef struct isc_scatter {

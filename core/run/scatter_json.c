@@ -22,8 +22,8 @@ static json_t *points(const isc_scatter_panel *p) {
 
 static json_t *curve(const isc_scatter_panel *p) {
   json_t *list = json_array();
+  if (p->n < ISC_SCATTER_NEAREST || !(p->bandwidth > 0)) return list;
   for (int k = 0; k < ISC_SCATTER_CURVE; k++) {
-    if (isnan(p->rate[k])) continue;
     json_t *j = json_array();
     json_array_append_new(j, isc_score_number(p->reach * k / (ISC_SCATTER_CURVE - 1)));
     json_array_append_new(j, isc_score_number(p->rate[k]));
