@@ -197,6 +197,40 @@ Test(report, table_shows_the_documents_numbers) {
   free(table);
 }
 
+/* Seven features: three tables, each of which fits a terminal, and every number once. */
+Test(report, many_features_are_shown_below_each_other) {
+  const char *dir = isc_test_dir("wide");
+  isc_sb b = {0};
+  char *text = NULL, *path = NULL, *table = NULL;
+  isc_sb_add(&b, "{\"features\":[");
+  for (int i = 0; i < 7; i++)
+    isc_sb_addf(&b, "%s{\"name\":\"feature%d\"}", i ? "," : "", i);
+  isc_sb_add(&b, "],\"sites\":[{\"name\":\"resid_post.0\",\"fcr\":{");
+  for (int i = 0; i < 7; i++)
+    isc_sb_addf(&b, "%s\"feature%d\":{\"reject\":{\"value\":0.%d01}}", i ? "," : "", i, i + 1);
+  isc_sb_add(&b, "}}]}");
+  isc_assert_ok(isc_sb_finish(&b, &text));
+  isc_assert_ok(isc_path_join(dir, "score.json", &path));
+  isc_assert_ok(isc_write_file(path, text, strlen(text)));
+  isc_assert_ok(isc_report_write(path, dir, NULL));
+  isc_assert_ok(isc_report_table(dir, &table));
+  for (char *line = table, *end; (end = strchr(line, '\n')); line = end + 1)
+    cr_assert_leq(end - line, 130, "%.*s", (int)(end - line), line);
+  for (int i = 0; i < 7; i++) {
+    char value[16], name[16];
+    snprintf(value, sizeof value, "0.%d01", i + 1);
+    snprintf(name, sizeof name, "feature%d: FCR", i);
+    const char *at = strstr(table, value);
+    cr_assert(at && !strstr(at + 1, value) && strstr(table, name), "%s of %s", value, table);
+  }
+  char *html = slurp(dir, "report.html");
+  cr_assert_null(strstr(html, "Which head"), "a study without heads has no heatmaps");
+  free(html);
+  free(table);
+  free(text);
+  free(path);
+}
+
 Test(report, same_scores_same_bytes) {
   static const char *const files[] = {"report.html",  "report.json",        "fcr.csv",
                                       "sites.csv",    "samples.csv",        "curves.csv",

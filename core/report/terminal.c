@@ -20,25 +20,25 @@ static void number(isc_sb *b, double x, int width) {
     isc_sb_addf(b, "%*.3f", width, x);
 }
 
-static void table_head(isc_sb *b, const json_t *doc, int width) {
-  size_t k;
-  json_t *feature;
+/* Features that stand beside each other in 120 columns. */
+enum { BESIDE = 3 };
+
+static void table_head(isc_sb *b, const json_t *features, size_t first, int width) {
+  const size_t n = json_array_size(features), end = n < first + BESIDE ? n : first + BESIDE;
   isc_sb_addf(b, "%-*s %8s %8s %8s", width, "", "", "", "");
-  json_array_foreach(json_object_get(doc, "features"), k, feature)
-      isc_sb_addf(b, "  %-.20s: FCR%*s", isc_doc_str(feature, "name"),
-                  26 - (int)strnlen(isc_doc_str(feature, "name"), 20) - 5 > 0
-                      ? 26 - (int)strnlen(isc_doc_str(feature, "name"), 20) - 5
-                      : 0,
-                  "");
+  for (size_t k = first; k < end; k++) {
+    const char *name = isc_doc_str(json_array_get(features, k), "name");
+    const int shown = (int)strnlen(name, 20);
+    isc_sb_addf(b, "  %-.20s: FCR%*s", name, 21 - shown, "");
+  }
   isc_sb_addf(b, "\n%-*s %8s %8s %8s", width, "site", "refusal", "validity", "ball");
-  json_array_foreach(json_object_get(doc, "features"), k, feature)
-      isc_sb_addf(b, "  %8s %8s %8s", "plain", "reject", "exact");
+  for (size_t k = first; k < end; k++)
+    isc_sb_addf(b, "  %8s %8s %8s", "plain", "reject", "exact");
   isc_sb_add(b, "\n");
 }
 
-static void site_line(isc_sb *b, const json_t *doc, const json_t *site, int width) {
-  size_t k;
-  json_t *feature;
+static void site_line(isc_sb *b, const json_t *features, size_t first, const json_t *site,
+                      int width) {
   const char *name = isc_doc_str(site, "name");
   isc_sb_addf(b, "%-*s ", width, name);
   number(b, isc_doc_interval(site, "refusal").value, 8);
@@ -49,8 +49,8 @@ static void site_line(isc_sb *b, const json_t *doc, const json_t *site, int widt
     isc_sb_addf(b, " %8s", "-");
   else
     isc_sb_addf(b, " %8.0f", ball);
-  json_array_foreach(json_object_get(doc, "features"), k, feature) {
-    const char *f = isc_doc_str(feature, "name");
+  for (size_t k = first; k < json_array_size(features) && k < first + BESIDE; k++) {
+    const char *f = isc_doc_str(json_array_get(features, k), "name");
     isc_sb_add(b, "  ");
     number(b, isc_doc_fcr(site, f, "plain").value, 8);
     isc_sb_add(b, " ");
@@ -115,8 +115,15 @@ void isc_terminal_table(isc_sb *b, const json_t *doc) {
     const int len = (int)strnlen(isc_doc_str(site, "name"), 40);
     if (len > width) width = len;
   }
-  table_head(b, doc, width);
-  json_array_foreach(json_object_get(doc, "sites"), i, site) site_line(b, doc, site, width);
+  const json_t *features = json_object_get(doc, "features");
+  size_t first = 0;
+  do {
+    if (first) isc_sb_add(b, "\n");
+    table_head(b, features, first, width);
+    json_array_foreach(json_object_get(doc, "sites"), i, site)
+        site_line(b, features, first, site, width);
+    first += BESIDE;
+  } while (first < json_array_size(features));
   summary_lines(b, doc);
   json_array_foreach(json_object_get(doc, "comparisons"), i, site) comparison_lines(b, site);
 }
