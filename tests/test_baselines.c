@@ -262,6 +262,36 @@ Test(baselines, compare_tells_what_two_runs_do_not_share) {
   free(pretrain);
 }
 
+/* One input of ten without an accepted sample at one of four sites on one side; another that no feature has a label for. */
+Test(baselines, inputs_without_an_answer_are_counted) {
+  const char *dir = study_with("again", "none", 2, 2);
+  isc_assert_ok(isc_micro_run(dir, "study", NULL, NULL, NULL));
+  const isc_comparison c = {
+      .a = isc_test_path(dir, "study"), .b = isc_test_path(dir, "study/again"), .resamples = 20};
+  const char *sides[] = {c.a, c.b};
+  for (int k = 0; k < 2; k++) {
+    isc_conditions x;
+    char *path;
+    cr_assert(asprintf(&path, "%s/score/conditions.safetensors", sides[k]) > 0);
+    isc_assert_ok(isc_conditions_read(path, 4, 2, &x));
+    for (int64_t i = 0; i < 2 * 4 * 10; i++)
+      x.reject[i] = i % 10 == 7 ? NAN : 0.5f;
+    for (int64_t f = 0; k == 1 && f < 2; f++)
+      x.reject[(f * 4 + 2) * 10 + 3] = NAN;
+    isc_assert_ok(isc_conditions_write(&x, path));
+    isc_conditions_free(&x);
+    free(path);
+  }
+  char *text;
+  isc_assert_ok(isc_compare_run(&c, &text));
+  json_t *j = json_loads(text, 0, NULL), *part = json_object_get(j, "unanswered");
+  cr_assert_eq(json_number_value(json_object_get(part, "a")), 0);
+  cr_assert_float_eq(json_number_value(json_object_get(part, "b")), 1.0 / (9 * 4), 1e-12);
+  cr_assert_eq(json_integer_value(json_object_get(json_object_get(part, "difference"), "n")), 9);
+  json_decref(j);
+  free(text);
+}
+
 /* Files of strangers: numbers that no evaluation gives, sizes that the file does not have, names of any bytes. */
 Test(baselines, compare_believes_no_file) {
   const char *dir = study_with("again", "none", 2, 2);

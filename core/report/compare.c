@@ -35,7 +35,9 @@ enum { N_CONVENTIONS = sizeof CONVENTIONS / sizeof *CONVENTIONS };
 
 static const struct {
   const char *key, *name;
-} SHARES[] = {{"validity", "validity"}, {"copies", "samples that are x̂ itself"}};
+} SHARES[] = {{"validity", "validity"},
+              {"copies", "samples that are x̂ itself"},
+              {"unanswered", "x̂ without an accepted sample"}};
 enum { N_SHARES = sizeof SHARES / sizeof *SHARES };
 
 typedef void (*row_fn)(isc_sb *b, const row *r);

@@ -9,7 +9,7 @@
 
 static const char *const POSITIONS[] = {"fixed", "any"},
                          *const DISTANCES[] = {"kernel", "cosine", "l2"},
-                         *const SHARES[] = {"validity", "copies"},
+                         *const SHARES[] = {"validity", "copies", "unanswered"},
                          *const COSTS[] = {"steps", "examples", "tokens", "flops", "seconds"};
 
 /* The score is `what` followed by `name`; numbers that are not there are left empty. */
@@ -60,7 +60,7 @@ static void overall(isc_sb *b, const json_t *doc) {
       pair_line(b, doc, "", "refusal ", name,
                 isc_doc_get(isc_doc_get(isc_doc_get(doc, "refusal"), POSITIONS[p]), DISTANCES[d]));
     }
-  for (int k = 0; k < 2; k++)
+  for (int k = 0; k < 3; k++)
     pair_line(b, doc, "", SHARES[k], "", isc_doc_get(doc, SHARES[k]));
   json_array_foreach(json_object_get(doc, "features"), i, feature)
       pair_line(b, doc, "", "fcr ", isc_doc_str(feature, "name"), isc_doc_get(feature, "reject"));

@@ -190,10 +190,39 @@ static void site_row(isc_sb *b, const json_t *doc, const json_t *site) {
   isc_sb_add(b, "</tr>\n");
 }
 
+/* Conditions that a site's FCR rests on: those of its best-labelled feature. */
+static double answered(const json_t *site) {
+  double most = 0;
+  const char *name;
+  json_t *of;
+  json_object_foreach(json_object_get(site, "fcr"), name, of) most =
+      fmax(most, isc_doc_num(json_object_get(of, "reject"), "n"));
+  return most;
+}
+
+static void unanswered_note(isc_sb *b, const json_t *doc) {
+  const double all = isc_doc_num(isc_doc_get(doc, "evaluate"), "conditions");
+  const json_t *worst = NULL;
+  size_t i;
+  json_t *site;
+  json_array_foreach(json_object_get(doc, "sites"), i,
+                     site) if (json_object_size(json_object_get(site, "fcr")) &&
+                               (!worst || answered(site) < answered(worst))) worst = site;
+  if (!worst || !(answered(worst) < all)) return;
+  isc_sb_addf(
+      b,
+      "<p class='sub'>reject and snis leave out x̂ without an accepted sample or a label: up "
+      "to %.0f of %.0f, at ",
+      all - answered(worst), all);
+  isc_html_text(b, isc_doc_str(worst, "name"));
+  isc_sb_add(b, ".</p>");
+}
+
 static void site_table(isc_sb *b, const json_t *doc) {
   size_t i, k;
   json_t *site, *feature;
   isc_sb_add(b, "<h2>All sites</h2>");
+  unanswered_note(b, doc);
   isc_html_fold(b, count_sites(doc), "Refusal, validity and FCR");
   isc_sb_add(
       b, "<div class='wrap'><table><thead><tr><th rowspan='2'>site</th><th "

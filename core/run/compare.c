@@ -172,6 +172,44 @@ done:
   return st;
 }
 
+/* ---- inputs of which no sample was accepted: FCR leaves them out, on either side its own */
+
+/* An x̂ that no feature has a label for is without an answer everywhere, which tells of no method. */
+static void drop_unlabelled(const work *w, double *a, double *b) {
+  for (int64_t i = 0; i < w->s.n; i++) {
+    bool any = false;
+    for (int64_t k = 0; k < w->s.n_sites; k++)
+      any |= a[k * w->s.n + i] < 1 || b[k * w->s.n + i] < 1;
+    for (int64_t k = 0; !any && k < w->s.n_sites; k++)
+      a[k * w->s.n + i] = b[k * w->s.n + i] = NAN;
+  }
+}
+
+static isc_status unanswered_part(work *w, json_t *doc) {
+  const int64_t n = w->s.n_sites * w->s.n;
+  isc_status st = ISC_OK;
+  double *none = NULL;
+  json_t *part = NULL;
+  ISC_GO(isc_calloc((size_t)n, 2 * sizeof *none, "comparison", (void **)&none));
+  for (int64_t i = 0; i < 2 * n; i++)
+    none[i] = 1;
+  for (int64_t f = 0; f < w->s.n_features; f++) {
+    isc_sides_take(&w->s, ISC_SIDE_REJECT, f, w->a, w->b);
+    for (int64_t i = 0; i < n; i++) {
+      if (!isnan(w->a[i])) none[i] = 0;
+      if (!isnan(w->b[i])) none[n + i] = 0;
+    }
+  }
+  drop_unlabelled(w, none, none + n);
+  memcpy(w->a, none, (size_t)n * sizeof *none);
+  memcpy(w->b, none + n, (size_t)n * sizeof *none);
+  ISC_GO(mean_part(w, &part));
+  json_object_set_new(doc, "unanswered", part);
+done:
+  free(none);
+  return st;
+}
+
 /* ---- */
 
 /* Its name may be its path, of any bytes. */
@@ -201,7 +239,7 @@ static isc_status fill(work *w, json_t *doc) {
   ISC_TRY(into_sites(w, sites, NULL, "validity"));
   for (int64_t f = 0; f < w->s.n_features; f++)
     ISC_TRY(feature_part(w, f, sites, features));
-  return ISC_OK;
+  return unanswered_part(w, doc);
 }
 
 static isc_status allocate(work *w) {
