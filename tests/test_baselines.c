@@ -197,6 +197,11 @@ Test(baselines, compare_shows_a_run_and_its_baseline) {
   cr_assert_eq(c.status, 0, "%s", c.err);
   cr_assert(strstr(c.out, "refusal") && strstr(c.out, "+0.000"), "%s", c.out);
   cr_assert(strstr(c.out, "rank correlation of sites 1.000; |reject - exact|"), "%s", c.out);
+  /* Columns stand below each other: the two bytes of the hat of x̂ take none of their own. */
+  const char *copies = strstr(c.out, "\nsamples that are x̂ itself"),
+             *validity = strstr(c.out, "\nvalidity");
+  cr_assert(copies && validity, "%s", c.out);
+  cr_assert_eq(strchr(copies, '.') - copies, strchr(validity, '.') - validity + 2, "%s", c.out);
   char *csv = isc_test_read(dir, "out/compare.csv", NULL),
        *html = isc_test_read(dir, "out/compare.html", NULL);
   cr_assert(strstr(csv, "\"again\",\"\",\"refusal fixed kernel\","), "%s", csv);

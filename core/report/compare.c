@@ -255,10 +255,16 @@ static void safe(isc_sb *b, const char *s, size_t most) {
   }
 }
 
+/* Marks such as the hat of x̂ (U+0300 to U+036F) stand on the character before. */
+static bool is_mark(const char *s) {
+  const unsigned char a = (unsigned char)s[0], b = (unsigned char)s[1];
+  return a == 0xCC || (a == 0xCD && b < 0xB0);
+}
+
 static size_t characters(const char *s) {
   size_t n = 0;
   for (; *s; s++)
-    n += !goes_on(s);
+    n += !goes_on(s) && !is_mark(s);
   return n;
 }
 
