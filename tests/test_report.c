@@ -217,7 +217,7 @@ Test(report, many_features_are_shown_below_each_other) {
   for (char *line = table, *end; (end = strchr(line, '\n')); line = end + 1)
     cr_assert_leq(end - line, 130, "%.*s", (int)(end - line), line);
   for (int i = 0; i < 7; i++) {
-    char value[16], name[16];
+    char value[32], name[32];
     snprintf(value, sizeof value, "0.%d01", i + 1);
     snprintf(name, sizeof name, "feature%d: FCR", i);
     const char *at = strstr(table, value);

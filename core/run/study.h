@@ -24,7 +24,7 @@ typedef struct isc_feature {
 /* How the activations are inverted: the study's own method, or a baseline. */
 typedef struct isc_study_method {
   const char *name; /* in reports                                                       */
-  char group[32];   /* of the config: "method", "baselines.[0]"                         */
+  char group[40];   /* of the config: "method", "baselines.[0]"                         */
   char *below;      /* where its stages lie in the run directory: "" or "NAME/"; malloc'd */
   const isc_class *cls;
   void *conf;
