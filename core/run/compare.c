@@ -219,12 +219,13 @@ static isc_status side_part(json_t *doc, const char *key, const isc_side *side) 
 }
 
 static isc_status fill(work *w, json_t *doc) {
-  json_t *sites, *features;
+  json_t *sites, *features, *differences;
   json_object_set_new(doc, "program", json_string("inversescope " PACKAGE_VERSION));
   ISC_TRY(side_part(doc, "a", &w->s.a));
   ISC_TRY(side_part(doc, "b", &w->s.b));
   json_object_set_new(doc, "budget", w->ask->budget ? json_string(w->ask->budget) : json_null());
-  json_object_set_new(doc, "differences", isc_sides_differences(&w->s));
+  json_object_set_new(doc, "differences", differences = json_array());
+  ISC_TRY(isc_sides_differences(&w->s, differences));
   json_object_set_new(doc, "conditions", json_integer((json_int_t)w->s.n));
   ISC_TRY(refusal_part(w, doc));
   ISC_TRY(share_part(w, ISC_SIDE_VALIDITY, "validity", doc));

@@ -247,54 +247,61 @@ json_t *isc_side_part(const isc_side *s) {
                    s->sample);
 }
 
-static void add_difference(json_t *list, const char *group, const char *key, json_t *a, json_t *b) {
+static isc_status add_difference(json_t *list, const char *group, const char *key, json_t *a,
+                                 json_t *b) {
   char *path = NULL;
-  if (isc_asprintf(&path, "%s%s%s", group, *key ? "." : "", key) != ISC_OK) return;
-  json_array_append_new(list,
-                        json_pack("{ss sO sO}", "key", path, "a", a, "b", b ? b : json_null()));
+  ISC_TRY(isc_asprintf(&path, "%s%s%s", group, *key ? "." : "", key));
+  json_t *j = json_pack("{ss sO sO}", "key", path, "a", a, "b", b ? b : json_null());
+  const int added = json_array_append_new(list, j);
   free(path);
+  return added == 0 ? ISC_OK : isc_fail(ISC_E_NOMEM, "no memory for a comparison");
+}
+
+static isc_status group_differences(const isc_sides *s, const char *group, json_t *list) {
+  json_t *a = json_object_get(s->a.score, group), *b = json_object_get(s->b.score, group), *value;
+  const char *key;
+  json_object_foreach(a, key, value) {
+    json_t *other = json_object_get(b, key);
+    if (!strcmp(key, "example") || (other && json_equal(value, other))) continue;
+    ISC_TRY(add_difference(list, group, key, value, other));
+  }
+  return ISC_OK;
 }
 
 /* What has one name in both and is not the same. */
-static void feature_differences(const isc_sides *s, json_t *list) {
-  for (int64_t f = 0; f < s->n_features; f++) {
+static isc_status feature_differences(const isc_sides *s, json_t *list) {
+  isc_status st = ISC_OK;
+  for (int64_t f = 0; f < s->n_features && st == ISC_OK; f++) {
     json_t *a = json_array_get(json_object_get(s->a.score, "features"), (size_t)s->feature[f].a),
            *b = json_array_get(json_object_get(s->b.score, "features"), (size_t)s->feature[f].b),
            *x = json_object_get(a, "plugin"), *y = json_object_get(b, "plugin");
     char *group = NULL;
     if (!x || (y && json_equal(x, y))) continue;
-    if (isc_asprintf(&group, "features.%s", s->feature[f].name) != ISC_OK) continue;
-    add_difference(list, group, "plugin", x, y);
+    ISC_TRY(isc_asprintf(&group, "features.%s", s->feature[f].name));
+    st = add_difference(list, group, "plugin", x, y);
     free(group);
   }
+  return st;
 }
 
 /* Sites or features that only one of them has are left out of every mean. */
-static void count_differences(const isc_sides *s, const char *key, int64_t shared, json_t *list) {
+static isc_status count_differences(const isc_sides *s, const char *key, int64_t shared,
+                                    json_t *list) {
   const size_t a = json_array_size(json_object_get(s->a.score, key)),
                b = json_array_size(json_object_get(s->b.score, key));
-  if ((int64_t)a == shared && (int64_t)b == shared) return;
+  if ((int64_t)a == shared && (int64_t)b == shared) return ISC_OK;
   json_t *x = json_integer((json_int_t)a), *y = json_integer((json_int_t)b);
-  add_difference(list, key, "", x, y);
+  const isc_status st = add_difference(list, key, "", x, y);
   json_decref(x);
   json_decref(y);
+  return st;
 }
 
-json_t *isc_sides_differences(const isc_sides *s) {
+isc_status isc_sides_differences(const isc_sides *s, json_t *list) {
   static const char *const groups[] = {"run", "target", "prior", "kernel", "evaluate"};
-  json_t *list = json_array();
-  for (size_t g = 0; g < sizeof groups / sizeof *groups; g++) {
-    json_t *a = json_object_get(s->a.score, groups[g]), *b = json_object_get(s->b.score, groups[g]),
-           *value;
-    const char *key;
-    json_object_foreach(a, key, value) {
-      json_t *other = json_object_get(b, key);
-      if (!strcmp(key, "example") || (other && json_equal(value, other))) continue;
-      add_difference(list, groups[g], key, value, other);
-    }
-  }
-  feature_differences(s, list);
-  count_differences(s, "sites", s->n_sites, list);
-  count_differences(s, "features", s->n_features, list);
-  return list;
+  for (size_t g = 0; g < sizeof groups / sizeof *groups; g++)
+    ISC_TRY(group_differences(s, groups[g], list));
+  ISC_TRY(feature_differences(s, list));
+  ISC_TRY(count_differences(s, "sites", s->n_sites, list));
+  return count_differences(s, "features", s->n_features, list);
 }

@@ -49,7 +49,7 @@ void isc_sides_take(const isc_sides *s, isc_side_score what, int64_t which, doub
 
 /* {"name", "method", "plugin", "parameters", "training", "sampling"} */
 json_t *isc_side_part(const isc_side *s);
-/* Settings of the documents that are not the same: [{"key", "a", "b"}, …]. */
-json_t *isc_sides_differences(const isc_sides *s);
+/* To `list`, the settings of the documents that are not the same: {"key", "a", "b"} each. */
+isc_status isc_sides_differences(const isc_sides *s, json_t *list);
 
 #endif
