@@ -12,14 +12,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Bytes that a sequence's finds take at the places of sites [first, end). */
+/* Bytes that a sequence's finds take at the places of sites [first, end) where one is wanted. */
 static size_t bytes_of(const isc_harvest *h, int64_t first, int64_t end) {
   const isc_target_info *info = &h->target->info;
   const isc_site_set *s = h->sites;
-  int64_t floats = 0;
-  for (int64_t i = first; i < end; i++)
-    if (i == first || s->place[i] != s->place[i - 1] || s->layer[i] != s->layer[i - 1])
+  int64_t floats = 0, last = -1;
+  for (int64_t i = first; i < end; i++) {
+    if (!h->out[i]) continue;
+    if (last < 0 || s->place[i] != s->place[last] || s->layer[i] != s->layer[last])
       floats += s->place[i] == ISC_HEADS ? info->n_head * info->d_head : info->d_model;
+    last = i;
+  }
   return (size_t)floats * sizeof(float);
 }
 
