@@ -17,28 +17,23 @@ static pair pair_of(const json_t *j) {
   return (pair){isc_doc_num(j, "a"), isc_doc_num(j, "b"), d.value, d.lo, d.hi};
 }
 
-/* The rows that all three forms show, in this order. */
+/* The rows that both forms show, in this order. */
 typedef struct row {
   const char *what, *name; /* shown one after the other */
   pair p;
 } row;
 
-static const struct {
-  const char *position, *distance, *name;
-} CONVENTIONS[] = {{"fixed", "kernel", "refusal"},
-                   {"fixed", "cosine", "refusal by cosine distance"},
-                   {"fixed", "l2", "refusal by normalised L2"},
-                   {"any", "kernel", "refusal at the best position"},
-                   {"any", "cosine", "… by cosine distance"},
-                   {"any", "l2", "… by normalised L2"}};
-enum { N_CONVENTIONS = sizeof CONVENTIONS / sizeof *CONVENTIONS };
-
-static const struct {
-  const char *key, *name;
-} SHARES[] = {{"validity", "validity"},
-              {"copies", "samples that are x̂ itself"},
-              {"unanswered", "x̂ without an accepted sample"}};
-enum { N_SHARES = sizeof SHARES / sizeof *SHARES };
+const isc_compared isc_compared_refusal[ISC_COMPARED_REFUSALS] = {
+    {"fixed", "kernel", "refusal"},
+    {"fixed", "cosine", "refusal by cosine distance"},
+    {"fixed", "l2", "refusal by normalised L2"},
+    {"any", "kernel", "refusal at the best position"},
+    {"any", "cosine", "… by cosine distance"},
+    {"any", "l2", "… by normalised L2"}};
+const isc_compared isc_compared_share[ISC_COMPARED_SHARES] = {
+    {"validity", NULL, "validity"},
+    {"copies", NULL, "samples that are x̂ itself"},
+    {"unanswered", NULL, "x̂ without an accepted sample"}};
 
 typedef void (*row_fn)(isc_sb *b, const row *r);
 
@@ -46,15 +41,15 @@ static void each_row(isc_sb *b, const json_t *doc, row_fn show) {
   size_t i;
   json_t *feature;
   row r = {.name = ""};
-  for (int c = 0; c < N_CONVENTIONS; c++) {
-    const json_t *at = isc_doc_get(isc_doc_get(doc, "refusal"), CONVENTIONS[c].position);
-    r.p = pair_of(isc_doc_get(at, CONVENTIONS[c].distance));
-    r.what = CONVENTIONS[c].name;
+  for (int c = 0; c < ISC_COMPARED_REFUSALS; c++) {
+    const isc_compared *k = &isc_compared_refusal[c];
+    r.p = pair_of(isc_doc_get(isc_doc_get(isc_doc_get(doc, "refusal"), k->key), k->distance));
+    r.what = k->name;
     if (!isnan(r.p.difference)) show(b, &r);
   }
-  for (int k = 0; k < N_SHARES; k++) {
-    r.p = pair_of(isc_doc_get(doc, SHARES[k].key));
-    r.what = SHARES[k].name;
+  for (int k = 0; k < ISC_COMPARED_SHARES; k++) {
+    r.p = pair_of(isc_doc_get(doc, isc_compared_share[k].key));
+    r.what = isc_compared_share[k].name;
     if (!isnan(r.p.difference)) show(b, &r);
   }
   json_array_foreach(json_object_get(doc, "features"), i, feature) {

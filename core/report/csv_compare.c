@@ -7,10 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-static const char *const POSITIONS[] = {"fixed", "any"},
-                         *const DISTANCES[] = {"kernel", "cosine", "l2"},
-                         *const SHARES[] = {"validity", "copies", "unanswered"},
-                         *const COSTS[] = {"steps", "examples", "tokens", "flops", "seconds"};
+static const char *const COSTS[] = {"steps", "examples", "tokens", "flops", "seconds"};
 
 /* The score is `what` followed by `name`; numbers that are not there are left empty. */
 static void line(isc_sb *b, const json_t *doc, const char *site, const char *what, const char *name,
@@ -54,14 +51,16 @@ static void overall(isc_sb *b, const json_t *doc) {
   size_t i;
   json_t *feature;
   char name[32];
-  for (int p = 0; p < 2; p++)
-    for (int d = 0; d < 3; d++) {
-      snprintf(name, sizeof name, "%s %s", POSITIONS[p], DISTANCES[d]);
-      pair_line(b, doc, "", "refusal ", name,
-                isc_doc_get(isc_doc_get(isc_doc_get(doc, "refusal"), POSITIONS[p]), DISTANCES[d]));
-    }
-  for (int k = 0; k < 3; k++)
-    pair_line(b, doc, "", SHARES[k], "", isc_doc_get(doc, SHARES[k]));
+  for (int c = 0; c < ISC_COMPARED_REFUSALS; c++) {
+    const isc_compared *k = &isc_compared_refusal[c];
+    snprintf(name, sizeof name, "%s %s", k->key, k->distance);
+    pair_line(b, doc, "", "refusal ", name,
+              isc_doc_get(isc_doc_get(isc_doc_get(doc, "refusal"), k->key), k->distance));
+  }
+  for (int k = 0; k < ISC_COMPARED_SHARES; k++) {
+    const char *key = isc_compared_share[k].key;
+    pair_line(b, doc, "", key, "", isc_doc_get(doc, key));
+  }
   json_array_foreach(json_object_get(doc, "features"), i, feature)
       pair_line(b, doc, "", "fcr ", isc_doc_str(feature, "name"), isc_doc_get(feature, "reject"));
   cost_line(b, doc, "", "parameters");

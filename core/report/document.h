@@ -55,6 +55,13 @@ void isc_html_ablation(isc_sb *b, const json_t *doc);
 void isc_terminal_table(isc_sb *b, const json_t *doc);
 
 /* ---- of a comparison document, or of all in a score document's "comparisons" */
+/* What is compared over all sites, in the order shown: "refusal" by position and distance, then shares by key. */
+typedef struct isc_compared {
+  const char *key, *distance, *name; /* name: for readers */
+} isc_compared;
+enum { ISC_COMPARED_REFUSALS = 6, ISC_COMPARED_SHARES = 3 };
+extern const isc_compared isc_compared_refusal[ISC_COMPARED_REFUSALS],
+    isc_compared_share[ISC_COMPARED_SHARES];
 void isc_html_comparison(isc_sb *b, const json_t *doc);
 void isc_terminal_comparison(isc_sb *b, const json_t *doc);
 void isc_csv_comparisons(isc_sb *b, const json_t *doc);
